@@ -107,12 +107,32 @@ def release(connection: Connection, turn_id: str) -> None:
 
 
 def use_all(connection: Connection, turns: Iterable[TurnRecord]) -> None:
-    """Record the files to which turns refer; those that don't exist are left out.
+    """Record the files of their owners to which turns refer; others are left out.
 
-    A file that was removed since its question was checked must not fail the commit, in which the
-    writes of other conversations are.
+    The turns of one commit may be those of several owners. A file that was removed since its
+    question was checked must not fail the commit.
     """
-    _use_all(connection, [turn for turn in turns if _uploads_of(turn)])
+    uses = [(turn, file_id) for turn in turns for file_id in _uploads_of(turn)]
+    if not uses:
+        return
+    statement = (
+        select(conversations.c.id.label("conversation_id"), files.c.id.label("file_id"))
+        .join(files, conversations.c.owner == files.c.owner)
+        .where(
+            conversations.c.id.in_({turn.conversation_id for turn, _ in uses}),
+            files.c.id.in_({file_id for _, file_id in uses}),
+        )
+    )
+    there = {(row.conversation_id, row.file_id) for row in connection.execute(statement)}
+    rows = [
+        {"turn_id": turn.id, "file_id": file_id}
+        for turn, file_id in uses
+        if (turn.conversation_id, file_id) in there
+    ]
+    if rows:
+        connection.execute(insert(file_uses, is_sqlite(connection)).on_conflict_do_nothing(), rows)
+        used = {row["file_id"] for row in rows}
+        connection.execute(update(files).where(files.c.id.in_(used)).values(was_used=True))
 
 
 def adopt_all(connection: Connection, owner: str) -> None:
@@ -123,27 +143,6 @@ def adopt_all(connection: Connection, owner: str) -> None:
 def release_all(connection: Connection, owner: str) -> None:
     """Let the uploads of an account be removed at once that no turn refers to."""
     connection.execute(update(files).where(files.c.owner == owner).values(was_used=True))
-
-
-def _use_all(connection: Connection, turns: Sequence[TurnRecord]) -> set[str]:
-    """Return the ids of the files that exist and belong to the owner of their conversation."""
-    uses = [(turn, file_id) for turn in turns for file_id in _uploads_of(turn)]
-    if not uses:
-        return set()
-    statement = (
-        select(files.c.id)
-        .join(conversations, conversations.c.owner == files.c.owner)
-        .where(
-            conversations.c.id == turns[0].conversation_id,
-            files.c.id.in_({file_id for _, file_id in uses}),
-        )
-    )
-    there = set(connection.scalars(statement))
-    rows = [{"turn_id": turn.id, "file_id": file_id} for turn, file_id in uses if file_id in there]
-    if rows:
-        connection.execute(insert(file_uses, is_sqlite(connection)).on_conflict_do_nothing(), rows)
-        connection.execute(update(files).where(files.c.id.in_(there)).values(was_used=True))
-    return there
 
 
 def _uploads_of(turn: TurnRecord) -> set[str]:

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from tests.store_writes import add_turn
 from wireside.parts import FilePart, ImagePart, TextPart
-from wireside.records import Branch, ConversationInfo, StoredFile, TurnRecord, TurnWithdrawn, User
+from wireside.records import (
+    Branch,
+    ConversationInfo,
+    StoredFile,
+    TurnAdded,
+    TurnRecord,
+    TurnWithdrawn,
+    User,
+)
 from wireside.store.store import SqlStore
 
 FILE = StoredFile(
@@ -113,6 +121,27 @@ async def test_a_turn_refers_only_to_files_of_its_owner(store: SqlStore) -> None
     branch = Branch(id=0, parent=None, first=0, last=0)
     assert await add_turn(store, turn("t", "f1", "nowhere"), branch)
     assert await store.files.remove("eve", "f1"), "the turn of another user does not keep it"
+
+
+async def test_turns_of_one_commit_keep_the_files_of_each_owner(store: SqlStore) -> None:
+    added = []
+    for owner, name in (("ada", "f1"), ("eve", "f2")):
+        file = replace(FILE, id=name, owner=owner, sha256=name * 32)
+        await store.files.add(file, max_owner_bytes=None)
+        added.append(
+            TurnAdded(
+                record=replace(turn(f"t-{owner}", "f1", "f2"), conversation_id=owner),
+                branch=Branch(id=0, parent=None, first=0, last=0),
+                info=replace(INFO, id=owner, owner=owner),
+                creates=True,
+            )
+        )
+    assert all(await store.commit(added))
+    for owner, name, other in (("ada", "f1", "eve"), ("eve", "f2", "ada")):
+        assert not await store.files.remove(owner, name)
+        await store.delete([owner], at=30.0, owner=owner)
+        await store.purge(deleted_before=40.0)
+        assert await store.files.remove(owner, name), f"the turn of {other} does not keep it"
 
 
 async def test_imported_turns_may_refer_to_files_that_are_gone(store: SqlStore) -> None:
