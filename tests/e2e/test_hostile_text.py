@@ -273,10 +273,7 @@ def turn_of(number: int, text: str, parent: str | None) -> dict[str, Any]:
                     {"type": "reasoning", "text": text},
                     {**call, "arguments": text, "result": text},
                     {"type": "text", "text": text},
-                    *(
-                        part_to_object(part)
-                        for part in (*whole_parts(text)[:5], figure_of([text] * 3))
-                    ),
+                    *(part_to_object(part) for part in whole_parts(text[:1_500])[:5]),
                 ],
             }
         ],

@@ -364,7 +364,7 @@ def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:
     do("tool", id="t", tool={**tool, "state": "done", "seconds": 1.24, "result": "42"})
     do("feed", id="t", pieces=["Done"])
     do("finish", id="t")
-    expect(page.locator(".ws-tool-call summary")).to_have_text("search — done · 1.2 s")
+    expect(page.locator(".ws-tool-call summary")).to_have_text("search — done · 1.2s")
     expect(page.locator(".ws-think-text")).to_be_visible()
     expect(page.locator(".ws-think summary")).to_contain_text("Reasoning · ")
 

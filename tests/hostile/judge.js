@@ -4,7 +4,7 @@
   const ACTIVE =
     "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
   const TEXT_ONLY =
-    ".ws-data, .ws-cell, .ws-file-name, .ws-source-title, .ws-source-name, .ws-source-text, .ws-ask-label, .ws-ask-button, .ws-ask-answer, .ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
+    ".ws-data, .ws-cell, .ws-download-name, .ws-source-title, .ws-source-name, .ws-source-text, .ws-ask-label, .ws-ask-button, .ws-ask-answer, .ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
   const FAR = 48; // px that a shadow, an outline or a list marker may extend beyond its message
   const found = [];
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
@@ -38,7 +38,7 @@
         !/^(https?:\/\/|mailto:)/.test(value) &&
         el.closest(".ws-prose, .ws-parts")
       )
-        if (!el.matches("a.ws-file[download]") || !isOwnPath(value)) say(el, "address");
+        if (!el.matches("a.ws-download[download]") || !isOwnPath(value)) say(el, "address");
       if (name === "src" && !/^data:image\/svg\+xml;charset=utf-8,/.test(value))
         if (!el.matches(".ws-picture > img") || !(isRaster(value) || isOwnPath(value)))
           say(el, "source");

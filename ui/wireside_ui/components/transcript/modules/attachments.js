@@ -18,11 +18,11 @@ function sizeText(bytes) {
 function named(className, icon, name, detail) {
   const el = make("span", className);
   el.innerHTML = iconMarkup(icon);
-  const text = make("span", "ws-file-name", { dir: "auto" });
+  const text = make("span", "ws-download-name", { dir: "auto" });
   text.textContent = name;
   el.append(text);
   if (!detail) return el;
-  const more = make("span", "ws-file-detail");
+  const more = make("span", "ws-download-detail");
   more.textContent = detail;
   el.append(more);
   return el;
@@ -55,13 +55,13 @@ export const attachments = {
 
   // An image of another server is only linked: loading it would tell that server who reads.
   imageLink({ url, name, host }) {
-    const el = make("a", "ws-file", {
+    const el = make("a", "ws-download", {
       href: url,
       target: "_blank",
       rel: "noopener noreferrer nofollow",
       title: url,
     });
-    el.append(named("ws-file-label", "picture", name || this.words.image, host));
+    el.append(named("ws-download-label", "picture", name || this.words.image, host));
     return el;
   },
 
@@ -84,11 +84,11 @@ export const attachments = {
     const isOwn = url.startsWith("/");
     const shown = name || this.words.file;
     const el = isOwn
-      ? make("a", "ws-file", { href: this.addressOf(url), download: name })
-      : make("button", "ws-file", { type: "button" });
+      ? make("a", "ws-download", { href: this.addressOf(url), download: name })
+      : make("button", "ws-download", { type: "button" });
     el.dataset.testid = "file";
     el.title = this.words.download;
-    el.append(named("ws-file-label", "download", shown, size == null ? "" : sizeText(size)));
+    el.append(named("ws-download-label", "download", shown, size == null ? "" : sizeText(size)));
     if (!isOwn) el.onclick = () => download(blobOf(url), shown);
     return el;
   },
