@@ -281,13 +281,14 @@ class Sqlite:
 
     @property
     def _writer(self) -> Connection:
-        """The connection of the writer's thread, in a transaction that SQLAlchemy never ends.
+        """The connection of the writer's thread, in a transaction that SQLAlchemy does not end.
 
         Those of the database are begun and ended by ``_transaction``: taking a connection from a
         pool and its bookkeeping of transactions cost more than the commit of a token.
         """
         if self._connection is None:
             self._connection = self._engine.connect()
+        if not self._connection.in_transaction():  # at first, and after work that has rolled back
             self._connection.begin()
         return self._connection
 
@@ -612,9 +613,10 @@ def _transaction(driver: Any) -> Iterator[None]:
     driver.execute("BEGIN IMMEDIATE")
     try:
         yield
-        driver.execute("COMMIT")
+        if driver.in_transaction:  # the work may have rolled back
+            driver.execute("COMMIT")
     except BaseException:
-        if driver.in_transaction:  # some errors have rolled it back
+        if driver.in_transaction:
             driver.execute("ROLLBACK")
         raise
 
