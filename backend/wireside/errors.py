@@ -272,6 +272,10 @@ class InternalError(WiresideError):
     retryable = True
 
 
+class HandlerFailed(InternalError):
+    """A handler raised an exception; the message has the id under which the log has its trace."""
+
+
 def missing_extra(setting: str, extra: str) -> NotConfigured:
     """Return the error for a setting that needs packages which are not installed.
 

@@ -48,6 +48,7 @@ _STATUS: Final = {
     "not_found": 404,
     "too_large": 413,
     "too_many": 429,
+    "already_answered": 409,
     "expired": 410,
     "not_configured": 503,
     "overloaded": 503,

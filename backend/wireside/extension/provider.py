@@ -17,7 +17,7 @@ from wireside.errors import BadMessage, UnknownModel, WiresideError
 from wireside.extension import questions
 from wireside.extension.run import Handler, HandlerRun
 from wireside.extension.tools import Tool, ToolLoop
-from wireside.extension.turn import Turn, User
+from wireside.extension.turn import Messages, Turn, User
 from wireside.messages import (
     Delta,
     Finished,
@@ -179,9 +179,7 @@ class HandlerProvider(Provider):
             _, oldest = self._asking.popitem(last=False)
             await oldest.aclose()
 
-    async def _complete(
-        self, messages: Sequence[Message] | Sequence[Mapping[str, Any]], model: str | None
-    ) -> AsyncIterator[str]:
+    async def _complete(self, messages: Messages, model: str | None) -> AsyncIterator[str]:
         """Stream the text of an upstream model's answer, for ``Turn.complete``."""
         if self._upstream is None:
             raise UnknownModel("This server has no model besides its handlers.")

@@ -23,13 +23,13 @@ from typing import Any, Protocol
 
 import structlog
 
-from wireside.errors import InternalError, ProviderError, WiresideError
+from wireside.errors import HandlerFailed, ProviderError, WiresideError
 from wireside.extension import questions
 from wireside.extension.events import EventReader
 from wireside.extension.parts import data_part, to_json
 from wireside.extension.questions import Question
-from wireside.extension.turn import CannotAsk, Turn
-from wireside.messages import Delta, Finished, Message, PartDelta
+from wireside.extension.turn import CannotAsk, Messages, Turn
+from wireside.messages import Delta, Finished, PartDelta
 from wireside.parts import STATE, DataPart, Part, data_of
 
 _log = structlog.get_logger(__name__)
@@ -47,16 +47,12 @@ MOST_WAITING = 512
 class Complete(Protocol):
     """Streams the text of another model's answer."""
 
-    def __call__(self, messages: Sequence[Message], model: str | None) -> AsyncIterator[str]:
+    def __call__(self, messages: Messages, model: str | None) -> AsyncIterator[str]:
         """Stream the text."""
         ...
 
 
 Handler = Callable[[Turn[Any, Any]], Any]
-
-
-class HandlerFailed(InternalError):
-    """A handler raised an exception; the message has the id under which the log has its trace."""
 
 
 class HandlerRun:
@@ -209,7 +205,7 @@ class HandlerRun:
         self._out.append(delta)  # also while silent: it may be new
         self._wake.set()
 
-    def complete(self, messages: Sequence[Message], model: str | None) -> AsyncIterator[str]:
+    def complete(self, messages: Messages, model: str | None) -> AsyncIterator[str]:
         """Stream the text of another model's answer."""
         return self._complete(messages, model)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -23,6 +23,9 @@ from wireside.parts import Part
 OptionsT = TypeVar("OptionsT", default=Any)
 StateT = TypeVar("StateT", default=Any)
 T = TypeVar("T")
+
+Messages = Sequence[Message] | Sequence[Mapping[str, Any]]
+"""Messages as values, or in the format of OpenAI's API."""
 
 ONCE = ".once"
 SAVED = ".saved"
@@ -60,7 +63,7 @@ class Output(Protocol):
         """Store a value under a name in this answer."""
         ...
 
-    def complete(self, messages: Sequence[Message], model: str | None) -> AsyncIterator[str]:
+    def complete(self, messages: Messages, model: str | None) -> AsyncIterator[str]:
         """Stream the text of another model's answer."""
         ...
 
@@ -91,9 +94,9 @@ class NoOutput:
         """Store a value under a name."""
         self._stored[kind, name] = to_json(value)
 
-    def complete(self, messages: Sequence[Message], model: str | None) -> AsyncIterator[str]:
+    def complete(self, messages: Messages, model: str | None) -> AsyncIterator[str]:
         """Raise ``RuntimeError``: a direct call has no server with other models."""
-        raise RuntimeError("Only a server has other models: use `chat.test()`.")
+        raise RuntimeError("Only a server has other models: use `ChatTester`.")
 
 
 class Turn(Generic[OptionsT, StateT]):
@@ -208,12 +211,16 @@ class Turn(Generic[OptionsT, StateT]):
         self.output.store(SAVED, "", value)
 
     def complete(
-        self, messages: Sequence[Message] | None = None, *, model: str | None = None
+        self,
+        messages: Messages | None = None,
+        *,
+        model: str | None = None,
     ) -> AsyncIterator[str]:
         """Stream the text of another model's answer.
 
         Args:
-            messages: the context; None for that of this turn.
+            messages: the context, as values or in the format of OpenAI's API; None for that of
+                this turn.
             model: name of the model; None for the server's default beside the handlers.
         """
         return self.output.complete(self.context if messages is None else messages, model)

@@ -24,14 +24,15 @@ from wireside.errors import (
 )
 
 STATUSES = {
-    400: "BadJson BadMessage BadOffset ContentFilter ContextTooLong UnknownType",
+    400: "BadJson BadMessage BadOffset ContentFilter ContextTooLong InvalidAttachment UnknownType",
     401: "Unauthorized",
     403: "AccountDisabled Forbidden SignInFailed",
     404: "NotFound UnknownModel",
+    409: "AlreadyAnswered",
     410: "Expired",
     413: "TooLarge",
     429: "RateLimited TooMany",
-    500: "InternalError",
+    500: "HandlerFailed InternalError",
     502: "ProviderAuth",
     503: "NotConfigured Overloaded ProviderRateLimited ProviderUnavailable StoreError",
     504: "ProviderTimeout",
