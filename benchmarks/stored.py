@@ -81,7 +81,7 @@ def _costs(window_s: float) -> list[Cost]:
     ]
     return [
         Cost(
-            ("CPU of a question in a new conversation", "time of it"),
+            ("CPU of a question in a new conversation", "time of a question in a new conversation"),
             _questions,
             (Aim(2000), None),
         ),
