@@ -103,12 +103,13 @@ class Crowd:
     """Keys of questions that were refused, and not accepted later."""
     pages: list[PageAnswer] = field(default_factory=list)
     running: int = 0
+    """Answers of sockets that have not ended; counted without ``goes_on`` only."""
     has_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ended(self) -> None:
-        """Count an answer that has ended."""
+        """Count an answer that has ended, or whose connection is lost."""
         self.running -= 1
-        if not self.running:
+        if self.running <= 0:
             self.has_ended.set()
 
 
@@ -237,12 +238,12 @@ class Flood(Storm):
                     if answer.reason is not None:
                         del waiting[frame["id"]]
                         self.tally.whole += answer.reason == "stop"
+                        crowd.ended()
                         if crowd.goes_on:
                             await self._begin(connection, waiting, crowd)
-                        else:
-                            crowd.ended()
-        except GONE:
-            return
+        except GONE:  # killed, or lost on a busy machine
+            for _ in waiting:
+                crowd.ended()
 
     async def _begin(
         self, connection: ClientConnection, waiting: dict[str, Answer], crowd: Crowd
