@@ -4,7 +4,10 @@
   const ACTIVE =
     "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
   const TEXT_ONLY =
-    ".ws-data, .ws-cell, .ws-download-name, .ws-source-title, .ws-source-name, .ws-source-text, .ws-ask-label, .ws-ask-button, .ws-ask-answer, .ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
+    ".ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
+  const PART_TEXT =
+    ".ws-data, .ws-cell, .ws-download-name, .ws-source-title, .ws-source-name, .ws-source-text, .ws-ask-label, .ws-ask-button";
+  const judged = new Set(); // roots may contain each other
   const FAR = 48; // px that a shadow, an outline or a list marker may extend beyond its message
   const found = [];
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
@@ -109,6 +112,9 @@
         if (!el.matches("mark, span, svg")) say(el, "an element in what is text");
     }
     for (const el of root.querySelectorAll("*")) {
+      if (judged.has(el)) continue;
+      judged.add(el);
+      if (el.parentElement.matches(PART_TEXT)) say(el, "an element in what is text");
       if (isOurs(el)) continue;
       if (el.closest(".ws-figure-plot")) {
         judgeFigure(el);
