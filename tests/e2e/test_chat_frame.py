@@ -276,7 +276,7 @@ class TestModels:
             expect(page.get_by_test_id(opener)).to_be_focused()
         expect(page.get_by_test_id("button-stop")).to_be_visible()
         page.keyboard.press("Escape")
-        expect(page.get_by_text("You stopped this answer.")).to_be_visible()
+        expect(page.get_by_test_id("note-stopped")).to_be_visible()
 
     def test_without_a_model_it_says_why_and_looks_again(
         self, page: Page, served_with: Any, tmp_path: Path

@@ -197,7 +197,7 @@ class TestFolds:
         expect(summary).to_have_css("list-style-type", "disclosure-closed")
         summary.click()
         expect(summary).to_have_css("list-style-type", "disclosure-open")
-        expect(chat_page.get_by_text("Hidden.")).to_be_visible()
+        expect(chat_page.get_by_test_id("message-assistant").get_by_text("Hidden.")).to_be_visible()
 
 
 class TestPaper:
