@@ -49,6 +49,12 @@ checks.positive_data_acceptance.enabled = false
 include-path = "/api/conversations/{conversation_id}/restore"
 phases.stateful.enabled = false
 
+# It answers a question of a handler: without one there is nothing to answer.
+[[operations]]
+include-path = "/api/conversations/{conversation_id}/answers"
+checks.positive_data_acceptance.enabled = false
+phases.stateful.enabled = false
+
 # There may be fifty, and each has a name that can be shown.
 [[operations]]
 include-path = "/api/keys"

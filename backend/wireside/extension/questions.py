@@ -148,9 +148,9 @@ def question_part(question: Question, *, part_id: str, answer: Any = None) -> Pa
 def answered(part: DataPart, answer: Any) -> PartDelta:
     """Return an open question with its answer. Raises ``BadMessage``."""
     data = data_of(part)
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or not isinstance(data.get("prompt"), str):
         raise BadMessage("answer: this question can't be read.")
-    return _part({**data, "answer": parse_answer(data, answer)})
+    return _part({**data, "id": part.id, "answer": parse_answer(data, answer)})
 
 
 def open_question(parts: Sequence[Part]) -> DataPart | None:
@@ -190,7 +190,7 @@ def _part(data: Mapping[str, Any]) -> PartDelta:
     said = "" if answer is None else f"\n\n→ {_in_words(data, answer)}"
     text = f"{data['prompt']}{said}"
     content = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return PartDelta(DataPart(kind=KIND, data=content, id=str(data["id"]), text=text))
+    return PartDelta(DataPart(kind=KIND, data=content, id=str(data.get("id")), text=text))
 
 
 def _in_words(question: Mapping[str, Any], answer: Any) -> str:
@@ -203,6 +203,16 @@ def _in_words(question: Mapping[str, Any], answer: Any) -> str:
             return ", ".join(f"{name}: {value}" for name, value in answer.items())
         case _:
             return str(answer)
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list, which an imported file may have written."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _values(holder: Mapping[str, Any]) -> list[Any]:
+    """Return the values of the options of a choice."""
+    return [option.get("value") for option in _objects(holder.get("options"))]
 
 
 def _of_type(answer: Any, kind: type, wanted: str) -> Any:
@@ -221,7 +231,7 @@ def _text(answer: Any, name: str) -> str:
 
 def _choice(question: Mapping[str, Any], answer: Any) -> list[str]:
     chosen = answer if isinstance(answer, list) else [answer]
-    values = [option["value"] for option in question.get("options", [])]
+    values = _values(question)
     if any(value not in values for value in chosen):
         raise BadMessage("answer: choose from the question's options.")
     if not chosen or (len(chosen) > 1 and not question.get("multiple")):
@@ -233,8 +243,8 @@ def _form(question: Mapping[str, Any], answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise BadMessage("answer: this question wants an object with the fields of its form.")
     found: dict[str, Any] = {}
-    for field in question.get("fields", []):
-        name = field["name"]
+    for field in _objects(question.get("fields")):
+        name = str(field.get("name"))
         value = answer.get(name)
         if value is None or value == "":
             if field.get("required") and field.get("type") != "switch":
@@ -246,7 +256,7 @@ def _form(question: Mapping[str, Any], answer: Any) -> dict[str, Any]:
 
 
 def _field_value(field: Mapping[str, Any], value: Any) -> Any:
-    name = f"answer.{field['name']}"
+    name = f"answer.{field.get('name')}"
     match field.get("type"):
         case "number":
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -257,7 +267,7 @@ def _field_value(field: Mapping[str, Any], value: Any) -> Any:
                 raise BadMessage(f"{name}: this field wants true or false.")
             return value
         case "choice":
-            if value not in [option["value"] for option in field.get("options", [])]:
+            if value not in _values(field):
                 raise BadMessage(f"{name}: choose one of its options.")
             return value
         case _:

@@ -119,6 +119,9 @@ DOORS = {
     "GET /api/files/{file_id}": Door(OTHERS, "read"),
     "DELETE /api/files/{file_id}": Door(OTHERS, "chat"),
     "POST /api/conversations/{conversation_id}/shares": Door(OTHERS, "chat"),
+    "POST /api/conversations/{conversation_id}/answers": Door(
+        OTHERS, "chat", body={"part": "question-1", "value": True}
+    ),
     "GET /api/me": Door(200, "nothing"),
     "POST /api/tickets": Door(201, "nothing"),
     "GET /api/keys": Door(200, "a person"),
@@ -143,6 +146,8 @@ DOORS = {
     "GET /docs/protocol": Door(200, "nothing", 200),
     "GET /logo": Door(200, "nothing", 200),
     "GET /manifest.webmanifest": Door(200, "nothing", 200),
+    "GET /favicon.ico": Door(200, "nothing", 200),
+    "GET /wireside/favicon.ico": Door(200, "nothing", 200),
     "GET /login": Door(SIGN_IN, "nothing", 200, query={"next": "/c/{conversation_id}"}),
     "POST /login": Door(
         403, "nothing", 403, forms=({"name": "ada", "password": "guessed at random"},)
@@ -249,6 +254,9 @@ def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
             for action in actions
             for name in (turn, stream)
             for automatic in (True, False)
+        ],
+        "transcript answer": [
+            {"id": name, "part": "question-1", "value": True} for name in (turn, stream)
         ],
         "transcript need": [0, 1],
         "transcript find": [{"query": query} for query in (SECRET[:7], SECRET, *names)],

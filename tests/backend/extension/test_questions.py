@@ -100,3 +100,22 @@ def test_only_the_last_question_can_be_open() -> None:
     assert open_question([first, part(AskText("Name?"))]) is not first
     assert open_question([TextPart("none")]) is None
     assert open_question([DataPart(kind="question", data="not JSON")]) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "[]",
+        '{"type": "approve"}',
+        '{"prompt": "?", "type": "choose", "options": [1, {}]}',
+        '{"prompt": "?", "type": "form", "fields": {"a": 1}}',
+        '{"prompt": "?", "type": "of a newer version"}',
+    ],
+)
+def test_a_malformed_question_of_a_file_is_refused_or_answered(data: str) -> None:
+    found = DataPart(kind="question", data=data, id="1")
+    try:
+        answered(found, {"a": 1})
+    except BadMessage:
+        return
+    assert "form" in data

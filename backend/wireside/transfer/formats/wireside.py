@@ -154,6 +154,7 @@ def _end(value: dict[str, Any]) -> End:
         "length": "length",
         "cancelled": "cancelled",
         "content_filter": "content_filter",
+        "asking": "asking",
     }
     # without a reason, the answer was still running when the file was written
     reason = value.get("reason")
