@@ -115,6 +115,9 @@ DOORS = {
     "GET /api/conversations/{conversation_id}/export": Door(
         OTHERS, "read", query={"format": "json"}
     ),
+    "POST /api/conversations/{conversation_id}/answers": Door(
+        OTHERS, "chat", body={"part": "p", "value": True}
+    ),
     "POST /api/uploads": Door(201, "chat", body={"a": "file"}, query={"name": "a.json"}),
     "GET /api/files/{file_id}": Door(OTHERS, "read"),
     "DELETE /api/files/{file_id}": Door(OTHERS, "chat"),
@@ -145,6 +148,8 @@ DOORS = {
     "GET /api/doctor/judge": Door(422, "nothing"),
     "GET /docs/protocol": Door(200, "nothing", 200),
     "GET /logo": Door(200, "nothing", 200),
+    "GET /favicon.ico": Door(200, "nothing", 200),
+    "GET /wireside/favicon.ico": Door(200, "nothing", 200),
     "GET /manifest.webmanifest": Door(200, "nothing", 200),
     "GET /favicon.ico": Door(200, "nothing", 200),
     "GET /wireside/favicon.ico": Door(200, "nothing", 200),

@@ -55,7 +55,15 @@ def leads_to_who_may_not(name: str, response: httpx2.Response) -> bool:
     )  # fmt: skip
 
 
-OPEN = frozenset({"GET /docs/protocol", "GET /logo", "GET /manifest.webmanifest"})
+OPEN = frozenset(
+    {
+        "GET /docs/protocol",
+        "GET /favicon.ico",
+        "GET /logo",
+        "GET /manifest.webmanifest",
+        "GET /wireside/favicon.ico",
+    }
+)
 """Pages and files for every caller, with or without credentials."""
 
 MAY: dict[str, frozenset[Need]] = {
