@@ -314,7 +314,7 @@ class TestEveryone:
             "shortcuts",
             "new-chat",
         ]
-        assert named[-2:] == ["input-chat", "options"]
+        assert named[-3:] == ["input-chat", "attach", "options"]
         assert order.count("") == 4  # the starters
 
     def test_fingers_find_every_button(

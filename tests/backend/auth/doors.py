@@ -122,9 +122,6 @@ DOORS = {
     "GET /api/files/{file_id}": Door(OTHERS, "read"),
     "DELETE /api/files/{file_id}": Door(OTHERS, "chat"),
     "POST /api/conversations/{conversation_id}/shares": Door(OTHERS, "chat"),
-    "POST /api/conversations/{conversation_id}/answers": Door(
-        OTHERS, "chat", body={"part": "question-1", "value": True}
-    ),
     "GET /api/me": Door(200, "nothing"),
     "POST /api/tickets": Door(201, "nothing"),
     "GET /api/keys": Door(200, "a person"),
@@ -148,8 +145,6 @@ DOORS = {
     "GET /api/doctor/judge": Door(422, "nothing"),
     "GET /docs/protocol": Door(200, "nothing", 200),
     "GET /logo": Door(200, "nothing", 200),
-    "GET /favicon.ico": Door(200, "nothing", 200),
-    "GET /wireside/favicon.ico": Door(200, "nothing", 200),
     "GET /manifest.webmanifest": Door(200, "nothing", 200),
     "GET /favicon.ico": Door(200, "nothing", 200),
     "GET /wireside/favicon.ico": Door(200, "nothing", 200),
