@@ -302,9 +302,13 @@ class GroupCommit:
         delay_s = self._tails_due_at - self._clock()
         if delay_s > 0:
             loop = asyncio.get_running_loop()
-            self._due = loop.call_later(delay_s, self._has_work.set)
+            self._due = loop.call_later(delay_s, self._tails_are_due)
         else:
             self._has_work.set()
+
+    def _tails_are_due(self) -> None:
+        self._due = None  # if a write is in progress, `_look_again` must look at the clock again
+        self._has_work.set()
 
     async def _write(self, queued: Sequence[_Queued], streams: Collection[CommittedStream]) -> None:
         """Perform the first queued writes and write the tails of ``streams``, in one commit."""

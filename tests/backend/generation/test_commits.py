@@ -337,6 +337,28 @@ async def test_the_pause_between_commits_follows_their_duration(store: SlowStore
     await asyncio.wait([task])
 
 
+async def test_tails_that_become_due_during_a_commit_are_written_after_it(
+    store: SlowStore, commits: GroupCommit
+) -> None:
+    stream = Stream("s", "m", commits=commits)
+    store.may_write.clear()
+    say(stream, "one, ")
+    await asyncio.sleep(0.05)
+    store.may_write.set()  # the next tails are due after a pause
+    await stream.reader().wait()
+    store.may_write.clear()
+    asking = asyncio.create_task(commits.keep(question("q")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the commit of the question is in progress
+    say(stream, "two")
+    await asyncio.sleep(0.1)
+    store.may_write.set()
+    await asking
+    async with asyncio.timeout(10):
+        await stream.reader(len("one, ")).wait()
+    assert store.text(stream) == "one, two"
+
+
 async def test_after_finish_nothing_is_written(store: SlowStore, commits: GroupCommit) -> None:
     stream = Stream("s", "m", commits=commits)
     store.fails = StoreError()
