@@ -69,7 +69,7 @@ class RequestContext:
     """What a provider in this process may know of a request, besides its messages.
 
     ``conversation`` and ``turn`` are ids, None if the answer is not stored. ``options`` is a JSON
-    object of the handler's own options. ``state`` is the state that the turn before this one left.
+    object of the handler's own options. ``states`` are those that the turns before this one left.
     ``answered_parts`` are the parts of this answer so far, if it is continued, and ``answer`` is
     the JSON text of the user's answer to its open question.
     """
@@ -80,7 +80,7 @@ class RequestContext:
     conversation: str | None = None
     turn: str | None = None
     options: str = ""
-    state: Part | None = None
+    states: tuple[DataPart, ...] = ()
     answered_parts: tuple[Part, ...] = ()
     answer: str | None = None
 

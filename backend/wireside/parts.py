@@ -179,15 +179,15 @@ def has_files(parts: Iterable[Part]) -> bool:
 def is_hidden(part: Part) -> bool:
     """Whether a part is only for the server's own use, such as the state of a handler.
 
-    Its kind begins with a dot. It is stored with the answer and never shown, sent or exported,
-    except in JSON exports, from which conversations are restored.
+    Its kind begins with a dot. It is stored with the answer and never shown, sent, exported or
+    imported: a file may be written by anyone.
     """
     return isinstance(part, DataPart) and part.kind.startswith(HIDDEN)
 
 
-def is_state(part: Part) -> bool:
-    """Whether a part is the state that a handler left."""
-    return isinstance(part, DataPart) and part.kind == STATE
+def states_of(parts: Iterable[Part]) -> dict[str, DataPart]:
+    """Return the states that handlers left in an answer, by id."""
+    return {part.id: part for part in parts if isinstance(part, DataPart) and part.kind == STATE}
 
 
 def label_of(part: Attachment) -> str:

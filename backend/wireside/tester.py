@@ -17,6 +17,9 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from wireside.app import Application, create_app
+from wireside.chat.conversation import Conversation
+from wireside.chat.conversation import Turn as ChatTurn
+from wireside.chat.service import ChatService
 from wireside.errors import BY_CODE, InternalError, WiresideError
 from wireside.extension.chat import Chat
 from wireside.extension.questions import open_question
@@ -182,6 +185,25 @@ class ChatTester:
             await stream.ended()
             return await self._reply(stream)
 
+    async def retry(self) -> Reply:
+        """Ask the last question again, as the user does."""
+        conversation, turn = await self._last_turn()
+        return await self._follow(await self._service.retry(conversation, turn.id))
+
+    async def continue_answer(self) -> Reply:
+        """Let the last answer go on, which was stopped or cut off; return what follows."""
+        conversation, turn = await self._last_turn()
+        await self._service.continue_answer(conversation, turn.id)
+        return await self._follow(turn)
+
+    async def _follow(self, turn: ChatTurn) -> Reply:
+        """Wait for the end of the last stream of a turn."""
+        async with asyncio.timeout(ANSWER_S):
+            while not turn.segments:  # noqa: ASYNC110 (a turn has no event)
+                await asyncio.sleep(0.01)
+            await turn.segments[-1].ended()
+        return await self._reply(turn.segments[-1])
+
     async def stop(self) -> None:
         """Stop the running answers, as the user does."""
         assert self._application is not None, "use `async with`"
@@ -191,7 +213,7 @@ class ChatTester:
     # ---- internals ---------------------------------------------------------------------------
 
     @property
-    def _service(self) -> Any:
+    def _service(self) -> ChatService:
         assert self._application is not None, "use `async with`"
         return self._application.parts.chat.of(self._caller)
 
@@ -204,13 +226,17 @@ class ChatTester:
 
     async def _parts(self) -> tuple[Part, ...]:
         """Return the parts of the last answer."""
+        _, turn = await self._last_turn()
+        return turn.answer
+
+    async def _last_turn(self) -> tuple[Conversation, ChatTurn]:
+        """Return the last turn. Raises ``NoQuestion`` if there is none."""
         conversation = await self._service.library.open(self._conversation)
         if conversation is None:
-            return ()
+            raise NoQuestion("Nothing was asked yet.")
         last = conversation.total - 1
         (turn,) = await self._service.library.turns(conversation, last, last)
-        found: tuple[Part, ...] = turn.answer
-        return found
+        return conversation, turn
 
     async def _reply(self, stream: Stream, frames: tuple[dict[str, Any], ...] = ()) -> Reply:
         end = stream.log.end or End("interrupted")

@@ -46,12 +46,18 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
     Sockets are closed with the code that asks clients to reconnect.
     """
     long, short = answer(600, rate=4), answer(30, rate=30)
-    grace_s = 15  # short answers take a second; on a busy machine several
+    grace_s = 8  # short answers take a second; on a busy machine several
     house = House(tmp_path, lab.url, shutdown_s=grace_s)
     async with house:
         await house.until_ready()
         lab.answer_with(*[long] * (STREAMS - SHORT))
         longs, long_tasks = await begin(house, STREAMS - SHORT)
+
+        async def all_are_asked() -> bool:
+            return len(lab.chats) >= STREAMS - SHORT
+
+        # an answer begins before its request arrives at the model, which answers in order
+        await house.until(all_are_asked, "every long answer is requested")
         lab.answer_with(*[short] * SHORT)
         shorts, short_tasks = await begin(house, SHORT)
         async with house.socket() as idle:

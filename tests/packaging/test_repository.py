@@ -49,6 +49,7 @@ def test_the_top_level_is_the_one_of_the_map() -> None:
         "backend",
         "benchmarks",
         "docs",
+        "examples",
         "requirements",
         "scripts",
         "tests",

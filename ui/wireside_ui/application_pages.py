@@ -197,7 +197,22 @@ class _ToNiceGUI:
         """Call NiceGUI."""
         root = scope["app_root_path"]
         theirs = {**scope, "root_path": root, _SCOPE_KEY: self._pages}
-        await core.app.router(theirs, receive, send)
+        await core.app.router(theirs, receive, _closing_refused(send))
+
+
+def _closing_refused(send: Send) -> Send:
+    """Return a ``send`` that closes the connection after a refusal by engine.io.
+
+    A client that polls a session which was ended gets a refusal for each request; it must not keep
+    its connection by them.
+    """
+
+    async def send_closing(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 400:
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return send_closing
 
 
 class _Files:

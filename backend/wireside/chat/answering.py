@@ -23,7 +23,7 @@ from wireside.files.context import with_contents
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
 from wireside.messages import End, Message, ModelRequest, Options, RequestContext, Usage
-from wireside.parts import Part, is_state
+from wireside.parts import DataPart, states_of
 from wireside.ports.observer import QuestionObserver
 from wireside.ports.quotas import Quotas
 from wireside.records import (
@@ -174,7 +174,7 @@ class ConversationRunner:
     ) -> ModelRequest | End:
         """Return the request that answers a turn of ``branches``, or why there can't be one."""
         try:
-            messages, state = await self._context(conversation, branches, turn)
+            messages, states = await self._context(conversation, branches, turn)
             if continues and answer is None:
                 messages = (*messages, *self._said_before(turn))
             model = await self._models.resolve(options.model)
@@ -187,7 +187,7 @@ class ConversationRunner:
                 conversation=conversation.id,
                 turn=turn.id,
                 options=options.values,
-                state=state,
+                states=states,
                 answered_parts=turn.answer if continues else (),
                 answer=answer,
             )
@@ -306,8 +306,8 @@ class ConversationRunner:
         conversation: Conversation,
         branches: Mapping[int, Branch],
         turn: Turn | TurnRecord,
-    ) -> tuple[tuple[Message, ...], Part | None]:
-        """Return the context for the model, and the state that the turns before ``turn`` left.
+    ) -> tuple[tuple[Message, ...], tuple[DataPart, ...]]:
+        """Return the context for the model, and the states that the turns before ``turn`` left.
 
         The context are the last turns before ``turn``, and its question.
         """
@@ -315,12 +315,13 @@ class ConversationRunner:
         first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
         spans = tree.clip(tree.path(branches, turn.branch), first, last)
         messages: list[Message] = []
-        state: Part | None = None
+        states: dict[str, DataPart] = {}
         for earlier in await self._conversations.turns(conversation, spans):
             answer = earlier.answer
             messages += turn_messages(earlier.question_parts, answer, limit)
-            state = next((part for part in reversed(answer) if is_state(part)), state)
-        return recent([*messages, Message("user", turn.question_parts)], limit), state
+            states |= states_of(answer)
+        context = recent([*messages, Message("user", turn.question_parts)], limit)
+        return context, tuple(states.values())
 
     async def _with_files(
         self, conversation: Conversation, messages: tuple[Message, ...], model: str

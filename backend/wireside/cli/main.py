@@ -132,18 +132,21 @@ def serve(
 
     from wireside.app import create_app
     from wireside.errors import NotConfigured
+    from wireside.extension.chat import NoHandler
     from wireside.server.run import CannotServe, run_server
 
     _configure_logging(settings)
     try:
         chat = None if target is None else load_chat(target)
+        if chat is not None:
+            chat.check(has_models=settings.uses_openai)
         application = create_app(settings, chat=chat)
 
         def announce(address: str) -> None:
             _announce(settings, address, application.first_link)
 
         run_server(application, settings, on_listening=announce)
-    except (CannotServe, CannotLoad, NotConfigured) as error:
+    except (CannotServe, CannotLoad, NoHandler, NotConfigured) as error:
         _fail(str(error), FAILED, settings)
 
 

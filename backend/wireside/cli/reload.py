@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,10 +26,13 @@ def serve_with_reload(arguments: Sequence[str]) -> None:
     """
     from watchfiles import PythonFilter, watch
 
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     rest = [argument for argument in arguments[1:] if argument != "--reload"]
     child = _start(rest)
     try:
-        for changes in watch(Path.cwd(), watch_filter=PythonFilter(), raise_interrupt=False):
+        for changes in watch(Path.cwd(), watch_filter=PythonFilter(), stop_event=stop):
             names = ", ".join(sorted({Path(path).name for _, path in changes}))
             err.print(f"Changed: {escape(names)}. Restarting …")
             _stop(child)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from pathlib import Path
+import traceback
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,25 +22,29 @@ def load_chat(target: str) -> Chat:
     The current folder is searched first, as ``python -m`` does.
 
     Raises:
-        CannotLoad: there is no such module or chat.
-        Exception: the module raises an exception while it is imported.
+        CannotLoad: there is no such module or chat, or the module raises an exception.
     """
     from wireside.extension.chat import Chat
 
-    module_name, _, attribute = target.removesuffix(".py").partition(":")
+    file_name, _, attribute = target.partition(":")
     attribute = attribute or "chat"
+    module_name = ".".join(PurePath(file_name.removesuffix(".py")).parts)
+    if not all(name.isidentifier() for name in module_name.split(".")):
+        raise CannotLoad(f"{target!r} names no chat: write MODULE:CHAT, such as app:chat.")
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        module = importlib.import_module(module_name.replace("/", "."))
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name != module_name.split(".")[0] and error.name != module_name:
-            raise
-        raise CannotLoad(
-            f"There is no module {module_name!r} in this folder: `wireside serve app:chat` needs"
-            " an app.py."
-        ) from None
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise CannotLoad(
+                f"There is no module {module_name!r} in this folder: `wireside serve app:chat`"
+                " needs an app.py."
+            ) from None
+        raise CannotLoad(_failure(module_name, error)) from error
+    except Exception as error:
+        raise CannotLoad(_failure(module_name, error)) from error
     found = getattr(module, attribute, None)
     if found is None:
         raise CannotLoad(f"The module {module_name} has no {attribute!r}.")
@@ -49,3 +54,15 @@ def load_chat(target: str) -> Chat:
             " `chat = wireside.Chat()`."
         )
     return found
+
+
+def _failure(module_name: str, error: Exception) -> str:
+    """Return a sentence about a module that can't be imported, with its own frames only."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    where = "".join(traceback.format_list(frames))
+    what = "".join(traceback.format_exception_only(error)).strip()
+    return f"The module {module_name} can't be imported:\n{where}{what}"

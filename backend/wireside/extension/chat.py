@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
@@ -14,6 +15,10 @@ from wireside.ports.provider import Provider
 
 HandlerT = TypeVar("HandlerT", bound=Handler)
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class NoHandler(ValueError):
+    """A chat has no handler; the text is a sentence."""
 
 
 class Chat:
@@ -92,9 +97,12 @@ class Chat:
 
         Raises:
             ValueError: there is a handler of that name.
+            TypeError: the handler does not take a turn.
         """
 
         def register(found: Handler) -> Handler:
+            if not _takes_a_turn(found):
+                raise TypeError(f"The handler {found.__name__!r} must take the turn: (turn).")
             model = name or found.__name__.replace("_", "-")
             if model in self._handlers:
                 raise ValueError(f"There are two handlers called {model!r}: give one a name=…")
@@ -117,11 +125,19 @@ class Chat:
         """Return the handlers as a provider of models, in front of those of ``upstream``.
 
         Raises:
-            ValueError: there are no handlers.
+            NoHandler: there are no handlers.
         """
-        if not self._handlers and not (self._tools and upstream is not None):
-            raise ValueError("The chat has no handler: register one with @chat.on_message.")
+        self.check(has_models=upstream is not None)
         return HandlerProvider(list(self._handlers.values()), upstream, self._tools)
+
+    def check(self, *, has_models: bool) -> None:
+        """Raise ``NoHandler`` if nothing would answer.
+
+        Args:
+            has_models: whether there are models besides the handlers.
+        """
+        if not self._handlers and not (self._tools and has_models):
+            raise NoHandler("The chat has no handler: register one with @chat.on_message.")
 
     @overload
     def tool(self, function: FunctionT, /) -> FunctionT: ...
@@ -155,6 +171,14 @@ class Chat:
 
     def _title(self, model: str) -> str:
         return self.name if self.name and not self._handlers else _in_words(model)
+
+
+def _takes_a_turn(handler: Handler) -> bool:
+    try:
+        inspect.signature(handler).bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 def _in_words(name: str) -> str:

@@ -189,6 +189,8 @@ def shown(value: object, name: str) -> Iterator[Delta]:
         yield PartDelta(_image(Image(data=buffer.getvalue(), name=name)))
     elif hasattr(value, "_repr_mimebundle_") or hasattr(value, "_repr_png_"):
         yield _rich(value, name)
+    elif hasattr(value, "fields") and hasattr(value, "parse"):
+        raise TypeError("A handler yielded a question: write `await turn.ask(…)`.")
     else:
         kind = type(value).__name__
         raise TypeError(
@@ -199,12 +201,34 @@ def shown(value: object, name: str) -> Iterator[Delta]:
 
 def to_json(value: object) -> str:
     """Return a JSON text; values that JSON lacks become texts. Raises ``TooLargePart``."""
-    text = json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = _dumps(value)
+    except ValueError:  # it has numbers that JSON lacks
+        text = _dumps(_finite(json.loads(json.dumps(value, default=_plain))))
     if len(text) > MAX_DATA_CHARS:
         raise TooLargePart(
             f"A part has {len(text):,} characters of data; at most {MAX_DATA_CHARS:,} fit."
         )
     return text
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(
+        value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
+
+
+def _finite(value: Any) -> Any:
+    """Return a JSON value with None in place of infinite and undefined numbers."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_finite(one) for one in value]
+        case dict():
+            return {key: _finite(one) for key, one in value.items()}
+        case _:
+            return value
 
 
 def data_part(kind: str, data: object, *, part_id: str = "", text: str = "") -> PartDelta:

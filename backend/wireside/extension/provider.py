@@ -15,7 +15,7 @@ import structlog
 
 from wireside.errors import BadMessage, UnknownModel, WiresideError
 from wireside.extension import questions
-from wireside.extension.run import Handler, HandlerRun
+from wireside.extension.run import Handler, HandlerRun, state_id
 from wireside.extension.tools import Tool, ToolLoop
 from wireside.extension.turn import Messages, Turn, User
 from wireside.messages import (
@@ -27,7 +27,7 @@ from wireside.messages import (
     RequestContext,
     TextDelta,
 )
-from wireside.parts import DataPart, FilePart, ImagePart, Part, data_of
+from wireside.parts import DataPart, FilePart, ImagePart, data_of
 from wireside.ports.provider import Provider
 
 _log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 MAX_THREADS = 32
 """Maximum number of handlers that run in threads at the same time; others wait."""
 
-MAX_ASKING = 1_000
+MAX_ASKING = 200
 """Maximum number of handlers that wait in memory for an answer; the others are replayed."""
 
 
@@ -138,7 +138,7 @@ class HandlerProvider(Provider):
         self, handler: HandlerModel, request: ModelRequest
     ) -> AsyncGenerator[Delta, None]:
         context = request.context
-        run = self._run_of(handler, request)
+        run = await self._run_of(handler, request)
         deltas = run.deltas()
         try:
             async for delta in deltas:
@@ -149,7 +149,7 @@ class HandlerProvider(Provider):
             else:
                 await run.aclose()
 
-    def _run_of(self, handler: HandlerModel, request: ModelRequest) -> HandlerRun:
+    async def _run_of(self, handler: HandlerModel, request: ModelRequest) -> HandlerRun:
         """Return the run that answers: the one that waits, a replay, or a new one."""
         context = request.context
         open_part = questions.open_question(context.answered_parts)
@@ -160,12 +160,14 @@ class HandlerProvider(Provider):
         if kept is not None and answered is not None and kept.is_asking:
             kept.resume(answered)
             return kept
+        if kept is not None:  # retried, so that its question is gone
+            await kept.aclose()
         run = HandlerRun(
             handler.handler,
             name=handler.info.id,
             pool=self._pool,
             complete=self._complete,
-            parts=() if answered is None else context.answered_parts,
+            parts=context.answered_parts,
             answered=answered,
             can_ask=context.turn is not None,
         )
@@ -205,7 +207,7 @@ def _turn(handler: HandlerModel, request: ModelRequest, run: HandlerRun) -> Turn
         messages=request.messages,
         files=[part for part in question.parts if isinstance(part, ImagePart | FilePart)],
         options=_options(handler.options, context),
-        state=_state(handler.state, context.state),
+        state=_state(handler.state, context.states),
         model=request.model,
         conversation=context.conversation,
         output=run,
@@ -219,11 +221,11 @@ def _options(kind: type | None, context: RequestContext) -> Any:
     return build(kind, json.loads(context.options or "{}"), name="options")
 
 
-def _state(kind: type | None, stored: Part | None) -> Any:
+def _state(kind: type | None, stored: Sequence[DataPart]) -> Any:
     """Return the state after the turn before this one; a new one if it can't be read."""
     if kind is None:
         return None
-    value = data_of(stored) if isinstance(stored, DataPart) else None
+    value = next((data_of(part) for part in stored if part.id == state_id(kind)), None)
     try:
         return build(kind, value or {}, name="state")
     except BadMessage as error:  # the class has changed since

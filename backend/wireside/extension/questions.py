@@ -7,6 +7,7 @@ type, and ``answer``, which is None while it is open.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -64,6 +65,10 @@ class Choose:
     prompt: str
     options: Sequence[str] | Mapping[str, str]
     multiple: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.options:
+            raise ValueError("A choice needs options.")
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of the part's data."""
@@ -259,7 +264,8 @@ def _field_value(field: Mapping[str, Any], value: Any) -> Any:
     name = f"answer.{field.get('name')}"
     match field.get("type"):
         case "number":
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not math.isfinite(value):
                 raise BadMessage(f"{name}: this field wants a number.")
             return value
         case "switch":

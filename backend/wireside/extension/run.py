@@ -19,7 +19,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -30,6 +31,7 @@ from wireside.extension.parts import data_part, to_json
 from wireside.extension.questions import Question
 from wireside.extension.turn import CannotAsk, Messages, Turn
 from wireside.messages import Delta, Finished, PartDelta
+from wireside.openai_wire.decode import without_surrogates
 from wireside.parts import STATE, DataPart, Part, data_of
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +41,9 @@ BLOCKED_S = 0.1
 
 CLEAN_UP_S = 5.0
 """Time in seconds that a stopped handler has for its clean-up before the answer ends without it."""
+
+RUN = ".run"
+"""Kind of the hidden part with which each run of a handler begins."""
 
 MOST_WAITING = 512
 """Number of elements after which a handler that never waits lets other tasks run."""
@@ -51,6 +56,8 @@ class Complete(Protocol):
         """Stream the text."""
         ...
 
+
+DeltaT = TypeVar("DeltaT", bound=Delta)
 
 Handler = Callable[[Turn[Any, Any]], Any]
 
@@ -97,18 +104,26 @@ class HandlerRun:
         }
         self._events = EventReader()
         self._end = Finished("stop")
+        run, of_run = _last_run(parts)
         self._asked_before = deque(
-            part for part in parts if isinstance(part, DataPart) and part.kind == questions.KIND
+            part
+            for part in (of_run if answered is not None else ())
+            if isinstance(part, DataPart) and part.kind == questions.KIND
         )
-        """The questions of this answer that a replay has not reached."""
+        """The questions of this run that a replay has not reached."""
+        self.run = run if answered is not None else secrets.token_hex(4)
+        """Id of this run; a replay has that of the run before it."""
+        self._asking = asyncio.Lock()
         self._open: str | None = None
         """Id of the question that the handler waits at."""
         self._answer: asyncio.Future[PartDelta] | None = None
         self._answered = answered
         self._is_silent = answered is not None
         """Whether a replay has not reached the question that was open."""
-        if answered is not None:
-            self._out.append(answered)
+        if answered is None:
+            self._out.append(data_part(RUN, self.run))
+        else:
+            self._out.append(cleaned(answered))
 
     @property
     def is_asking(self) -> bool:
@@ -146,6 +161,7 @@ class HandlerRun:
         """Give the handler the answer to its open question; the stored part is put out first."""
         assert self._answer is not None
         self._open = None
+        answered = cleaned(answered)
         self._out.append(answered)
         self._answer.set_result(answered)
         self._wake.set()
@@ -169,7 +185,7 @@ class HandlerRun:
         if isinstance(value, Finished):
             self._end = value
             return
-        deltas = list(self._events.read(value))
+        deltas = [cleaned(delta) for delta in self._events.read(value)]
         if asyncio._get_running_loop() is self._loop:
             self._put(deltas)
         else:
@@ -182,10 +198,14 @@ class HandlerRun:
                 "This request is not part of a conversation, so that its question could not be"
                 " answered."
             )
+        async with self._asking:  # questions that are asked at once are answered in turn
+            return await self._ask(question)
+
+    async def _ask(self, question: Question) -> Any:
         if self._asked_before:
             return self._parse(question, self._next_answer())
         part_id = f"question-{secrets.token_hex(8)}"
-        self._put([questions.question_part(question, part_id=part_id)])
+        self._put([cleaned(questions.question_part(question, part_id=part_id))])
         self._open = part_id
         self._answer = self._loop.create_future()
         self._wake.set()
@@ -199,7 +219,7 @@ class HandlerRun:
 
     def store(self, kind: str, name: str, value: object) -> None:
         """Store a value under a name in this answer. Raises ``TooLargePart``."""
-        delta = data_part(kind, value, part_id=f"{kind}-{name}")
+        delta = cleaned(data_part(kind, value, part_id=f"{kind}-{name}"))
         assert isinstance(delta.part, DataPart)
         self._stored[kind, delta.id] = delta.part.data
         self._out.append(delta)  # also while silent: it may be new
@@ -226,7 +246,14 @@ class HandlerRun:
 
     async def _run(self, turn: Turn[Any, Any]) -> None:
         try:
-            await self._drive(turn)
+            try:
+                await self._drive(turn)
+            finally:
+                self._keep_state(turn)
+            if self._is_silent:
+                raise HandlerFailed(
+                    "The handler has changed since it asked this question: ask it again."
+                )
         except (WiresideError, asyncio.CancelledError):
             raise
         except CannotAsk as error:
@@ -234,7 +261,6 @@ class HandlerRun:
         except Exception as error:
             raise self._failed(error) from error
         finally:
-            self._keep_state(turn)
             self._wake.set()
 
     async def _drive(self, turn: Turn[Any, Any]) -> None:
@@ -296,13 +322,43 @@ class HandlerRun:
         """Store the state with the answer, so that it follows the branches of the conversation."""
         if turn.state is None:
             return
-        delta = data_part(STATE, turn.state, part_id=STATE)
-        self._out.append(delta)
+        part_id = state_id(type(turn.state))
+        self._out.append(cleaned(data_part(STATE, turn.state, part_id=part_id)))
 
     def _failed(self, error: Exception) -> HandlerFailed:
         reference = f"{time.time_ns() // 1_000_000:x}"[-8:]
         _log.error("handler_failed", handler=self._name, id=reference, exc_info=error)
         return HandlerFailed(f"The answer failed. The server's log has error {reference}.")
+
+
+def state_id(kind: type) -> str:
+    """Return the id of the part with a state: handlers with classes of their own have their own."""
+    return f"{STATE}-{kind.__name__}"
+
+
+def cleaned(delta: DeltaT) -> DeltaT:
+    """Return an element without unpaired surrogates, which no frame and no database can carry."""
+    if isinstance(delta, PartDelta):
+        return replace(delta, part=_cleaned_fields(delta.part))
+    return delta if isinstance(delta, Finished) else _cleaned_fields(delta)
+
+
+def _cleaned_fields(value: Any) -> Any:
+    changes = {
+        name: without_surrogates(text)
+        for name in value.__dataclass_fields__
+        if isinstance(text := getattr(value, name), str) and not text.isascii()
+    }
+    return replace(value, **changes) if changes else value
+
+
+def _last_run(parts: Sequence[Part]) -> tuple[str, Sequence[Part]]:
+    """Return the id of the last run of an answer, and the parts that it has written."""
+    for index in range(len(parts) - 1, -1, -1):
+        part = parts[index]
+        if isinstance(part, DataPart) and part.kind == RUN:
+            return str(data_of(part)), parts[index:]
+    return "", parts
 
 
 class _Watched:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -134,7 +135,8 @@ class ToolLoop:
         for number in range(self._limits.rounds + 1):
             is_last = number == self._limits.rounds
             asked = replace(request, messages=messages, tools=() if is_last else self._specs)
-            stored = turn.output.stored(".round", str(number))
+            name_of_round = f"{turn.output.run}-{number}"
+            stored = turn.output.stored(".round", name_of_round)
             end = Finished("stop")
             if stored is None:
                 text, calls = "", list[ToolDelta]()
@@ -149,11 +151,13 @@ class ToolLoop:
                         else:
                             text += delta.text if isinstance(delta, TextDelta) else ""
                             yield delta
-                if not calls:
+                if not calls or is_last:
+                    for call in calls:  # requested although no tool was offered
+                        yield call
                     yield Finished(end.reason, usage)
                     return
                 requested = [[call.name, call.arguments] for call in calls]
-                turn.output.store(".round", str(number), [text, requested])
+                turn.output.store(".round", name_of_round, [text, requested])
             else:
                 text, requested = json.loads(stored)
             parts: list[Part] = [TextPart(text)] if text else []
@@ -176,8 +180,6 @@ class ToolLoop:
         shown: list[PartDelta] = []
 
         async def run() -> list[str]:
-            if index >= self._limits.calls:
-                return ["failed", f"At most {self._limits.calls} calls run at once."]
             try:
                 arguments = json.loads(call.arguments or "{}")
                 if not isinstance(arguments, dict):
@@ -195,11 +197,14 @@ class ToolLoop:
                 return ["failed", "The tool failed."]
             return ["done", self._as_text(result, shown)]
 
+        if index >= self._limits.calls:
+            sentence = f"At most {self._limits.calls} calls run in one round."
+            return replace(call, state="failed", result=sentence), []
         if tool.approve:
-            prompt = f"Run **{call.name}** with `{call.arguments or '{}'}`?"
+            prompt = f"Run **{call.name}** with these arguments?\n\n{_fenced(call.arguments)}"
             if not await turn.ask(Approve(prompt)):
                 return replace(call, state="failed", result="The user has refused this call."), []
-        state, result = await turn.once(call.call, run)
+        state, result = await turn.once(f"{turn.output.run}-{call.call}", run)
         return replace(call, state=_state(state), result=result), shown
 
     def _as_text(self, result: object, shown: list[PartDelta]) -> str:
@@ -241,6 +246,13 @@ def _part(call: ToolDelta) -> ToolCallPart:
         arguments=call.arguments,
         result=call.result,
     )
+
+
+def _fenced(arguments: str) -> str:
+    """Return arguments as a code block, which they can't leave."""
+    longest = max((len(ticks) for ticks in re.findall("`+", arguments)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}json\n{arguments or '{}'}\n{fence}"
 
 
 def _state(text: str) -> Any:

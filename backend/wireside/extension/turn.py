@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -47,6 +47,9 @@ class CannotAsk(RuntimeError):
 class Output(Protocol):
     """Where the parts of an answer go, and how a question waits for its answer."""
 
+    run: str
+    """Id of this run of the handler; a run that is repeated after a restart has the same."""
+
     def emit(self, value: object) -> None:
         """Add a value to the answer."""
         ...
@@ -72,6 +75,7 @@ class NoOutput:
     """Keeps what is emitted in ``parts``: for handlers that a test calls directly."""
 
     def __init__(self) -> None:
+        self.run = ""
         self.parts: list[object] = []
         self._stored: dict[tuple[str, str], str] = {}
         self.answers: list[Any] = []
@@ -165,8 +169,8 @@ class Turn(Generic[OptionsT, StateT]):
         """
         return Step(self, name, input)
 
-    async def ask(self, question: Question) -> Any:
-        """Ask the user, and return the answer.
+    def ask(self, question: Question) -> Asking:
+        """Ask the user; await the result for the answer.
 
         The turn ends until the question is answered, and needs no slot; the answer may come days
         later, after a restart. Then the handler is called again: it runs silently up to this
@@ -175,7 +179,11 @@ class Turn(Generic[OptionsT, StateT]):
         Raises:
             CannotAsk: the request is not part of a conversation.
         """
-        return await self.output.ask(question)
+        if not hasattr(question, "fields") or not hasattr(question, "parse"):
+            raise TypeError(
+                "turn.ask wants a question: Approve(…), Choose(…), Form(…) or AskText(…)."
+            )
+        return Asking(self.output, question)
 
     @overload
     async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T: ...
@@ -224,6 +232,22 @@ class Turn(Generic[OptionsT, StateT]):
             model: name of the model; None for the server's default beside the handlers.
         """
         return self.output.complete(self.context if messages is None else messages, model)
+
+
+class Asking:
+    """A question that is asked when it is awaited."""
+
+    def __init__(self, output: Output, question: Question) -> None:
+        self._output = output
+        self._question = question
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Ask the question and return its answer."""
+        return self._output.ask(self._question).__await__()
+
+    def __bool__(self) -> bool:
+        """Raise ``TypeError``: without ``await``, every question would be answered by yes."""
+        raise TypeError("Write `await turn.ask(…)`. A handler without `async` can't ask questions.")
 
 
 class Step(AbstractAsyncContextManager["Step"]):

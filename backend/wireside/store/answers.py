@@ -6,7 +6,9 @@ possible, and its text is added to the search index.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any, assert_never
 
@@ -334,11 +336,17 @@ def _plain(entry: Entry) -> tuple[int, str, int]:
         case ReasoningDelta():
             return REASONING, entry.text, len(entry.text)
         case ToolDelta():
-            return TOOL, msgspec.json.encode(entry).decode(), 1
+            return TOOL, _json(asdict(entry)), 1
         case PartDelta():
-            return PART, msgspec.json.encode(part_to_object(entry.part)).decode(), 1
+            return PART, _json(part_to_object(entry.part)), 1
         case _:
             assert_never(entry)
+
+
+def _json(value: dict[str, Any]) -> str:
+    # not msgspec: it refuses unpaired surrogates, which the column replaces, and one entry that
+    # can't be written would stop the writes of all answers
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _entries(connection: Connection, streams: Sequence[str]) -> dict[str, list[Entry]]:

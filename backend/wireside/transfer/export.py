@@ -27,6 +27,7 @@ from wireside.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    is_hidden,
     label_of,
     part_to_object,
     text_of,
@@ -532,7 +533,9 @@ def _segment(segment: Segment) -> dict[str, Any]:
             "input_tokens": end.usage.input_tokens if end else None,
             "output_tokens": end.usage.output_tokens if end else None,
         },
-        "parts": [part_to_object(part) for part in parts_of(segment.entries)],
+        "parts": [
+            part_to_object(part) for part in parts_of(segment.entries) if not is_hidden(part)
+        ],
     }
 
 

@@ -149,7 +149,8 @@ class TestKindsOfHandlers:
         async with serving(chat, tmp_path) as service:
             _, turn = await ask(service, "q")
         outer, inner = (part for part in turn.answer if isinstance(part, DataPart) and part.id)
-        kinds = [part.kind if isinstance(part, DataPart) else part for part in turn.answer]
+        shown = [part for part in turn.answer if not is_hidden(part)]
+        kinds = [part.kind if isinstance(part, DataPart) else part for part in shown]
         assert kinds == [TextPart("one"), "step", "step", TextPart("two"), "source"]
         assert f'"parent":"{outer.id}"' in inner.data
         assert '"input":"[1]","output":"{\\"a\\":1}"' in outer.data

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from wireside import Approve, Chat, ChatTester, ProviderError, Source, Turn, UnknownModel
+from wireside import (
+    Approve,
+    AskText,
+    Chat,
+    ChatTester,
+    ProviderError,
+    Source,
+    Turn,
+    UnknownModel,
+    View,
+)
 from wireside.errors import BadMessage
 from wireside.parts import DataPart
 from wireside.providers.scripted import ScriptedProvider
 from wireside.pytest_plugin import MakeTester
 from wireside.tester import NoQuestion
+from wireside.transfer.formats import wireside as wireside_format
 
 
 def shop() -> Chat:
@@ -68,3 +81,186 @@ async def test_the_models_of_a_provider() -> None:
     provider = ScriptedProvider(["from ", "upstream"])
     async with ChatTester(shop(), provider=provider) as tester:
         assert (await tester.ask("hi", model="model")).text == "from upstream"
+
+
+def asking(*questions: Approve | AskText) -> Chat:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        for question in questions:
+            yield f"{await turn.ask(question)} "
+
+    return chat
+
+
+async def test_a_surrogate_does_not_stop_what_is_stored() -> None:
+    async with ChatTester(asking(AskText("Name?"))) as tester:  # as by REST; a frame refuses it
+        await tester.ask("q")
+        reply = await tester.answer("a\ud800b")
+        assert reply.text == "a\ufffdb "
+        tester.new_conversation()
+        await tester.ask("other")
+        await tester.restart()
+        assert (await tester.answer("kept")).text == "kept "
+
+
+async def test_questions_that_are_asked_at_once_are_answered_in_turn() -> None:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> str:
+        async def ask(prompt: str) -> str:
+            return str(await turn.ask(AskText(prompt)))
+
+        return ",".join(await asyncio.gather(ask("a?"), ask("b?")))
+
+    async with ChatTester(chat) as tester:
+        assert (await tester.ask("q")).question is not None
+        assert (await tester.answer("one")).question is not None
+        assert (await tester.answer("two")).text == "one,two"
+
+
+async def test_an_answer_that_goes_on_asks_anew_and_repeats_no_work() -> None:
+    chat = Chat()
+    charged: list[int] = []
+    sent: list[bool] = []
+    may_go_on = asyncio.Event()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        await turn.once("charge", lambda: charged.append(1))
+        yield "charged "
+        sent.append(await turn.ask(Approve("Send?")))
+        await may_go_on.wait()
+        yield "sent" if sent[-1] else "not sent"
+
+    async with ChatTester(chat) as tester:
+        await tester.ask("q")
+        answering = asyncio.create_task(tester.answer(True))
+        while not sent:
+            await asyncio.sleep(0.01)
+        await tester.stop()
+        await answering
+        may_go_on.set()
+        reply = await tester.continue_answer()
+        assert reply.question is not None, "the answer to the stopped run is not used again"
+        await tester.restart()
+        assert (await tester.answer(False)).text == "not sent"
+    assert charged == [1]
+    assert sent == [True, False]
+
+
+async def test_a_handler_that_no_longer_asks_says_so() -> None:
+    questions: list[Approve | AskText] = [Approve("Send?")]
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        for question in questions:
+            await turn.ask(question)
+        yield "rest"
+
+    async with ChatTester(chat) as tester:
+        await tester.ask("q")
+        questions.clear()  # as a deploy does
+        await tester.restart()
+        assert "has changed" in ((await tester.answer(True)).error or "")
+
+
+async def test_a_state_that_can_t_be_stored_fails_the_answer() -> None:
+    @dataclass
+    class State:
+        text: str = ""
+
+    chat = Chat(state=State)
+
+    @chat.on_message
+    async def answer(turn: Turn[None, State]) -> str:
+        turn.state.text = "x" * 3_000_000
+        return "done"
+
+    async with ChatTester(chat) as tester:
+        assert (await tester.ask("q")).error is not None
+
+
+async def test_each_class_of_state_is_kept_by_itself() -> None:
+    @dataclass
+    class One:
+        rows: int = 0
+
+    @dataclass
+    class Two:
+        rows: int = 0
+
+    chat = Chat()
+
+    @chat.on_message(state=One)
+    async def one(turn: Turn[None, One]) -> str:
+        turn.state.rows += 1
+        return str(turn.state.rows)
+
+    @chat.on_message(state=Two)
+    async def two(turn: Turn[None, Two]) -> str:
+        turn.state.rows += 10
+        return str(turn.state.rows)
+
+    async with ChatTester(chat) as tester:
+        texts = [(await tester.ask("q", model=name)).text for name in ("one", "two", "one", "two")]
+    assert texts == ["1", "10", "2", "20"]
+
+
+async def test_a_retry_stops_the_handler_that_waits() -> None:
+    chat = Chat()
+    ended: list[str] = []
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        try:
+            await turn.ask(Approve("Send?"))
+            yield "sent"
+        finally:
+            ended.append("end")
+
+    async with ChatTester(chat) as tester:
+        await tester.ask("q")
+        assert not ended
+        await tester.retry()
+        assert ended == ["end"]
+
+
+async def test_a_question_without_await_is_no_yes() -> None:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        if turn.ask(Approve("Send?")):
+            yield "sent"
+
+    async with ChatTester(chat) as tester:
+        reply = await tester.ask("q")
+    assert (reply.text, reply.error is None) == ("", False)
+    turn: Turn[Any, Any] = Turn("q")
+    with pytest.raises(TypeError, match="Approve"):
+        turn.ask("Send?")  # type: ignore[arg-type]
+
+
+async def test_numbers_that_json_lacks_are_null_on_the_wire() -> None:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        yield View("chart", {"x": [float("nan"), 1.5, float("inf")]})
+
+    async with ChatTester(chat, door="socket") as tester:
+        reply = await tester.ask("q")
+    (part,) = (frame for frame in reply.frames if frame["type"] == "part")
+    assert part["data"]["data"] == {"x": [None, 1.5, None]}
+
+
+async def test_hidden_parts_are_neither_exported_nor_imported() -> None:
+    data = DataPart(kind=".once", data="1", id=".once-a")
+    export = {"type": "data", "kind": data.kind, "data": data.data, "id": data.id}
+    assert wireside_format._entry(export, {}) is None
+    shown = {**export, "kind": "step"}
+    assert wireside_format._entry(shown, {}) is not None

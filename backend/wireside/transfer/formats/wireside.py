@@ -25,6 +25,7 @@ from wireside.parts import (
     Part,
     TextPart,
     ToolCallPart,
+    is_hidden,
     part_from_object,
     text_parts,
 )
@@ -138,7 +139,9 @@ def _entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
             )
         case "image" | "file" | "data":
             other = part_from_object(part)
-            return PartDelta(other) if isinstance(other, Attachment) else None
+            if not isinstance(other, Attachment) or is_hidden(other):
+                return None
+            return PartDelta(other)
         case _:
             return None
 
