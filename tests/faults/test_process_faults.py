@@ -47,7 +47,7 @@ async def test_asked_to_end_under_200_streams(lab: FakeOpenAI, tmp_path: Path) -
     """
     long, short = answer(600, rate=4), answer(30, rate=30)
     grace_s = 8  # short answers take a second; on a busy machine several
-    house = House(tmp_path, lab.url, shutdown_s=grace_s)
+    house = House(tmp_path, lab.url, shutdown_s=grace_s, save_delay_s=60)  # refuses none
     async with house:
         await house.until_ready()
         lab.answer_with(*[long] * (STREAMS - SHORT))
