@@ -73,7 +73,8 @@ def build(folder: Path, *, has_nicegui: bool) -> FastAPI:
             ' data-accent="#0a7d4f" async></script>'
         )
 
-    app.add_middleware(SessionMiddleware, secret_key="secret")
+    # a cookie of its own: NiceGUI's session, whose cookie has the default name, would replace it
+    app.add_middleware(SessionMiddleware, secret_key="secret", session_cookie="host_session")
     if has_nicegui:
         _add_own_pages(app)
     logo = folder / "logo.svg"
