@@ -120,7 +120,7 @@ class MountedChat:
     async def end_connections(self, user_id: str) -> None:
         """Close the open pages and sockets of a user; call it when the host signs a user out.
 
-        The host is asked who the user is when a connection is opened, and not while it is open.
+        A connection is authenticated when it is opened, and not again while it is open.
 
         Args:
             user_id: the id of the host's user.

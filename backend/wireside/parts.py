@@ -7,6 +7,7 @@ are frozen.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeGuard, assert_never, get_args
@@ -159,6 +160,9 @@ def with_text(parts: Iterable[Part], text: str) -> tuple[Part, ...]:
     """Return parts whose text is replaced; images, files and data follow it."""
     return (*text_parts(text), *(part for part in parts if not isinstance(part, TextPart)))
 
+
+RASTER_DATA_URL: Final = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
+"""Matches a ``data:`` URL of an image in which nothing can run."""
 
 UPLOAD: Final = "upload:"
 """Begins the ``url`` of a file that the server keeps; the file's id follows."""

@@ -62,12 +62,14 @@ class Reply:
 
 
 class ChatTester:
-    """Runs a chat for a test and asks it as one user::
+    """Runs a chat for a test and asks it as one user.
 
-    async with ChatTester(chat, user="ada", door="socket", cut=True) as tester:
-        reply = await tester.ask("Revenue by month?")
-        assert reply.question["prompt"] == "Read 4,000 rows?"
-        reply = await tester.answer(True)
+    Use it with ``async with``::
+
+        async with ChatTester(chat, user="ada", door="socket", cut=True) as tester:
+            reply = await tester.ask("Revenue by month?")
+            assert reply.question["prompt"] == "Read 4,000 rows?"
+            reply = await tester.answer(True)
     """
 
     def __init__(
@@ -165,8 +167,8 @@ class ChatTester:
             NoQuestion: there is none.
             WiresideError: the answer does not fit.
         """
-        parts = await self._parts()
-        question = open_question(parts)
+        _, turn = await self._last_turn()
+        question = open_question(turn.answer)
         if question is None:
             raise NoQuestion("The last answer has no open question.")
         async with asyncio.timeout(ANSWER_S):
@@ -196,14 +198,6 @@ class ChatTester:
         await self._service.continue_answer(conversation, turn.id)
         return await self._follow(turn)
 
-    async def _follow(self, turn: ChatTurn) -> Reply:
-        """Wait for the end of the last stream of a turn."""
-        async with asyncio.timeout(ANSWER_S):
-            while not turn.segments:  # noqa: ASYNC110 (a turn has no event)
-                await asyncio.sleep(0.01)
-            await turn.segments[-1].ended()
-        return await self._reply(turn.segments[-1])
-
     async def stop(self) -> None:
         """Stop the running answers, as the user does."""
         assert self._application is not None, "use `async with`"
@@ -224,11 +218,6 @@ class ChatTester:
         self._server = AsyncExitStack()
         await self._server.enter_async_context(app.router.lifespan_context(app))
 
-    async def _parts(self) -> tuple[Part, ...]:
-        """Return the parts of the last answer."""
-        _, turn = await self._last_turn()
-        return turn.answer
-
     async def _last_turn(self) -> tuple[Conversation, ChatTurn]:
         """Return the last turn. Raises ``NoQuestion`` if there is none."""
         conversation = await self._service.library.open(self._conversation)
@@ -237,6 +226,14 @@ class ChatTester:
         last = conversation.total - 1
         (turn,) = await self._service.library.turns(conversation, last, last)
         return conversation, turn
+
+    async def _follow(self, turn: ChatTurn) -> Reply:
+        """Wait for the end of the last stream of a turn."""
+        async with asyncio.timeout(ANSWER_S):
+            while not turn.segments:  # noqa: ASYNC110 (a turn has no event)
+                await asyncio.sleep(0.01)
+            await turn.segments[-1].ended()
+        return await self._reply(turn.segments[-1])
 
     async def _reply(self, stream: Stream, frames: tuple[dict[str, Any], ...] = ()) -> Reply:
         end = stream.log.end or End("interrupted")

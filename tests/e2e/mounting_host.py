@@ -58,7 +58,10 @@ def build(folder: Path, *, has_nicegui: bool) -> FastAPI:
     @app.get("/sign-in", response_model=None)
     async def sign_in(request: Request, name: str = "", to: str = "/") -> Response:
         if not name:
-            return HTMLResponse("<title>Sign in</title><h1>The host's sign-in</h1>")
+            # without this icon, a browser asks for one of NiceGUI, which begins a session; if that
+            # response came after the sign-in, its cookie would replace that of the user
+            icon = '<link rel="icon" href="data:,">'
+            return HTMLResponse(f"{icon}<title>Sign in</title><h1>The host's sign-in</h1>")
         request.session["user"] = name
         return RedirectResponse(to)
 
@@ -73,8 +76,7 @@ def build(folder: Path, *, has_nicegui: bool) -> FastAPI:
             ' data-accent="#0a7d4f" async></script>'
         )
 
-    # a cookie of its own: NiceGUI's session, whose cookie has the default name, would replace it
-    app.add_middleware(SessionMiddleware, secret_key="secret", session_cookie="host_session")
+    app.add_middleware(SessionMiddleware, secret_key="secret")
     if has_nicegui:
         _add_own_pages(app)
     logo = folder / "logo.svg"

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.e2e.page_program import Do, calling, serving
 from wireside.messages import End, TextDelta
 from wireside.parts import text_parts
 from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
@@ -23,9 +19,7 @@ from wireside.transfer.export import HtmlExport
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import render
 
-HERE = Path(__file__).parent
 MARKUP = Markup()
-Do = Callable[..., Any]
 
 COPIED = """() => {
   const data = new DataTransfer();
@@ -47,35 +41,13 @@ SELECT = """([first, last]) => {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-    program = [sys.executable, str(HERE / "transcript_page.py")]
-    process = subprocess.Popen(program, env={**env, "PORT": str(port)})
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{base}/healthz").close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with serving() as base:
         yield base
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture
 def do(server: str) -> Do:
-    def call(what: str, **args: Any) -> Any:
-        data = json.dumps(args).encode()
-        request = urllib.request.Request(f"{server}/do/{what}", data=data, method="POST")
-        with urllib.request.urlopen(request) as response:
-            return json.load(response)
-
-    return call
+    return calling(server)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.transcript_server import Do, calling, events_of, serving
+from tests.e2e.page_program import Do, calling, events_of, serving
 
 Part = dict[str, Any]
 Open = Callable[..., Page]

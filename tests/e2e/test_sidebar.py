@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,7 +14,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-HERE = Path(__file__).parent
+from tests.e2e.page_program import Do, calling, events_of, serving
+
 NOW = datetime.fromtimestamp(1_790_000_000, UTC)
 """The time that the page of these tests counts from."""
 
@@ -27,7 +23,6 @@ HOSTILE = "<img src=x onerror=\"window.harm=1\"> & 'so' on"
 FIRST = "Wombats and where they live"
 
 Add = Callable[..., list[str]]
-Do = Callable[..., Any]
 Open = Callable[..., Page]
 
 
@@ -38,37 +33,13 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # NiceGUI behaves differently in a process that seems to run tests
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI"))}
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "sidebar_page.py")], env={**env, "PORT": str(port)}
-    )
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{base}/healthz").close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with serving("sidebar_page.py") as base:
         yield base
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture
 def do(server: str) -> Do:
-    def call(what: str, **args: Any) -> None:
-        request = urllib.request.Request(
-            f"{server}/do/{what}", data=json.dumps(args).encode(), method="POST"
-        )
-        urllib.request.urlopen(request).close()
-
-    return call
+    return calling(server)
 
 
 @pytest.fixture
@@ -79,8 +50,7 @@ def told(page: Page, server: str) -> Callable[..., None]:
         until = time.monotonic() + 5
         heard: list[Any] = []
         while list(event) not in heard and time.monotonic() < until:
-            with urllib.request.urlopen(f"{server}/events") as response:
-                heard = json.load(response)
+            heard = events_of(server)
             page.wait_for_timeout(20)
         assert list(event) in heard
 

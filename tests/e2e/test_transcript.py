@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.transcript_server import Do, calling, events_of, serving
+from tests.e2e.page_program import Do, calling, events_of, serving
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import render
 

@@ -20,7 +20,6 @@ import json
 import random
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -36,7 +35,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tests.faults.chat_page import ChatPage, PageAnswer
-from tests.faults.storm import Answer, Storm, Tally, free_port, tell, victim
+from tests.faults.storm import Answer, Storm, Tally, free_port, print_tally_of, tell, victim
 from wireside.testing import FakeOpenAI
 from wireside.testing import answer as answer_of
 
@@ -416,13 +415,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    began = time.monotonic()
-    tally = asyncio.run(Flood(random.Random(given.seed), kills=given.kills).run())
-    print(tally.table())
-    print(f"{'seconds':<16} {time.monotonic() - began:>12,.1f}")
-    for note in tally.notes[:20]:
-        print(" ", note)
-    return int(not tally.is_clean)
+    return print_tally_of(Flood(random.Random(given.seed), kills=given.kills))
 
 
 if __name__ == "__main__":

@@ -383,7 +383,7 @@ def free_port() -> int:
 
 
 def main() -> int:
-    """Run a storm and print its tally; returns the exit code."""
+    """Run a storm with the given arguments; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cuts", type=int, default=500_000)
     parser.add_argument("--kills", type=int, default=2_000)
@@ -393,6 +393,11 @@ def main() -> int:
     storm = Storm(
         random.Random(given.seed), cuts=given.cuts, kills=given.kills, answers=given.answers
     )
+    return print_tally_of(storm)
+
+
+def print_tally_of(storm: Storm) -> int:
+    """Run a storm and print its tally; returns the exit code."""
     began = time.monotonic()
     tally = asyncio.run(storm.run())
     print(tally.table())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -176,11 +177,15 @@ def _page_config() -> Iterator[None]:
 
     Rendering does not await, so nothing else sees it.
     """
-    theirs, core.app.config = core.app.config, nicegui_config()
+    theirs, core.app.config = core.app.config, _rendering_config()
     try:
         yield
     finally:
         core.app.config = theirs
+
+
+_rendering_config = cache(nicegui_config)
+"""The configuration of all pages; rendering only reads it."""
 
 
 class _ToNiceGUI:
@@ -197,7 +202,8 @@ class _ToNiceGUI:
         """Call NiceGUI."""
         root = scope["app_root_path"]
         theirs = {**scope, "root_path": root, _SCOPE_KEY: self._pages}
-        await core.app.router(theirs, receive, _closing_refused(send))
+        is_poll = scope["type"] == "http"
+        await core.app.router(theirs, receive, _closing_refused(send) if is_poll else send)
 
 
 def _closing_refused(send: Send) -> Send:

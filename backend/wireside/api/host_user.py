@@ -1,4 +1,4 @@
-"""Asks the host application of a mounted chat who the user of a request is."""
+"""Authenticates the users of a mounted chat by its host application."""
 
 from __future__ import annotations
 

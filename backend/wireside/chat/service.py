@@ -30,13 +30,13 @@ from wireside.chat.library import Library
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, TooLarge, WiresideError
 from wireside.extension.questions import answered, open_question
 from wireside.files.context import check_images, with_contents
-from wireside.files.service import part_of
+from wireside.files.service import question_parts
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Stream, new_name
 from wireside.generation.tasks import whole
 from wireside.identity import LOCAL, Caller
 from wireside.messages import Message, ModelInfo, Options, RequestContext
-from wireside.parts import DataPart, Part, has_files, text_parts, with_text
+from wireside.parts import DataPart, Part, has_files, with_text
 from wireside.ports.quotas import QuotaState
 from wireside.records import Feedback, TurnAdded
 
@@ -327,7 +327,7 @@ class ChatService:
             self._check_question(question, has_files=bool(attachments))
             conversation.check_queue()
             files = await self.files.attached(attachments)
-            parts = (*text_parts(question.strip() and question), *map(part_of, files))
+            parts = question_parts(question, files)
             with self._answers.slots.reserved(conversation, self.caller):
                 model = await self._models.resolve(options.model)
                 if files:

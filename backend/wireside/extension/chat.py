@@ -188,8 +188,3 @@ def _in_words(name: str) -> str:
 
 def _first_line(text: str | None) -> str:
     return (text or "").strip().split("\n")[0].rstrip(".")
-
-
-def is_chat(value: Any) -> bool:
-    """Whether a module's attribute is a chat."""
-    return isinstance(value, Chat)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from wireside.errors import ProviderError
-from wireside.extension.parts import to_deltas, to_json
+from wireside.extension.parts import as_text, to_deltas
 from wireside.messages import Delta, ReasoningDelta, TextDelta, ToolDelta
 
 
@@ -63,9 +63,9 @@ class EventReader:
             case "arguments":
                 call = replace(call, arguments=call.arguments + str(event.get("delta") or ""))
             case "input":
-                call = replace(call, arguments=_as_text(event.get("input")))
+                call = replace(call, arguments=as_text(event.get("input")))
             case "result":
-                result = _as_text(event.get("content", event.get("output")))
+                result = as_text(event.get("content", event.get("output")))
                 call = replace(call, state="done", result=result)
             case "failed":
                 call = replace(call, state="failed", result=str(event.get("errorText") or ""))
@@ -102,10 +102,6 @@ def _fields(event: object) -> Mapping[str, Any]:
         found: Mapping[str, Any] = dump(by_alias=True, exclude_none=True)
         return found
     return vars(event)
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else to_json(value)
 
 
 ToolMeaning = Literal["call", "arguments", "input", "result", "failed"]

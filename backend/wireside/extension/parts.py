@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
+from wireside.files.media_types import IMAGES
 from wireside.messages import Delta, PartDelta, ReasoningDelta, TextDelta, ToolDelta
 from wireside.parts import DataPart, FilePart, ImagePart
 
@@ -152,10 +153,10 @@ def to_deltas(value: object) -> Iterator[Delta]:
 def _part(value: StepPart | Source | Image | File | Table | View) -> PartDelta:
     match value:
         case StepPart():
-            return _data("step", asdict(value), id=value.id, text=_step_text(value))
+            return data_part("step", asdict(value), part_id=value.id, text=_step_text(value))
         case Source():
             label = f"{value.title} ({value.url})" if value.url else value.title
-            return _data("source", asdict(value), text=label)
+            return data_part("source", asdict(value), text=label)
         case Image():
             return PartDelta(_image(value))
         case File():
@@ -164,7 +165,7 @@ def _part(value: StepPart | Source | Image | File | Table | View) -> PartDelta:
             return _table(value)
         case View():
             data = {"name": value.name, "data": value.data}
-            return _data("view", data, text=value.text or f"[{value.name}]")
+            return data_part("view", data, text=value.text or f"[{value.name}]")
 
 
 def shown(value: object, name: str) -> Iterator[Delta]:
@@ -182,7 +183,7 @@ def shown(value: object, name: str) -> Iterator[Delta]:
     elif _is_from(value, "plotly") and hasattr(value, "to_json"):
         figure = json.loads(value.to_json())
         title = name or str(_title_of(figure) or "figure")
-        yield _data("figure", {"figure": figure, "name": title}, text=f"[figure: {title}]")
+        yield data_part("figure", {"figure": figure, "name": title}, text=f"[figure: {title}]")
     elif _is_from(value, "PIL") and hasattr(value, "save"):
         buffer = io.BytesIO()
         value.save(buffer, format="PNG")
@@ -197,6 +198,11 @@ def shown(value: object, name: str) -> Iterator[Delta]:
             f"A handler yielded a value of type {kind}, which can't be shown: yield a str, or a"
             " part such as Reasoning, Source, Show or File."
         )
+
+
+def as_text(value: object) -> str:
+    """Return a text as it is, any other value as JSON. Raises ``TooLargePart``."""
+    return value if isinstance(value, str) else to_json(value)
 
 
 def to_json(value: object) -> str:
@@ -239,10 +245,6 @@ def data_part(kind: str, data: object, *, part_id: str = "", text: str = "") -> 
 # ---- internals -----------------------------------------------------------------------------------
 
 
-def _data(kind: str, data: object, *, id: str = "", text: str = "") -> PartDelta:  # noqa: A002
-    return data_part(kind, data, part_id=id, text=text)
-
-
 def _step_text(step: StepPart) -> str:
     result = f": {step.output}" if step.output else ""
     return f"({step.name} — {step.state}{result})"
@@ -251,7 +253,7 @@ def _step_text(step: StepPart) -> str:
 def _image(image: Image) -> ImagePart:
     if image.url:
         return ImagePart(url=image.url, media_type=image.media_type, name=image.name)
-    if image.media_type not in ("image/png", "image/jpeg", "image/gif", "image/webp"):
+    if image.media_type not in IMAGES:
         raise TypeError(f"An image of type {image.media_type!r} can't be shown: use PNG or JPEG.")
     url = _data_url(image.data, image.media_type)
     return ImagePart(url=url, media_type=image.media_type, name=image.name)
@@ -292,7 +294,7 @@ def _table(table: Table) -> PartDelta:
     if total > TEXT_ROWS:
         lines.append(f"\n({total:,} rows)")
     data = {"columns": columns, "rows": rows, "total": total}
-    return _data("table", data, text="\n".join(lines))
+    return data_part("table", data, text="\n".join(lines))
 
 
 def _as_table(value: object) -> Table | None:
@@ -326,7 +328,7 @@ def _rich(value: Any, name: str) -> Delta:
             raw = base64.b64decode(content) if isinstance(content, str) else content
             return PartDelta(_image(Image(data=raw, media_type=media_type, name=name)))
     if figure := bundle.get("application/vnd.plotly.v1+json"):
-        return _data("figure", {"figure": figure, "name": name}, text=f"[figure: {name}]")
+        return data_part("figure", {"figure": figure, "name": name}, text=f"[figure: {name}]")
     text = bundle.get("text/markdown") or bundle.get("text/plain") or str(value)
     return TextDelta(f"\n\n{text}\n\n")
 

@@ -16,7 +16,7 @@ import structlog
 from wireside.errors import BadMessage, UnknownModel, WiresideError
 from wireside.extension import questions
 from wireside.extension.run import Handler, HandlerRun, state_id
-from wireside.extension.tools import Tool, ToolLoop
+from wireside.extension.tools import Tool, ToolLoop, first_problem
 from wireside.extension.turn import Messages, Turn, User
 from wireside.messages import (
     Delta,
@@ -98,20 +98,9 @@ class HandlerProvider(Provider):
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Stream the answer of a handler, or of the upstream provider."""
-        handler = self._handlers.get(request.model)
-        if handler is not None:
-            async with aclosing(self._handle(handler, request)) as deltas:
-                async for delta in deltas:
-                    yield delta
-        elif self._upstream is not None:
-            answer = self._upstream.stream(request)
-            if self._tools is not None:
-                answer = self._handle(self._tool_model(request), request)
-            async with aclosing(answer) as deltas:
-                async for delta in deltas:
-                    yield delta
-        else:
-            raise UnknownModel(f'There is no handler "{request.model[:100]}".')
+        async with aclosing(self._answer(request)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def aclose(self) -> None:
         """Stop all handlers that wait for an answer, and close the upstream provider."""
@@ -120,6 +109,17 @@ class HandlerProvider(Provider):
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._upstream is not None:
             await self._upstream.aclose()
+
+    def _answer(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        """Return the answer to a request. Raises ``UnknownModel``."""
+        handler = self._handlers.get(request.model)
+        if handler is not None:
+            return self._handle(handler, request)
+        if self._upstream is None:
+            raise UnknownModel(f'There is no handler "{request.model[:100]}".')
+        if self._tools is not None:
+            return self._handle(self._tool_model(request), request)
+        return self._upstream.stream(request)
 
     def _tool_model(self, request: ModelRequest) -> HandlerModel:
         """Return the handler that answers by an upstream model with tools."""
@@ -249,9 +249,7 @@ def build(kind: type, values: Any, *, name: str) -> Any:
     try:
         return pydantic.TypeAdapter(kind).validate_python(dict(values))
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([name, *map(str, first["loc"])])
-        raise BadMessage(f"{where}: {first['msg']}.") from None
+        raise BadMessage(f"{name}.{first_problem(error)}.") from None
 
 
 def _message(value: Message | Mapping[str, Any]) -> Message:

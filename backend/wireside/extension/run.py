@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
@@ -27,7 +28,7 @@ import structlog
 from wireside.errors import HandlerFailed, ProviderError, WiresideError
 from wireside.extension import questions
 from wireside.extension.events import EventReader
-from wireside.extension.parts import data_part, to_json
+from wireside.extension.parts import data_part
 from wireside.extension.questions import Question
 from wireside.extension.turn import CannotAsk, Messages, Turn
 from wireside.messages import Delta, Finished, PartDelta
@@ -92,11 +93,11 @@ class HandlerRun:
         self._complete = complete
         self._can_ask = can_ask
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._out: deque[Delta] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._turn: Turn[Any, Any] | None = None
-        self._state_before: str | None = None
         self._stored = {
             (part.kind, part.id): part.data
             for part in parts
@@ -133,7 +134,6 @@ class HandlerRun:
     def start(self, turn: Turn[Any, Any]) -> None:
         """Start the handler for a turn, whose output this run is."""
         self._turn = turn
-        self._state_before = None if turn.state is None else to_json(turn.state)
         self._task = asyncio.create_task(self._run(turn), name=f"handler {self._name}")
 
     async def deltas(self) -> AsyncIterator[Delta]:
@@ -186,7 +186,7 @@ class HandlerRun:
             self._end = value
             return
         deltas = [cleaned(delta) for delta in self._events.read(value)]
-        if asyncio._get_running_loop() is self._loop:
+        if threading.get_ident() == self._thread:
             self._put(deltas)
         else:
             self._loop.call_soon_threadsafe(self._put, deltas)

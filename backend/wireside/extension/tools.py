@@ -88,9 +88,7 @@ class Tool:
             try:
                 checked = arguments.model_validate(given)
             except pydantic.ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                raise ToolFailed(f"{where}: {first['msg']}") from None
+                raise ToolFailed(first_problem(error)) from None
             values = {field: getattr(checked, field) for field in arguments.model_fields}
             if inspect.iscoroutinefunction(function):
                 return await function(**values)
@@ -221,6 +219,12 @@ class ToolLoop:
             text = label or to_json(result)
         limit = self._limits.result_chars
         return text if len(text) <= limit else f"{text[:limit]}… (cut: {len(text):,} characters)"
+
+
+def first_problem(error: pydantic.ValidationError) -> str:
+    """Return the first problem of values that do not fit: the field and what is wrong."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _arguments_model(function: Callable[..., Any]) -> type[pydantic.BaseModel]:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, Self, cast, overload
 
 from typing_extensions import TypeVar
 
-from wireside.extension.parts import StepPart, StepState, to_json
+from wireside.extension.parts import StepPart, StepState, as_text, to_json
 from wireside.extension.questions import Question
 from wireside.messages import Message
 from wireside.openai_wire.requests import encode_messages
@@ -304,13 +304,9 @@ class Step(AbstractAsyncContextManager["Step"]):
                 id=self.id,
                 name=self.name,
                 state=state,
-                input=_as_text(self.input),
-                output=_as_text(self.output),
+                input=as_text(self.input),
+                output=as_text(self.output),
                 parent=self._parent,
                 seconds=None if seconds is None else round(seconds, 3),
             )
         )
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else to_json(value)

@@ -22,6 +22,8 @@ from wireside.records import StoredFile
 MAX_IMAGES_BYTES = 20 * MB
 """Total size of the images in a request; model services refuse more."""
 
+IMAGES_TOO_LARGE = f"The images of a question may have {MAX_IMAGES_BYTES // MB} MB together."
+
 CANNOT_SEE = "This model can't see images. Choose another model, or remove the image."
 
 
@@ -73,9 +75,7 @@ def check_images(files: Sequence[StoredFile], *, can_see: bool | None) -> None:
     if sizes and can_see is False:
         raise InvalidAttachment(CANNOT_SEE)
     if sum(sizes) > MAX_IMAGES_BYTES:
-        raise InvalidAttachment(
-            f"The images of a question may have {MAX_IMAGES_BYTES // MB} MB together."
-        )
+        raise InvalidAttachment(IMAGES_TOO_LARGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,7 @@ class _Contents:
         if self.can_see is False:
             raise InvalidAttachment(CANNOT_SEE)
         if file.size_bytes > self.room.image_bytes:
-            raise InvalidAttachment(
-                f"The images of a question may have {MAX_IMAGES_BYTES // MB} MB together."
-            )
+            raise InvalidAttachment(IMAGES_TOO_LARGE)
         self.room.image_bytes -= file.size_bytes
         content = b"".join([piece async for piece in await self.files.read(file)])
         encoded = await asyncio.to_thread(b64encode, content)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wireside.errors import NotFound, StoreError
+from wireside.folder_sync import sync_folder
 from wireside.tokens import new_id
 
 PIECE_BYTES = 256 * 1024
@@ -104,7 +105,7 @@ class FolderWriter:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             self._incoming.replace(path)
             for folder in (path.parent, self._folder):
-                _sync_folder(folder)
+                sync_folder(folder)
         return sha256
 
     def discard(self) -> None:
@@ -126,18 +127,6 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
     with file, _as_store_errors():
         while piece := file.read(PIECE_BYTES):
             yield piece
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that the names in it survive a power failure."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows can't open a folder
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # not every file system supports it
-            os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from wireside.files.images import MAX_PIXELS, pixel_size
 from wireside.files.media_types import IMAGES, TypeSniffer, kind_of
 from wireside.files.names import clean_name
 from wireside.identity import Caller
-from wireside.parts import UPLOAD, FilePart, ImagePart, Part, has_files, upload_of
+from wireside.parts import UPLOAD, FilePart, ImagePart, Part, has_files, text_parts, upload_of
 from wireside.ports.clock import Clock
 from wireside.ports.files import ContentStore, ContentWriter, FileStore
 from wireside.records import StoredFile
@@ -294,6 +294,11 @@ class CallerFiles:
             uploading[owner] -= 1
             if not uploading[owner]:
                 del uploading[owner]
+
+
+def question_parts(text: str, files: Sequence[StoredFile]) -> tuple[Part, ...]:
+    """Return the parts of a question, whose text may be blank if it has files."""
+    return (*text_parts(text if text.strip() else ""), *map(part_of, files))
 
 
 def part_of(file: StoredFile) -> ImagePart | FilePart:

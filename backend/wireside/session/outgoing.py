@@ -116,7 +116,7 @@ class Outgoing:
                 out.append(self._encode(_tool(self._id, piece).cut_to(self._max_bytes)))
             case PartPiece() if self._id is not None and not is_hidden(piece.delta.part):
                 self._flush(out)
-                out.append(self._encode(_part(self._id, piece).cut_to(self._max_bytes)))
+                out.append(self._encode(_part_frame(self._id, piece, self._max_bytes)))
             case ReasoningPiece() | ToolPiece() | PartPiece():
                 pass  # not part of level 1, or hidden
             case _:
@@ -200,23 +200,24 @@ def _tool(request_id: str, piece: ToolPiece) -> Tool:
     )
 
 
-def _part(request_id: str, piece: PartPiece) -> Part:
+def _part_frame(request_id: str, piece: PartPiece, max_bytes: int) -> Part:
     part = piece.delta.part
-    if isinstance(part, DataPart):
-        return Part(
-            id=request_id,
-            offset=piece.offset,
-            kind=part.kind[:MAX_NAME_CHARS],
-            part=part.id[:MAX_NAME_CHARS],
-            text=part.text,
-            data=None if data_of(part) is None else msgspec.Raw(part.data.encode()),
-        )
-    fields = part_to_object(part)
-    kind = fields.pop("type")
-    return Part(
+    if not isinstance(part, DataPart):
+        fields = part_to_object(part)
+        kind = fields.pop("type")
+        data = msgspec.Raw(msgspec.json.encode(fields))
+        frame = Part(id=request_id, offset=piece.offset, kind=kind, text=label_of(part), data=data)
+        return frame.cut_to(max_bytes)
+    # what fits into no frame is not parsed: that takes milliseconds for each reader
+    is_too_large = len(part.data) > max_bytes
+    is_sent = not is_too_large and data_of(part) is not None
+    frame = Part(
         id=request_id,
         offset=piece.offset,
-        kind=kind,
-        text=label_of(part),
-        data=msgspec.Raw(msgspec.json.encode(fields)),
+        kind=part.kind[:MAX_NAME_CHARS],
+        part=part.id[:MAX_NAME_CHARS],
+        text=part.text,
+        data=msgspec.Raw(part.data.encode()) if is_sent else None,
+        truncated=is_too_large,
     )
+    return frame.cut_to(max_bytes)

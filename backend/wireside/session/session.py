@@ -18,10 +18,9 @@ from wireside.chat.batches import BatchQuestions, BatchRun
 from wireside.chat.context import ContextText
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import InternalError, WiresideError
-from wireside.files.service import part_of
+from wireside.files.service import question_parts
 from wireside.generation.runner import Stream
 from wireside.messages import End, Message, Options, parts_of
-from wireside.parts import text_parts
 from wireside.protocol.connection import (
     Attach,
     Close,
@@ -302,8 +301,7 @@ class Session:
         options = _options(chat)
         if chat.conversation is None:
             files = await self._chat.files.attached(chat.attachments)
-            text = chat.message if chat.message.strip() else ""
-            question = Message("user", (*text_parts(text), *map(part_of, files)))
+            question = Message("user", question_parts(chat.message, files))
             messages = (*chat.messages, question)
             ask = Ask(messages=messages, options=options, key=chat.key, sanitize=chat.sanitize)
             return await self._chat.ask(ask), None

@@ -44,6 +44,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from wireside.errors import NotConfigured, StoreError
+from wireside.folder_sync import sync_folder
 from wireside.ports.files import ContentStore
 from wireside.store import migrate, search
 from wireside.store.backup_contents import CONTENTS, FileContents, RestoredContents
@@ -57,7 +58,6 @@ from wireside.store.backup_file import (
     TableHead,
     batched,
     line_of,
-    sync_folder,
 )
 from wireside.store.database import TAKEN, Database, Sqlite, Work, database, file_of
 from wireside.store.sql import is_sqlite

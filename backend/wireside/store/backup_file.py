@@ -32,6 +32,7 @@ import msgspec
 
 from wireside.errors import StoreError
 from wireside.file_lock import lock_file
+from wireside.folder_sync import sync_folder
 
 FORMAT = "wireside-backup"
 VERSION = 1
@@ -283,18 +284,6 @@ def created(file: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         raise _not_written(error) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that its file names survive a power failure."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows can't open a folder
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # not every file system supports it
-            os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _must_not_be(file: Path, force: bool) -> None:

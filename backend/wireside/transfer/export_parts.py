@@ -15,6 +15,7 @@ from typing import Any
 
 from wireside.invisible_text import seen
 from wireside.parts import (
+    RASTER_DATA_URL,
     Attachment,
     DataPart,
     FilePart,
@@ -34,7 +35,6 @@ MAX_URL_CHARS = 2_048
 _WEB = re.compile(
     r"https?://[a-z0-9.:\[\]-]+(?:[/?#][^\s\"'<>\\^`{|}]*)?", re.IGNORECASE | re.ASCII
 )
-_RASTER = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 _CONTENT = re.compile(r"data:[^,;]{0,200}(?:;[\w=-]{1,64})?;base64,([A-Za-z0-9+/]*={0,2})")
 
 Words = Mapping[str, str]
@@ -159,7 +159,7 @@ class HtmlParts:
         return f'<p class="data" dir="auto">{_html(label_of(part))}</p>\n'
 
     def _image(self, part: ImagePart) -> str:
-        if _RASTER.fullmatch(part.url):
+        if RASTER_DATA_URL.fullmatch(part.url):
             return f'<p><img class="ws-img" alt="{_html(part.name)}" src="{part.url}"></p>\n'
         if url := web_address(part.url):
             link = f'<a href="{_html(url)}" rel="noopener noreferrer">{_html(label_of(part))}</a>'
@@ -254,7 +254,7 @@ class MarkdownParts:
         """Return any other part."""
         data = data_of(part) if isinstance(part, DataPart) else None
         match part:
-            case ImagePart() if _RASTER.fullmatch(part.url):
+            case ImagePart() if RASTER_DATA_URL.fullmatch(part.url):
                 return f"\n![{self._inline(part.name)}]({part.url})\n"
             case ImagePart() if url := web_address(part.url):
                 return f"\n{self._inline(label_of(part))} <{url}>\n"

@@ -13,28 +13,21 @@ from typing import Any
 import pytest
 import structlog
 
+from wireside.app import create_app
 from wireside.chat.conversation import Conversation
 from wireside.chat.conversation import Turn as ChatTurn
-from wireside.chat.core import ChatCore
-from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, UnknownModel
 from wireside.extension.chat import Chat
 from wireside.extension.parts import Source
 from wireside.extension.questions import Approve, AskText
 from wireside.extension.turn import CannotAsk, Turn
-from wireside.files.folder import FolderContents
-from wireside.files.service import FileRules, Files
-from wireside.generation.commits import GroupCommit
-from wireside.generation.runner import Runner, RunnerLimits
-from wireside.generation.tasks import Tasks
 from wireside.identity import LOCAL, Caller
 from wireside.messages import Message, Options
 from wireside.parts import DataPart, TextPart, ToolCallPart, is_hidden
 from wireside.ports.provider import Provider
-from wireside.providers.catalog import Catalog
 from wireside.providers.scripted import ScriptedProvider
-from wireside.store.store import SqlStore
+from wireside.settings.model import Settings
 
 
 @asynccontextmanager
@@ -42,37 +35,10 @@ async def serving(
     chat: Chat, folder: Path, upstream: Provider | None = None
 ) -> AsyncIterator[ChatService]:
     """Run a chat on the store of a folder; leaving it is a restart of the process."""
-    store = SqlStore(f"sqlite:///{folder / 'wireside.db'}")
-    await store.open()
-    tasks = Tasks()
-    saving = GroupCommit(store.commit, time.monotonic)
-    tasks.create_task(saving.run(), name="group commit")
-    provider = chat.provider(upstream)
-    runner = Runner(
-        provider=provider,
-        tasks=tasks,
-        limits=RunnerLimits(),
-        clock=time.monotonic,
-        commits=saving,
-    )
-    catalog = Catalog(provider, default=None, fallback=True, clock=time.monotonic)
-    dependencies = ChatDependencies(
-        runner=runner,
-        models=catalog,
-        provider=provider,
-        store=store,
-        saving=saving,
-        files=Files(store.files, FolderContents(folder / "files"), FileRules(), time.time),
-        tasks=tasks,
-        wall_clock=time.time,
-    )
-    try:
-        yield ChatService(ChatCore(dependencies, ChatRules()))
-    finally:
-        await runner.drain(0)
-        await tasks.aclose()
-        await provider.aclose()
-        await store.aclose()
+    settings = Settings(data_dir=folder, title_model="off", shutdown_s=0)
+    application = create_app(settings, provider=upstream, chat=chat)
+    async with application.app.router.lifespan_context(application.app):
+        yield application.parts.chat.of(LOCAL)
 
 
 async def ask(

@@ -12,7 +12,15 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from wireside.invisible_text import seen
-from wireside.parts import Attachment, DataPart, FilePart, ImagePart, data_of, label_of
+from wireside.parts import (
+    RASTER_DATA_URL,
+    Attachment,
+    DataPart,
+    FilePart,
+    ImagePart,
+    data_of,
+    label_of,
+)
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.urls import MAX_URL_CHARS, destination
 from wireside_ui.presenters.figures import figure_in
@@ -32,7 +40,6 @@ MAX_EXCERPT_CHARS = 1_000
 MAX_DATA_URL_CHARS = 4_000_000
 MAX_ID_CHARS = 200
 
-_RASTER = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 _DATA_URL = re.compile(
     r"data:[\w.+-]{1,64}/[\w.+-]{1,96}(?:;[\w=-]{1,64})?;base64,[A-Za-z0-9+/]*={0,2}"
 )
@@ -94,7 +101,9 @@ def _shown(part: DataPart, markup: Markup) -> dict[str, Any] | None:
 def _image_in(part: ImagePart, image_hosts: Collection[str]) -> dict[str, Any] | None:
     """Return an image to show, or a link to one that may not be loaded."""
     name = text_in(part.name, MAX_NAME_CHARS)
-    is_data = len(part.url) <= MAX_DATA_URL_CHARS and _RASTER.fullmatch(part.url) is not None
+    is_data = (
+        len(part.url) <= MAX_DATA_URL_CHARS and RASTER_DATA_URL.fullmatch(part.url) is not None
+    )
     if is_data or own_path(part.url):
         return {"url": part.url, "name": name, "host": ""}
     target = destination(part.url)

@@ -1,4 +1,4 @@
-"""Starts ``transcript_page.py`` in a process, and calls it."""
+"""Starts a program that serves the page of one component, and calls it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Do = Callable[..., Any]
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """Run the server; yield its address."""
+def serving(program: str = "transcript_page.py") -> Iterator[str]:
+    """Run a program of this folder, with a free port as ``PORT``; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -29,7 +29,7 @@ def serving() -> Iterator[str]:
         for name, value in os.environ.items()
         if not name.startswith(("PYTEST", "NICEGUI"))
     }
-    page = Path(__file__).with_name("transcript_page.py")
+    page = Path(__file__).with_name(program)
     process = subprocess.Popen([sys.executable, str(page)], env={**env, "PORT": str(port)})
     base = f"http://127.0.0.1:{port}"
     try:
@@ -46,7 +46,7 @@ def serving() -> Iterator[str]:
 
 
 def calling(base: str) -> Do:
-    """Return a function that calls a method of the page's transcript."""
+    """Return a function that calls a method of the page's component."""
 
     def call(what: str, **args: Any) -> Any:
         request = urllib.request.Request(
@@ -59,7 +59,7 @@ def calling(base: str) -> Do:
 
 
 def events_of(base: str) -> list[dict[str, Any]]:
-    """Return what the page's transcript has reported so far."""
+    """Return what the page's component has reported so far."""
     with urllib.request.urlopen(f"{base}/events") as response:
         found: list[dict[str, Any]] = json.load(response)
         return found
