@@ -188,7 +188,10 @@ async def import_file(request: Request) -> JSONResponse:
 
 @app.post("/do/{what}")
 async def do(what: str, request: Request) -> None:
-    """Call a method of the newest page's sidebar, or make the next page of the list fail."""
+    """Call a method of the newest page's sidebar, or make the next page of the list fail.
+
+    It returns when a connected browser has received the call.
+    """
     args = json.loads(await request.body() or b"{}")
     sidebar = sidebars[0]
     with sidebar:
@@ -205,6 +208,8 @@ async def do(what: str, request: Request) -> None:
             sidebar.take_out(args["ids"])
         elif what == "fail":
             failing.append("The store can't be read now.")
+    if sidebar.client.has_socket_connection:
+        await sidebar.client.run_javascript("return 0", timeout=30)
 
 
 app.mount("/assets", Assets())

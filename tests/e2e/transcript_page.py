@@ -124,7 +124,7 @@ def read_events() -> list[dict[str, Any]]:
 
 @app.post("/do/{what}")
 async def do(what: str, request: Request) -> dict[str, Any]:
-    """Call a method of the newest page's transcript.
+    """Call a method of the newest page's transcript, and wait until a connected browser has it.
 
     ``feed`` and ``finish`` use a block stream.
     """
@@ -165,6 +165,8 @@ async def do(what: str, request: Request) -> dict[str, Any]:
             transcript.replace_from(args["index"], rows, args["total"])
         elif what == "jump":
             transcript.jump(args["index"])
+    if transcript.client.has_socket_connection:
+        await transcript.client.run_javascript("return 0", timeout=30)
     return {}
 
 
