@@ -26,7 +26,10 @@ FAILED = re.compile(r"(?:FAILED|ERROR) (\S+::(?:[^\s\[]+\[.*?\]|\S+))(?= - |$)")
 """A line of pytest's short summary: the test's address and, after " - ", the error."""
 
 MOST_RETRIED = 5
-"""Tests of one step that may run once more: where more have failed, something is broken."""
+"""Tests of one step that may run again: where more have failed, something is broken."""
+
+RETRIES = 2
+"""How often they run again."""
 
 LONGEST_S = 25 * 60
 """Timeout of a step: a step that hangs is killed, and the following steps still run."""
@@ -39,7 +42,7 @@ class Step:
     name: str
     command: tuple[str, ...]
     retries: bool = False
-    """Whether the tests that failed run once more, alone.
+    """Whether the tests that failed run again, alone.
 
     For real browsers, proxies and clients, whose own timeouts may run out on a busy machine. Never
     for the tests of faults and of hostile input: a loss once in a hundred runs is a loss.
@@ -138,17 +141,24 @@ class Result:
 
 
 def run(step: Step) -> Result:
-    """Run one step, and once more the tests of it that failed, where the step says so."""
+    """Run one step, and up to twice more the tests of it that failed, where the step says so."""
     result = run_command(step, step.command)
     if not (step.retries and 0 < result.failed == len(result.failed_tests) <= MOST_RETRIED):
         return result
-    print("\nThe tests that failed run once more, alone.")
-    again = run_command(step, tool("pytest", "-q", *result.failed_tests))
-    result.seconds += again.seconds
-    if again.code == 0:
-        result.unstable_tests = result.failed_tests
-        result.code = result.failed = 0
+    remaining = result.failed_tests
+    for _ in range(RETRIES):
+        print("\nThe tests that failed run again, alone.")
+        again = run_command(step, tool("pytest", "-q", *remaining))
+        result.seconds += again.seconds
         result.passed += again.passed
+        if again.code == 0:
+            result.unstable_tests = result.failed_tests
+            result.code = result.failed = 0
+            break
+        if not 0 < again.failed == len(again.failed_tests):
+            break
+        remaining = again.failed_tests
+        result.failed = again.failed
     return result
 
 
