@@ -44,6 +44,15 @@ class ConversationInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnPlace:
+    """Where a turn is: in a branch of a conversation, at a depth."""
+
+    conversation_id: str
+    branch: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """A run of turns without a fork. The first branch of a conversation has no ``parent``.
 

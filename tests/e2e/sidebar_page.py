@@ -79,6 +79,7 @@ def page(client: Client, total: int = 0, language: str = "en", current: str = ""
             current=current,
             items=infos,
             cursor=cursor,
+            asking=[],
             live=["c1"],
             on_need=need,
             on_search=search,
@@ -202,6 +203,8 @@ async def do(what: str, request: Request) -> None:
             sidebar.put(known[args["id"]])
         elif what == "set_live":
             sidebar.set_live(args["ids"])
+        elif what == "set_asking":
+            sidebar.set_asking(args["ids"])
         elif what == "set_current":
             sidebar.set_current(args["id"])
         elif what == "take_out":

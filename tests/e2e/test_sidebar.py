@@ -177,6 +177,17 @@ def test_those_that_are_answering_are_marked(lone: Open, do: Do) -> None:
     expect(page.locator("[aria-current=page]")).to_have_attribute("data-id", "c3")
 
 
+def test_those_that_wait_for_an_answer_are_marked(lone: Open, do: Do) -> None:
+    page = lone()
+    marks = page.get_by_role("img", name="Your answer is needed.")
+    do("set_asking", ids=["c1", "c2"])
+    expect(marks).to_have_count(1)  # c1 is being answered
+    do("set_live", ids=[])
+    expect(item(page, "c1").get_by_role("img", name="Your answer is needed.")).to_be_visible()
+    do("set_asking", ids=["c2"])
+    expect(marks).to_have_count(1)
+
+
 def test_a_change_touches_only_what_changed_and_leaves_the_focus(lone: Open, do: Do) -> None:
     page = lone()
     page.evaluate("document.querySelectorAll('.ws-item').forEach((row) => (row.kept = true))")

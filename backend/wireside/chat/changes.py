@@ -89,10 +89,22 @@ class AnsweringChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionsChanged:
+    """The open questions of the shown turns may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopAnswer:
     """Stop this running answer."""
 
     stream: Stream
 
 
-Event = ConversationChanged | TurnChanged | EntryChanged | AnsweringChanged | StopAnswer
+Event = (
+    ConversationChanged
+    | TurnChanged
+    | EntryChanged
+    | AnsweringChanged
+    | QuestionsChanged
+    | StopAnswer
+)

@@ -34,6 +34,7 @@ from wireside.chat.changes import (
     FeedbackGiven,
     InfoChanged,
     OptionsChosen,
+    QuestionsChanged,
     StopAnswer,
     TurnChanged,
 )
@@ -402,7 +403,7 @@ class Conversation:
                 return self._apply_turn_withdrawn(change)
             case BranchShown(branch):
                 self.shown = branch
-                return [ConversationChanged()]
+                return [ConversationChanged(), QuestionsChanged()]
             case OptionsChosen(options):
                 self.options = options
                 return [ConversationChanged()]
@@ -422,7 +423,9 @@ class Conversation:
         self.shown = change.branch.id
         self.waiting[change.record.id] = None
         self._remember(change.record, [])
-        return [EntryChanged(change.info), ConversationChanged()]
+        events: list[Event] = [EntryChanged(change.info), ConversationChanged()]
+        is_fork = change.branch.first == change.branch.last and change.branch.parent is not None
+        return [*events, QuestionsChanged()] if is_fork else events
 
     def _apply_turn_withdrawn(self, change: TurnWithdrawn) -> list[Event]:
         turn = self._turns.pop(change.turn_id)
@@ -441,11 +444,12 @@ class Conversation:
     def start_answer(self, begun: AnswerBegun, stream: Stream) -> list[Event]:
         """Attach the stream of an answer that has begun; returns the events for readers."""
         turn = self._turns[begun.turn_id]
+        answers = [QuestionsChanged()] if _asks(turn) else []
         turn.segments = [stream] if begun.replaces else [*turn.segments, stream]
         turn.waiting = False
         self.waiting.pop(turn.id, None)
         self.live[turn.id] = turn
-        return [TurnChanged(turn.id), AnsweringChanged(True)]
+        return [TurnChanged(turn.id), AnsweringChanged(True), *answers]
 
     # ---- changes that the store knows already --------------------------------------------------
 
@@ -453,7 +457,8 @@ class Conversation:
         """Record the end of a stream; the turn may have another one by now."""
         if turn.segments[-1] is stream:
             self.live.pop(turn.id, None)
-        return [AnsweringChanged(bool(self.live)), TurnChanged(turn.id)]
+        asks = [QuestionsChanged()] if _asks(turn) else []
+        return [AnsweringChanged(bool(self.live)), TurnChanged(turn.id), *asks]
 
     def stop_from(self, turn: Turn) -> list[Event]:
         """Stop the running answers of the shown path from ``turn`` on."""
@@ -489,6 +494,11 @@ def name_of_file(question: Iterable[Part]) -> str:
 def options_for(turn: Turn, options: Options | None) -> Options:
     """Return ``options``, or those of ``turn``; ``sanitize`` is always that of the turn."""
     return turn.options if options is None else replace(options, sanitize=turn.options.sanitize)
+
+
+def _asks(turn: Turn) -> bool:
+    """Return whether an answer has ended with a question."""
+    return turn.end is not None and turn.end.reason == "asking"
 
 
 def _contains(span: Span, turn: Turn) -> bool:

@@ -37,6 +37,9 @@ MAX_TWINS = 4
 UNDO_S = 30.0
 """How long a deletion can be undone, in seconds."""
 
+MAX_ASKING = 200
+"""Maximum number of open questions that are looked for; older ones are not marked in lists."""
+
 PAGE = 200
 """Number of turns read at a time when a whole conversation is iterated."""
 
@@ -128,6 +131,19 @@ class Library:
     def answering(self) -> frozenset[str]:
         """Ids of the conversations in which an answer is being generated."""
         return self._conversations.answering.of(self._owner)
+
+    async def asking(self) -> frozenset[str]:
+        """Return the ids of the conversations whose shown turns have an open question."""
+        self.caller.require("read")
+        found: set[str] = set()
+        for place in await self._store.asking(self._owner, limit=MAX_ASKING):
+            conversation = await self.open(place.conversation_id)
+            if conversation is not None and any(
+                span.branch == place.branch and span.first <= place.depth <= span.last
+                for span in conversation.path()
+            ):
+                found.add(place.conversation_id)
+        return frozenset(found)
 
     def watch(self, changed: Callable[[ListChange], None]) -> Callable[[], None]:
         """Call ``changed`` on each change; returns a function that unsubscribes.

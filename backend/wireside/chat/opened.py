@@ -18,12 +18,13 @@ from wireside.chat.changes import (
     FeedbackGiven,
     InfoChanged,
     OptionsChosen,
+    QuestionsChanged,
     StopAnswer,
     TurnChanged,
 )
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.dependencies import ChatDependencies
-from wireside.chat.watchers import Answering, AnsweringLists, ListChange, Listed, Watchers
+from wireside.chat.watchers import Answering, AnsweringLists, Asking, ListChange, Listed, Watchers
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import new_name
 from wireside.records import AnswerBegun, ConversationInfo, Span, TurnAdded, TurnWithdrawn
@@ -158,6 +159,8 @@ class OpenConversations:
                     if self.answering.set(owner, conversation.id, is_answering):
                         change = Answering(self.answering.of(owner), owner)
                         self.list_watchers.notify(owner, change)
+                case QuestionsChanged():
+                    self.list_watchers.notify(owner, Asking(owner))
                 case StopAnswer(stream):
                     stream.stop()
                 case _:

@@ -34,7 +34,14 @@ class Answering:
     owner: str
 
 
-ListChange = Listed | Gone | Answering
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The conversations of ``owner`` with an open question may have changed."""
+
+    owner: str
+
+
+ListChange = Listed | Gone | Answering | Asking
 
 
 class Watchers(Generic[T]):

@@ -15,6 +15,7 @@ from wireside.records import (
     Segment,
     Span,
     StoredConversation,
+    TurnPlace,
     TurnRecord,
     Write,
 )
@@ -100,6 +101,13 @@ class Store(Protocol):
 
     async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
         """Return the turns of the spans with their segments, ordered by span, then by depth."""
+        ...
+
+    async def asking(self, owner: str, *, limit: int) -> Sequence[TurnPlace]:
+        """Return where the newest answers of ``owner`` are that wait for an answer to a question.
+
+        Those of deleted conversations are left out.
+        """
         ...
 
     async def turn(self, turn_id: str) -> TurnRecord | None:

@@ -54,6 +54,7 @@ from wireside.records import AnswerBegun, Segment, Tail, TurnRecord
 from wireside.store import search
 from wireside.store.sql import Prepared, insert, is_among
 from wireside.store.tables import (
+    IS_ASKING,
     IS_LIVE,
     IS_WAITING,
     MAX_NUMBER,
@@ -76,7 +77,7 @@ MAX_CHARS = 4_000_000
 
 
 def begin(connection: Connection, begun: Sequence[AnswerBegun]) -> None:
-    """Add streams to existing turns, which then do not wait."""
+    """Add streams to existing turns, which then do not wait, also not for an answer."""
     for answer in begun:
         if answer.replaces:
             _remove_earlier(connection, answer)
@@ -91,6 +92,7 @@ def begin(connection: Connection, begun: Sequence[AnswerBegun]) -> None:
         }
         for answer in begun
     ]
+    _STOP_ASKING(connection, rows)
     _BEGIN(connection, rows)
     _STOP_WAITING(connection, rows)
 
@@ -176,6 +178,9 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
                 "sanitize": segment.sanitize,
                 "created_at": segment.created_at,
                 **_end_columns(segment.end or End("interrupted")),
+                "is_asking": segment is turn.segments[-1]
+                and segment.end is not None
+                and segment.end.reason == "asking",
             }
             for turn, position, segment in given
         ],
@@ -246,6 +251,13 @@ _IS_ITS_TURN = and_(
 _BEGIN = Prepared(_begin)
 _STOP_WAITING = Prepared(
     lambda _: update(turns).where(_IS_ITS_TURN, IS_WAITING).values(is_waiting=false())
+)
+_STOP_ASKING = Prepared(
+    lambda _: (
+        update(segments)
+        .where(segments.c.turn_id == bindparam("turn"), exists().where(_IS_ITS_TURN), IS_ASKING)
+        .values(is_asking=false())
+    )
 )
 _ADD_PIECE = Prepared(_add_piece)
 _ADD_JOINED = Prepared(lambda _: pieces.insert())
@@ -405,6 +417,7 @@ def _end_columns(end: End) -> dict[str, Any]:
     return {
         "is_live": False,
         "reason": end.reason,
+        "is_asking": end.reason == "asking",
         "error_code": end.error.code if end.error else None,
         "error_message": str(end.error) if end.error else None,
         "retry_after": end.error.retry_after if end.error else None,

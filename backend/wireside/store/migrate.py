@@ -14,7 +14,7 @@ from wireside.store.tables import documents
 
 _log = structlog.get_logger(__name__)
 
-NEWEST = "0009"
+NEWEST = "0010"
 """The newest revision in ``migrations/versions``."""
 
 INDEXED_SINCE = "0007"

@@ -23,6 +23,7 @@ from wireside.records import (
     StoredConversation,
     Tail,
     TurnAdded,
+    TurnPlace,
     TurnRecord,
     TurnWithdrawn,
     Write,
@@ -196,6 +197,10 @@ class SqlStore:
         return await self._database.read(
             partial(its_turns.read_spans, conversation_id=conversation_id, spans=spans)
         )
+
+    async def asking(self, owner: str, *, limit: int) -> Sequence[TurnPlace]:
+        """See ``Store``."""
+        return await self._database.read(partial(its_turns.asking, owner=owner, limit=limit))
 
     async def turn(self, turn_id: str) -> TurnRecord | None:
         """See ``Store``."""

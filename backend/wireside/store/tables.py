@@ -160,6 +160,8 @@ segments = Table(
     Column("retry_after", Double),
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
+    # whether the turn waits for the answer to a question in this segment
+    Column("is_asking", Boolean, nullable=False, server_default=false()),
     Index("segments_of", "turn_id", "position"),
 )
 Index(
@@ -168,11 +170,18 @@ Index(
     sqlite_where=segments.c.is_live,
     postgresql_where=segments.c.is_live,
 )
+Index(
+    "segments_asking",
+    segments.c.turn_id,
+    sqlite_where=segments.c.is_asking,
+    postgresql_where=segments.c.is_asking,
+)
 
 # must match the WHERE of the partial indices: for a Boolean column SQLAlchemy writes "= 1", and
 # SQLite then does not recognise that the index covers the query
 IS_WAITING: ColumnElement[bool] = literal_column("turns.is_waiting")
 IS_LIVE: ColumnElement[bool] = literal_column("segments.is_live")
+IS_ASKING: ColumnElement[bool] = literal_column("segments.is_asking")
 
 pieces = Table(
     "pieces",

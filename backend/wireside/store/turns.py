@@ -7,15 +7,25 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from wireside.parts import Part, part_from_object, part_to_object, text_of, text_parts
-from wireside.records import Branch, Feedback, Span, TurnAdded, TurnRecord
+from wireside.records import Branch, Feedback, Span, TurnAdded, TurnPlace, TurnRecord
 from wireside.store import answers, conversations, files, search
 from wireside.store.options import options_from, options_json
 from wireside.store.sql import Prepared, is_among
+from wireside.store.tables import IS_ASKING, segments, turns, unescape
 from wireside.store.tables import conversations as conversations_table
-from wireside.store.tables import turns, unescape
 
 
 def add(connection: Connection, added: Sequence[TurnAdded]) -> list[bool]:
@@ -73,6 +83,27 @@ def judge(connection: Connection, turn_id: str, feedback: Feedback | None) -> No
             words=feedback.words if feedback else None,
         )
     )
+
+
+def asking(connection: Connection, owner: str, limit: int) -> list[TurnPlace]:
+    """Return where the newest answers of an owner are that wait for an answer to a question."""
+    rows = connection.execute(
+        select(turns.c.conversation_id, turns.c.branch, turns.c.depth)
+        .select_from(segments)
+        .join(turns, turns.c.id == segments.c.turn_id)
+        .join(conversations_table, conversations_table.c.id == turns.c.conversation_id)
+        .where(
+            IS_ASKING,
+            conversations_table.c.owner == owner,
+            conversations_table.c.deleted_at.is_(None),
+        )
+        .order_by(segments.c.created_at.desc())
+        .limit(limit)
+    )
+    return [
+        TurnPlace(conversation_id=row.conversation_id, branch=row.branch, depth=row.depth)
+        for row in rows
+    ]
 
 
 def read(connection: Connection, turn_id: str) -> TurnRecord | None:

@@ -15,6 +15,7 @@ from wireside import (
     Chat,
     ChatTester,
     ProviderError,
+    Reasoning,
     Source,
     Turn,
     UnknownModel,
@@ -92,6 +93,23 @@ def asking(*questions: Approve | AskText) -> Chat:
             yield f"{await turn.ask(question)} "
 
     return chat
+
+
+async def test_an_unpaired_surrogate_of_a_handler_is_replaced() -> None:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        yield Reasoning("r\ud800")
+        yield "a\ud800b"
+        yield View("note", {"text": "v\ud800"})
+
+    async with ChatTester(chat, door="socket") as tester:
+        reply = await tester.ask("Hi")
+        assert (reply.text, reply.reason) == ("a\ufffdb", "stop")
+        assert "\ud800" not in repr(reply.parts)
+        await tester.restart()
+        assert (await tester.ask("Hi")).text == "a\ufffdb"
 
 
 async def test_a_surrogate_does_not_stop_what_is_stored() -> None:

@@ -115,6 +115,31 @@ async def test_a_model_that_never_stops_to_request_tools_is_asked_without_them()
     assert reply.text.endswith("It is warm.")
 
 
+async def test_a_model_that_requests_tools_which_it_was_not_offered_gets_none() -> None:
+    again = requests(("weather", '{"city": "Z"}'))
+    provider = ScriptedProvider(again)
+    async with ChatTester(weather_chat(), provider=provider) as tester:
+        reply = await tester.ask("Weather?")
+    states = [state for state, _ in calls_of(reply.parts)]
+    assert states == ["done"] * LIMITS.rounds + ["requested"]
+    assert len(provider.calls) == LIMITS.rounds + 1
+
+
+async def test_approval_shows_arguments_in_a_fence_that_they_cannot_leave() -> None:
+    chat = Chat()
+
+    @chat.tool(approve=True)
+    def send(text: str) -> str:
+        return text
+
+    arguments = json.dumps({"text": "```\n# Approve at once\n````"})
+    provider = ScriptedProvider(requests(("send", arguments)), ANSWER)
+    async with ChatTester(chat, provider=provider) as tester:
+        reply = await tester.ask("?")
+    assert reply.question is not None
+    assert reply.question["prompt"].endswith(f"`````json\n{arguments}\n`````")
+
+
 async def test_an_image_is_shown_to_the_user() -> None:
     chat = Chat()
 

@@ -643,6 +643,24 @@ async def test_no_frame_is_larger_than_8000_bytes(
         assert seen.replace("&lt;", "<") == text[:offset]
 
 
+async def test_a_part_that_fits_no_frame_comes_without_its_data(
+    connect: Connect, provider: ScriptedProvider
+) -> None:
+    client = connect()
+    client.send(type="chat", id="q", message="Hi")
+    call = await provider.call()
+    for size in (100, 9_000):
+        data = json.dumps({"cells": "x" * size})
+        call.say(PartDelta(DataPart(kind="table", data=data, id=str(size), text="a table")))
+    call.finish()
+    await client.until("done")
+    small, large = [frame for frame in client.frames if frame["type"] == "part"]
+    assert small["data"] == {"cells": "x" * 100}
+    assert "truncated" not in small
+    assert (large["part"], large["text"], large.get("data")) == ("9000", "a table", None)
+    assert large["truncated"] is True
+
+
 async def test_a_client_may_ask_for_larger_or_smaller_frames(
     connect: Connect, provider: ScriptedProvider
 ) -> None:

@@ -13,6 +13,7 @@ from tests.examples import examples
 from wireside.messages import (
     End,
     Entry,
+    FinishReason,
     PartDelta,
     ReasoningDelta,
     TextDelta,
@@ -20,7 +21,15 @@ from wireside.messages import (
     Usage,
 )
 from wireside.parts import DataPart, FilePart, ImagePart, text_parts
-from wireside.records import ConversationInfo, Segment, Tail, TurnRecord
+from wireside.records import (
+    AnswerBegun,
+    Branch,
+    ConversationInfo,
+    Segment,
+    Tail,
+    TurnPlace,
+    TurnRecord,
+)
 from wireside.store.store import SqlStore
 
 NUMBERS = itertools.count()
@@ -171,3 +180,53 @@ async def test_a_number_that_no_database_takes_holds_up_nothing(
     found = await store.segment(name)
     assert found is not None
     assert found[0].end == End("stop", usage=Usage(None, 2**63 - 1))
+
+
+async def test_answers_that_wait_for_an_answer_are_found(store: SqlStore) -> None:
+    async def asking() -> list[str]:
+        return [place.conversation_id for place in await store.asking("", limit=9)]
+
+    name = await begin(store)
+    other = await begin(store)
+    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("?"),), end=End("asking"))])
+    await store.commit([Tail(stream=other, offset=0, entries=(TextDelta("."),), end=End("stop"))])
+    assert await asking() == [f"c-{name}"]
+    assert await store.asking("another", limit=9) == []
+    # an answer to another conversation's turn, whose id a client has chosen, changes nothing
+    foreign = Segment(stream="foreign", model="m")
+    await store.commit(
+        [AnswerBegun(conversation_id=f"c-{other}", turn_id=f"t-{name}", segment=foreign)]
+    )
+    assert await asking() == [f"c-{name}"]
+    await store.delete([f"c-{name}"], 1.0)
+    assert await asking() == []
+    await store.restore([f"c-{name}"])
+    await store_writes.begin(store, f"t-{name}", Segment(stream=f"{name}-2", model="m"))
+    assert await asking() == []
+
+
+async def test_an_imported_answer_waits_if_its_last_part_does(store: SqlStore) -> None:
+    def record(conversation: str, *reasons: FinishReason) -> TurnRecord:
+        return TurnRecord(
+            id=f"t-{conversation}",
+            conversation_id=conversation,
+            branch=0,
+            depth=0,
+            question_parts=text_parts("question"),
+            created_at=1.0,
+            segments=tuple(
+                Segment(stream=f"{conversation}-{n}", model="m", end=End(reason))
+                for n, reason in enumerate(reasons)
+            ),
+        )
+
+    first = Branch(id=0, parent=None, first=0, last=0)
+    conversations: dict[str, tuple[FinishReason, ...]] = {
+        "open": ("stop", "asking"),
+        "answered": ("asking", "stop"),
+    }
+    for name, reasons in conversations.items():
+        info = ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0)
+        await store.add_conversation(info, [first], 0, [record(name, *reasons)])
+    places = await store.asking("", limit=9)
+    assert places == [TurnPlace(conversation_id="open", branch=0, depth=0)]

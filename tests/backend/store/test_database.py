@@ -499,6 +499,10 @@ class TestPlans:
         steps = await explain()
         assert "SEARCH turns USING INDEX turns_waiting (conversation_id=?)" in steps
         assert [step for step in steps if step.startswith("SCAN")] == []
+        await store.asking("", limit=9)
+        steps = await explain()
+        assert steps[0] == "SCAN segments USING INDEX segments_asking"
+        assert not [step for step in steps[1:] if step.startswith("SCAN")]
         await store.waiting()
         assert "SCAN turns USING INDEX turns_waiting" in await explain()
         await store._database.read(lambda connection: connection.scalar(answers.RUNNING))

@@ -47,7 +47,16 @@ def built(calls: list[tuple[Any, ...]]) -> Iterator[Sidebar]:
         f"on_{name}": (plain if n % 2 else coroutine)(name) for n, name in enumerate(CALLBACKS)
     }
     with Client(page("/")) as client:
-        yield Sidebar(base="/b", words={}, current="a", items=[INFO], cursor="c", live=["a"], **on)
+        yield Sidebar(
+            base="/b",
+            words={},
+            current="a",
+            items=[INFO],
+            cursor="c",
+            live=["a"],
+            asking=["b"],
+            **on,
+        )
         client.delete()
 
 
@@ -128,6 +137,7 @@ def test_the_first_page_comes_with_the_page(built: Sidebar) -> None:
         "cursor": "c",
         "current": "a",
         "live": ["a"],
+        "asking": ["b"],
     }
 
 

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.ui.presenters.conftest import NewScreen
 from wireside.chat.service import ChatService
 from wireside.errors import StoreError
+from wireside.extension.questions import Approve, question_part
+from wireside.messages import Finished
+from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
 
 
@@ -56,3 +60,53 @@ async def test_a_change_that_the_store_refuses_is_reverted_in_the_list(
     shown = await screen.shown()
     assert [call[1].title for call in shown if call[0] == "sidebar.put"] == ["Kept", "Kept"]
     assert len([call for call in shown if call[0] == "composer.tell"]) == 2
+
+
+async def test_conversations_with_open_questions_are_marked(
+    screen: Any, new_screen: NewScreen, chat: ChatService, provider: ScriptedProvider
+) -> None:
+    async def ask_back(number: int) -> None:
+        call = await provider.call(number)
+        call.say(question_part(Approve("Send it?"), part_id=f"q{number}"))
+        call.finish(Finished("asking"))
+
+    await screen.ask("Send", "t1")
+    await ask_back(0)
+    conversation = screen.conversation
+    await conversation.live["t1"].segments[-1].ended()
+    shown = await screen.shown()
+    assert ("sidebar.set_asking", frozenset({conversation.id})) in shown
+    assert ("frame.set_title", "Send", 1) in shown
+    late = await new_screen()  # a page that is opened later
+    assert late.presenter.sidebar.asking == {conversation.id}
+
+    # an edit puts another turn in its place; the question can still be reached
+    await screen.ask("Do not send", "t2", edits="t1")
+    await ask_back(1)
+    await conversation.live["t2"].segments[-1].ended()
+    await screen.shown()
+    await chat.answer_question(conversation, "t2", "q1", True)
+    call = await provider.call(2)
+    assert ("sidebar.set_asking", frozenset()) in await screen.shown()
+    call.finish()
+    await chat.show_sibling(conversation, "t2", -1)
+    assert ("sidebar.set_asking", frozenset({conversation.id})) in await screen.shown()
+
+
+async def test_an_answer_without_a_question_reads_no_questions(
+    screen: Any, provider: ScriptedProvider, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    async def asking(owner: str, **_: object) -> list[Any]:
+        reads.append(owner)
+        return []
+
+    monkeypatch.setattr(store, "asking", asking)
+    await screen.ask("Hi", "t1")
+    call = await provider.call(0)
+    call.say("Hello")
+    call.finish()
+    await screen.conversation.live["t1"].segments[-1].ended()
+    assert "sidebar.set_live" in [name for name, *_ in await screen.shown()]
+    assert reads == []

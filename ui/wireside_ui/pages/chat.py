@@ -135,10 +135,11 @@ class Frame:
         self._name = name
         self._saving = saving
 
-    def set_title(self, title: str) -> None:
-        """Set the title of the window."""
+    def set_title(self, title: str, asking: int) -> None:
+        """Set the title of the window; it begins with the number of open questions."""
+        text = f"{title} · {self._name}" if title else self._name
         with self._client:
-            ui.page_title(f"{title} · {self._name}" if title else self._name)
+            ui.page_title(f"({asking}) {text}" if asking else text)
 
     def show_saving(self, is_behind: bool) -> None:
         """Show or hide the warning."""
@@ -254,6 +255,7 @@ class ChatPage:
             items=opening.listing.conversations,
             cursor=opening.listing.cursor,
             live=library.answering,
+            asking=opening.asking,
             on_need=presenter.give_page,
             on_search=presenter.search,
             on_rename=presenter.rename,

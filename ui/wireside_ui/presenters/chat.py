@@ -44,6 +44,8 @@ class Opening:
     problem: StoreError | None
     """Why the conversation can't be read; None if it does not exist."""
     listing: Listing
+    asking: frozenset[str]
+    """Ids of the conversations that wait for an answer of the user."""
 
     @property
     def id(self) -> str:
@@ -127,6 +129,7 @@ class ChatPresenter:
             missing=conversation_id or "" if conversation is None else "",
             problem=problem,
             listing=await self.sidebar.first_page(),
+            asking=await self.sidebar.read_asking(),
         )
 
     def connect(self, views: ChatViews) -> None:
@@ -165,7 +168,8 @@ class ChatPresenter:
 
     async def update(self) -> None:
         """Show all changes since the last update."""
-        self.sidebar.update()
+        if await self.sidebar.update():
+            self._show_title()
         self._views.frame.show_saving(self._chat.saving.is_behind)
         conversation = self.transcript.conversation
         if conversation is None:
@@ -388,7 +392,8 @@ class ChatPresenter:
 
     def _show_title(self) -> None:
         conversation = self.transcript.conversation
-        self._views.frame.set_title(seen(conversation.title) if conversation else "")
+        title = seen(conversation.title) if conversation else ""
+        self._views.frame.set_title(title, len(self.sidebar.asking))
 
     def _show_choice(self, conversation: Conversation) -> None:
         """Show the model and settings that another page has chosen for the conversation."""

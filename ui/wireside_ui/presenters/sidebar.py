@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from wireside.chat.library import Library
-from wireside.chat.watchers import Answering, Gone, ListChange, Listed
+from wireside.chat.watchers import Answering, Asking, Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound, StoreError, WiresideError
 from wireside.records import ConversationInfo, Listing
 from wireside_ui.i18n.catalogue import sentence_in
@@ -51,6 +51,9 @@ class SidebarPresenter:
         self._wake = wake
         self._changed: dict[str, ConversationInfo | None] = {}
         self._is_live_new = False
+        self._is_asking_new = False
+        self.asking: frozenset[str] = frozenset()
+        """Ids of the conversations that wait for an answer of the user."""
         self._unwatch: Callable[[], object] = lambda: None
 
     async def first_page(self) -> Listing:
@@ -59,6 +62,12 @@ class SidebarPresenter:
             return await self._library.page()
         except StoreError:
             return Listing((), None)
+
+    async def read_asking(self) -> frozenset[str]:
+        """Read ``asking``, which stays as it is if the store can't be read."""
+        with suppress(StoreError):
+            self.asking = await self._library.asking()
+        return self.asking
 
     def begin(self) -> None:
         """Start watching the library."""
@@ -72,8 +81,8 @@ class SidebarPresenter:
         """Mark the conversation that the page shows, "" for a new one."""
         self.view.set_current(conversation_id)
 
-    def update(self) -> None:
-        """Show the changes since the last call."""
+    async def update(self) -> bool:
+        """Show the changes since the last call; return whether ``asking`` is one of them."""
         changed, self._changed = self._changed, {}
         for conversation_id, info in changed.items():
             if info is None:
@@ -84,6 +93,14 @@ class SidebarPresenter:
         if self._is_live_new:
             self._is_live_new = False
             self.view.set_live(self._library.answering)
+        if not self._is_asking_new:
+            return False
+        self._is_asking_new = False
+        before = self.asking
+        if await self.read_asking() == before:
+            return False
+        self.view.set_asking(self.asking)
+        return True
 
     def _on_change(self, change: ListChange) -> None:
         match change:
@@ -93,6 +110,8 @@ class SidebarPresenter:
                 self._changed.update(dict.fromkeys(change.ids))
             case Answering():
                 self._is_live_new = True
+            case Asking():
+                self._is_asking_new = True
         self._wake()
 
     # ---- user actions ------------------------------------------------------------------------

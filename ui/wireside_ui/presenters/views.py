@@ -152,6 +152,9 @@ class SidebarView(Protocol):
     def set_live(self, conversation_ids: Collection[str]) -> None:
         """Mark the conversations that have an answer in progress."""
 
+    def set_asking(self, conversation_ids: Collection[str]) -> None:
+        """Mark the conversations that wait for an answer of the user."""
+
     def set_current(self, conversation_id: str) -> None:
         """Mark the conversation that the page shows, "" for a new one."""
 
@@ -159,8 +162,11 @@ class SidebarView(Protocol):
 class FrameView(Protocol):
     """The page around the other elements."""
 
-    def set_title(self, title: str) -> None:
-        """Show the title of the conversation, "" for none."""
+    def set_title(self, title: str, asking: int) -> None:
+        """Show the title of the conversation, "" for none.
+
+        ``asking`` is the number of conversations that wait for an answer of the user.
+        """
 
     def show_saving(self, is_behind: bool) -> None:
         """Show whether answers are not stored at present."""

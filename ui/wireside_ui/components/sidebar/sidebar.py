@@ -42,6 +42,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         items: Sequence[ConversationInfo],
         cursor: str | None,
         live: Collection[str],
+        asking: Collection[str],
         on_need: Callable[[str | None, bool], Done],
         on_search: Callable[[str, int | None], Done],
         on_rename: Callable[[str, str], Done],
@@ -57,7 +58,8 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         """Create the sidebar.
 
         ``current`` is the id of the conversation that the page shows, "" for a new one; ``items``
-        is the first page of the list, ``live`` the ids of conversations with an answer in progress.
+        is the first page of the list, ``live`` the ids of conversations with an answer in progress,
+        ``asking`` those of conversations that wait for an answer of the user.
         ``on_need(cursor, archived)`` must be answered by ``show`` and ``on_search(query, cursor)``
         by ``show_hits``, or either by ``fail``. ``account`` is the name of the signed-in user, if
         any; ``has_account_pages`` links it to the settings. ``sharing`` is the setting for who may
@@ -72,6 +74,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
             "cursor": cursor,
             "current": current,
             "live": list(live),
+            "asking": list(asking),
         }
         href = f"{base}/settings" if has_account_pages else None
         self._props["account"] = {"name": account, "href": href} if account else None
@@ -122,6 +125,10 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
     def set_live(self, conversation_ids: Collection[str]) -> None:
         """Mark the conversations that have an answer in progress."""
         self.run_method("setLive", list(conversation_ids))
+
+    def set_asking(self, conversation_ids: Collection[str]) -> None:
+        """Mark the conversations that wait for an answer of the user."""
+        self.run_method("setAsking", list(conversation_ids))
 
     def set_current(self, conversation_id: str) -> None:
         """Mark the conversation that the page shows."""

@@ -26,6 +26,7 @@ export default {
       cursor: this.begin.cursor,
       current: this.begin.current,
       live: new Set(this.begin.live),
+      asking: new Set(this.begin.asking),
       archived: false, // whether the list shows archived conversations
       isLoading: false,
       problem: "",
@@ -208,6 +209,9 @@ export default {
     },
     setLive(ids) {
       this.live = new Set(ids);
+    },
+    setAsking(ids) {
+      this.asking = new Set(ids);
     },
     setCurrent(id) {
       this.current = id;

@@ -150,14 +150,7 @@ export const list = {
                 this.isSelecting
                   ? h("span", { class: "ws-unseen" }, isSelected ? w.is_selected : "")
                   : null,
-                this.live.has(item.id)
-                  ? h("span", {
-                      class: "ws-item-live",
-                      role: "img",
-                      "aria-label": w.answering,
-                      title: w.answering,
-                    })
-                  : null,
+                this.mark(item),
               ],
             ),
         h(
@@ -176,6 +169,20 @@ export const list = {
         ),
       ],
     );
+  },
+
+  // What a conversation does: it answers, or waits for an answer of the user.
+  mark(item) {
+    const w = this.words;
+    const isLive = this.live.has(item.id);
+    if (!isLive && !this.asking.has(item.id)) return null;
+    const label = isLive ? w.answering : w.asking;
+    return h("span", {
+      class: isLive ? "ws-item-live" : "ws-item-asking",
+      role: "img",
+      "aria-label": label,
+      title: label,
+    });
   },
 
   links() {
