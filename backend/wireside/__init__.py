@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wireside.errors import ProviderError, UnknownModel, WiresideError
     from wireside.extension.chat import Chat
     from wireside.extension.parts import File, Image, Reasoning, Show, Source, Table, View
-    from wireside.extension.questions import Approve, AskText, Choose, Field, Form
+    from wireside.extension.questions import Approve, AskFile, AskText, Choose, Field, Form
     from wireside.extension.tools import ToolFailed
     from wireside.extension.turn import Turn, User
     from wireside.messages import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Application",
     "Approve",
+    "AskFile",
     "AskText",
     "Branding",
     "Chat",
@@ -80,7 +81,7 @@ _NAMES_BY_MODULE = {
     "wireside.auth.host": ("HostUser",),
     "wireside.extension.chat": ("Chat",),
     "wireside.extension.parts": ("File", "Image", "Reasoning", "Show", "Source", "Table", "View"),
-    "wireside.extension.questions": ("Approve", "AskText", "Choose", "Field", "Form"),
+    "wireside.extension.questions": ("Approve", "AskFile", "AskText", "Choose", "Field", "Form"),
     "wireside.extension.tools": ("ToolFailed",),
     "wireside.extension.turn": ("Turn", "User"),
     "wireside.errors": ("ProviderError", "UnknownModel", "WiresideError"),

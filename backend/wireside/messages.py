@@ -6,8 +6,8 @@ that own them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from wireside.errors import WiresideError
@@ -71,7 +71,8 @@ class RequestContext:
     ``conversation`` and ``turn`` are ids, None if the answer is not stored. ``options`` is a JSON
     object of the handler's own options. ``states`` are those that the turns before this one left.
     ``answered_parts`` are the parts of this answer so far, if it is continued, and ``answer`` is
-    the JSON text of the user's answer to its open question.
+    the JSON text of the user's answer to its open question. ``answered_files`` are the files with
+    which questions of this answer were answered, by their ids, with what the provider can read.
     """
 
     user_id: str = ""
@@ -83,6 +84,7 @@ class RequestContext:
     states: tuple[DataPart, ...] = ()
     answered_parts: tuple[Part, ...] = ()
     answer: str | None = None
+    answered_files: Mapping[str, Part] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,6 +205,8 @@ class AnswerBegun:
     turn_id: str
     segment: Segment
     replaces: bool = False
+    file_ids: tuple[str, ...] = ()
+    """Files of the owner that the turn refers to from now on."""
 
 
 Write = TurnAdded | TurnWithdrawn | AnswerBegun | Tail

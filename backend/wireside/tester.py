@@ -187,6 +187,18 @@ class ChatTester:
             await stream.ended()
             return await self._reply(stream)
 
+    async def upload(self, name: str, content: bytes) -> str:
+        """Upload a file and return its id, with which a question for a file is answered.
+
+        Raises:
+            WiresideError: the file is refused.
+        """
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+
+        return (await self._service.files.upload(name, pieces())).id
+
     async def retry(self) -> Reply:
         """Ask the last question again, as the user does."""
         conversation, turn = await self._last_turn()

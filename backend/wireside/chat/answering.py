@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from wireside.files.context import with_contents
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import Caller
 from wireside.messages import End, Message, ModelRequest, Options, RequestContext, Usage
-from wireside.parts import DataPart, states_of
+from wireside.parts import DataPart, FilePart, ImagePart, Part, states_of, upload_of
 from wireside.ports.observer import QuestionObserver
 from wireside.ports.quotas import Quotas
 from wireside.records import (
@@ -105,6 +105,7 @@ class ConversationRunner:
         replaces: bool = False,
         options: Options | None = None,
         answer: str | None = None,
+        files: Sequence[ImagePart | FilePart] = (),
     ) -> None:
         """Start an answer to ``turn``; one that can't start counts as failed.
 
@@ -116,6 +117,7 @@ class ConversationRunner:
             replaces: replace the earlier segments.
             options: used in place of those of the turn.
             answer: the answer to the turn's open question, as JSON text.
+            files: the files with which the turn's questions were answered.
         """
         chosen = options_for(turn, options)
         question = self._questions.pop(turn, None) or self._watcher.question("again")
@@ -129,9 +131,16 @@ class ConversationRunner:
                 caller,
                 continues=continues,
                 answer=answer,
+                files=files,
             )
             await self._start(
-                conversation, turn, what, caller, replaces=replaces, model=chosen.model
+                conversation,
+                turn,
+                what,
+                caller,
+                replaces=replaces,
+                model=chosen.model,
+                file_ids=tuple(filter(None, map(upload_of, files))),
             )
 
     async def ask(
@@ -171,6 +180,7 @@ class ConversationRunner:
         *,
         continues: bool = False,
         answer: str | None = None,
+        files: Sequence[ImagePart | FilePart] = (),
     ) -> ModelRequest | End:
         """Return the request that answers a turn of ``branches``, or why there can't be one."""
         try:
@@ -190,6 +200,7 @@ class ConversationRunner:
                 states=states,
                 answered_parts=turn.answer if continues else (),
                 answer=answer,
+                answered_files=await self._contents_of(conversation, files, model),
             )
             return replace(request, context=context)
         except WiresideError as error:
@@ -220,10 +231,11 @@ class ConversationRunner:
         *,
         replaces: bool = False,
         model: str | None = None,
+        file_ids: tuple[str, ...] = (),
     ) -> None:
         """Add a segment to ``turn``: a stream that starts, or one that could not."""
         segment = self._segment(turn, what, model)
-        begun = conversation.begin_answer(turn, segment, replaces=replaces)
+        begun = conversation.begin_answer(turn, segment, replaces=replaces, file_ids=file_ids)
         try:
             await self._conversations.store_together(begun)
         except WiresideError as error:
@@ -329,6 +341,16 @@ class ConversationRunner:
         """Return messages with the contents of their files, as the model can read them."""
         files = self._files.of(owner_of(conversation.info))
         return await with_contents(files, messages, can_see=partial(can_see, self._models, model))
+
+    async def _contents_of(
+        self, conversation: Conversation, files: Sequence[ImagePart | FilePart], model: str
+    ) -> Mapping[str, Part]:
+        """Return files with their contents, by their ids."""
+        if not files:
+            return {}
+        asked = (Message("user", tuple(files)),)
+        (filled,) = await self._with_files(conversation, asked, model)
+        return {upload_of(file) or "": part for file, part in zip(files, filled.parts, strict=True)}
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work, name="conversation")

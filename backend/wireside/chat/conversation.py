@@ -333,17 +333,26 @@ class Conversation:
         return TurnWithdrawn(turn_id=turn.id, branches=tuple(changed), shown=shown)
 
     def begin_answer(
-        self, turn: Turn | TurnRecord, segment: Segment, *, replaces: bool = False
+        self,
+        turn: Turn | TurnRecord,
+        segment: Segment,
+        *,
+        replaces: bool = False,
+        file_ids: tuple[str, ...] = (),
     ) -> AnswerBegun:
         """Answer a turn: add ``segment`` to it, or replace its earlier segments.
 
-        ``turn`` may be one that is added by the change before. Raises ``RuntimeError`` if it is
-        being answered.
+        ``turn`` may be one that is added by the change before. ``file_ids`` are files to which the
+        answer refers. Raises ``RuntimeError`` if it is being answered.
         """
         if isinstance(turn, Turn) and turn.is_live:
             raise RuntimeError("the turn is being answered")
         return AnswerBegun(
-            conversation_id=self.id, turn_id=turn.id, segment=segment, replaces=replaces
+            conversation_id=self.id,
+            turn_id=turn.id,
+            segment=segment,
+            replaces=replaces,
+            file_ids=file_ids,
         )
 
     def show_turn(self, turn: Turn) -> BranchShown | None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from wireside.chat.answering import count_tokens, request_chars
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
@@ -28,7 +29,13 @@ from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import can_see
 from wireside.chat.library import Library
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, TooLarge, WiresideError
-from wireside.extension.questions import answered, open_question
+from wireside.extension.questions import (
+    answered,
+    answered_files,
+    file_answer,
+    open_question,
+    wants_file,
+)
 from wireside.files.context import check_images, with_contents
 from wireside.files.service import question_parts
 from wireside.generation.commits import GroupCommit
@@ -461,7 +468,7 @@ class ChatService:
         Raises:
             NotFound: there is no such question.
             AlreadyAnswered: the question was answered before.
-            BadMessage: the answer does not fit the question.
+            BadMessage, InvalidAttachment: the answer does not fit the question.
             TooMany, Overloaded, StoreError: the answer can't be used now.
         """
         self.caller.require("chat")
@@ -472,12 +479,29 @@ class ChatService:
             question = open_question(turn.answer)
             if question is None or question.id != part_id:
                 raise AlreadyAnswered
-            answered(question, value)
+            if wants_file(question):
+                value = await self._file_answer(question, value)
+            given = answered(question, value).part
             with self._answers.slots.reserved(conversation, self.caller, at_once=True):
                 await self._answers.answer(
-                    conversation, turn, self.caller, continues=True, answer=json.dumps(value)
+                    conversation,
+                    turn,
+                    self.caller,
+                    continues=True,
+                    answer=json.dumps(value),
+                    files=answered_files((*turn.answer, given)),
                 )
         return turn
+
+    async def _file_answer(self, question: DataPart, value: object) -> dict[str, Any]:
+        """Return an upload as the answer to a question.
+
+        Raises ``BadMessage``, ``NotFound``, ``InvalidAttachment``.
+        """
+        if not isinstance(value, str):
+            raise BadMessage("answer: this question wants the id of an upload.")
+        (file,) = await self.files.attached([value])
+        return file_answer(question, file)
 
     async def _asking_turn(
         self, conversation: Conversation, turn_id: str | None, part_id: str

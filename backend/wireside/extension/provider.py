@@ -158,7 +158,7 @@ class HandlerProvider(Provider):
             answered = questions.answered(open_part, json.loads(context.answer))
         kept = self._asking.pop(context.turn or "", None)
         if kept is not None and answered is not None and kept.is_asking:
-            kept.resume(answered)
+            kept.resume(answered, context.answered_files)
             return kept
         if kept is not None:  # retried, so that its question is gone
             await kept.aclose()
@@ -168,6 +168,7 @@ class HandlerProvider(Provider):
             pool=self._pool,
             complete=self._complete,
             parts=context.answered_parts,
+            files=context.answered_files,
             answered=answered,
             can_ask=context.turn is not None,
         )

@@ -1,4 +1,4 @@
-"""What a handler may ask the user: approval, a choice, a form, or a text.
+"""What a handler may ask the user: approval, a choice, a form, a text, or a file.
 
 A question is a part of the answer. Its data has ``id``, ``type``, ``prompt``, the fields of its
 type, and ``answer``, which is None while it is open.
@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from wireside.errors import BadMessage
+from wireside.errors import BadMessage, InvalidAttachment
+from wireside.files.media_types import IMAGES
 from wireside.messages import PartDelta
-from wireside.parts import DataPart, Part, data_of
+from wireside.parts import UPLOAD, DataPart, FilePart, ImagePart, Part, data_of
+from wireside.records import StoredFile
 
 KIND = "question"
 
@@ -144,6 +146,28 @@ class AskText:
         return str(parse_answer(self.fields(), answer))
 
 
+@dataclass(frozen=True, slots=True)
+class AskFile:
+    """Asks for a file; the answer is an image or a file, as in ``Turn.files``.
+
+    ``media_types`` are those that fit, such as ``"text/csv"`` or ``"image/*"``; empty: all that the
+    server accepts.
+    """
+
+    prompt: str
+    media_types: Sequence[str] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the part's data."""
+        return {"type": "file", "media_types": list(self.media_types)}
+
+    def parse(self, answer: Any) -> ImagePart | FilePart:
+        """Return the answer, without its content. Raises ``BadMessage``."""
+        if isinstance(answer, ImagePart | FilePart):  # of a test that calls the handler directly
+            return answer
+        return _file_part(parse_answer(self.fields(), answer))
+
+
 def question_part(question: Question, *, part_id: str, answer: Any = None) -> PartDelta:
     """Return a question, open or with its answer, as a part of an answer."""
     data = {"id": part_id, "prompt": question.prompt, **question.fields(), "answer": answer}
@@ -156,6 +180,38 @@ def answered(part: DataPart, answer: Any) -> PartDelta:
     if not isinstance(data, dict) or not isinstance(data.get("prompt"), str):
         raise BadMessage("answer: this question can't be read.")
     return _part({**data, "id": part.id, "answer": parse_answer(data, answer)})
+
+
+def wants_file(question: DataPart) -> bool:
+    """Return whether the answer to a question is a file."""
+    data = data_of(question)
+    return isinstance(data, dict) and data.get("type") == "file"
+
+
+def file_answer(question: DataPart, file: StoredFile) -> dict[str, Any]:
+    """Return a file as the answer to a question. Raises ``InvalidAttachment``."""
+    wanted = [one for one in data_of(question).get("media_types") or () if isinstance(one, str)]
+    if wanted and not any(_is_of(file.media_type, one) for one in wanted):
+        raise InvalidAttachment(
+            f"{file.name} does not answer this question, which wants {', '.join(wanted)}."
+        )
+    return {
+        "id": file.id,
+        "name": file.name,
+        "media_type": file.media_type,
+        "size_bytes": file.size_bytes,
+    }
+
+
+def answered_files(parts: Sequence[Part]) -> list[ImagePart | FilePart]:
+    """Return the files with which the questions of an answer were answered, without contents."""
+    found: list[ImagePart | FilePart] = []
+    for part in parts:
+        if isinstance(part, DataPart) and part.kind == KIND and wants_file(part):
+            answer = data_of(part).get("answer")
+            if _is_file(answer):
+                found.append(_file_part(answer))
+    return found
 
 
 def open_question(parts: Sequence[Part]) -> DataPart | None:
@@ -183,6 +239,10 @@ def parse_answer(question: Mapping[str, Any], answer: Any) -> Any:
             return _text(answer, "answer")
         case "form":
             return _form(question, answer)
+        case "file":
+            if not _is_file(answer):
+                raise BadMessage("answer: this question wants the id of an upload.")
+            return answer
         case _:
             raise BadMessage("answer: this version does not know the type of this question.")
 
@@ -206,8 +266,30 @@ def _in_words(question: Mapping[str, Any], answer: Any) -> str:
             return ", ".join(map(str, answer))
         case "form":
             return ", ".join(f"{name}: {value}" for name, value in answer.items())
+        case "file":
+            return str(answer["name"])
         case _:
             return str(answer)
+
+
+def _is_of(media_type: str, wanted: str) -> bool:
+    """Return whether a media type is the wanted one, which may be ``"image/*"``."""
+    return media_type == wanted or (wanted.endswith("/*") and media_type.startswith(wanted[:-1]))
+
+
+def _is_file(answer: Any) -> bool:
+    return (
+        isinstance(answer, dict)
+        and all(isinstance(answer.get(name), str) for name in ("id", "name", "media_type"))
+        and isinstance(answer.get("size_bytes"), int)
+    )
+
+
+def _file_part(answer: Mapping[str, Any]) -> ImagePart | FilePart:
+    url, media_type, name = f"{UPLOAD}{answer['id']}", answer["media_type"], answer["name"]
+    if media_type in IMAGES:
+        return ImagePart(url=url, media_type=media_type, name=name)
+    return FilePart(url=url, media_type=media_type, name=name, size_bytes=answer["size_bytes"])
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:

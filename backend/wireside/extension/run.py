@@ -16,11 +16,20 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -33,7 +42,7 @@ from wireside.extension.questions import Question
 from wireside.extension.turn import CannotAsk, Messages, Turn
 from wireside.messages import Delta, Finished, PartDelta
 from wireside.openai_wire.decode import without_surrogates
-from wireside.parts import STATE, DataPart, Part, data_of
+from wireside.parts import STATE, DataPart, FilePart, ImagePart, Part, data_of, upload_of
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +81,7 @@ class HandlerRun:
         pool: threads of generators and functions that are not async.
         complete: streams the text of other models.
         parts: the parts of the answer before this run, which it replays; none for a new answer.
+        files: the files with which its questions were answered, by their ids.
         answered: the question that was open, with its answer, for a replay.
         can_ask: whether a question can be answered later.
     """
@@ -84,6 +94,7 @@ class HandlerRun:
         pool: ThreadPoolExecutor,
         complete: Complete,
         parts: Sequence[Part] = (),
+        files: Mapping[str, Part] = MappingProxyType({}),
         answered: PartDelta | None = None,
         can_ask: bool = True,
     ) -> None:
@@ -91,6 +102,7 @@ class HandlerRun:
         self._name = name
         self._pool = pool
         self._complete = complete
+        self._files = dict(files)
         self._can_ask = can_ask
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -157,9 +169,13 @@ class HandlerRun:
             raise error
         yield self._end
 
-    def resume(self, answered: PartDelta) -> None:
-        """Give the handler the answer to its open question; the stored part is put out first."""
+    def resume(self, answered: PartDelta, files: Mapping[str, Part]) -> None:
+        """Give the handler the answer to its open question; the stored part is put out first.
+
+        ``files`` are those with which questions were answered, by their ids.
+        """
         assert self._answer is not None
+        self._files.update(files)
         self._open = None
         answered = cleaned(answered)
         self._out.append(answered)
@@ -240,9 +256,12 @@ class HandlerRun:
             return self._answered.part
         return part
 
-    @staticmethod
-    def _parse(question: Question, answered: DataPart) -> Any:
-        return question.parse((data_of(answered) or {}).get("answer"))
+    def _parse(self, question: Question, answered: DataPart) -> Any:
+        """Return an answer as the handler gets it; a file has its content."""
+        found = question.parse((data_of(answered) or {}).get("answer"))
+        if isinstance(found, ImagePart | FilePart):
+            return self._files.get(upload_of(found) or "", found)
+        return found
 
     async def _run(self, turn: Turn[Any, Any]) -> None:
         try:

@@ -181,7 +181,8 @@ class Turn(Generic[OptionsT, StateT]):
         """
         if not hasattr(question, "fields") or not hasattr(question, "parse"):
             raise TypeError(
-                "turn.ask wants a question: Approve(…), Choose(…), Form(…) or AskText(…)."
+                "turn.ask wants a question: Approve(…), Choose(…), Form(…), AskText(…) or"
+                " AskFile(…)."
             )
         return Asking(self.output, question)
 

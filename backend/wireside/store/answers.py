@@ -51,7 +51,7 @@ from wireside.parts import (
     searched_text,
 )
 from wireside.records import AnswerBegun, Segment, Tail, TurnRecord
-from wireside.store import search
+from wireside.store import files, search
 from wireside.store.sql import Prepared, insert, is_among
 from wireside.store.tables import (
     IS_ASKING,
@@ -94,6 +94,14 @@ def begin(connection: Connection, begun: Sequence[AnswerBegun]) -> None:
     ]
     _STOP_ASKING(connection, rows)
     _BEGIN(connection, rows)
+    files.use(
+        connection,
+        [
+            files.FileUse(answer.conversation_id, answer.turn_id, file_id)
+            for answer in begun
+            for file_id in answer.file_ids
+        ],
+    )
     _STOP_WAITING(connection, rows)
 
 

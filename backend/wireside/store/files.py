@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, delete, exists, func, not_, or_, select, update
 
@@ -100,6 +100,14 @@ class SqlFiles:
 # ---- inside the transaction of another module ----------------------------------------------------
 
 
+class FileUse(NamedTuple):
+    """A turn that refers to a file."""
+
+    conversation_id: str
+    turn_id: str
+    file_id: str
+
+
 def release(connection: Connection, turn_id: str) -> None:
     """Keep the files of a turn that is being withdrawn as uploads: it may be asked again."""
     its_files = select(file_uses.c.file_id).where(file_uses.c.turn_id == turn_id)
@@ -107,27 +115,38 @@ def release(connection: Connection, turn_id: str) -> None:
 
 
 def use_all(connection: Connection, turns: Iterable[TurnRecord]) -> None:
-    """Record the files of their owners to which turns refer; others are left out.
+    """Record the files to which the questions of turns refer."""
+    use(
+        connection,
+        [
+            FileUse(turn.conversation_id, turn.id, file_id)
+            for turn in turns
+            for file_id in _uploads_of(turn)
+        ],
+    )
+
+
+def use(connection: Connection, uses: Sequence[FileUse]) -> None:
+    """Record files of their owners to which turns refer; others are left out.
 
     The turns of one commit may be those of several owners. A file that was removed since its
     question was checked must not fail the commit.
     """
-    uses = [(turn, file_id) for turn in turns for file_id in _uploads_of(turn)]
     if not uses:
         return
     statement = (
         select(conversations.c.id.label("conversation_id"), files.c.id.label("file_id"))
         .join(files, conversations.c.owner == files.c.owner)
         .where(
-            conversations.c.id.in_({turn.conversation_id for turn, _ in uses}),
-            files.c.id.in_({file_id for _, file_id in uses}),
+            conversations.c.id.in_({one.conversation_id for one in uses}),
+            files.c.id.in_({one.file_id for one in uses}),
         )
     )
     there = {(row.conversation_id, row.file_id) for row in connection.execute(statement)}
     rows = [
-        {"turn_id": turn.id, "file_id": file_id}
-        for turn, file_id in uses
-        if (turn.conversation_id, file_id) in there
+        {"turn_id": one.turn_id, "file_id": one.file_id}
+        for one in uses
+        if (one.conversation_id, one.file_id) in there
     ]
     if rows:
         connection.execute(insert(file_uses, is_sqlite(connection)).on_conflict_do_nothing(), rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from wireside import (
     Approve,
+    AskFile,
     AskText,
     Chat,
     ChatTester,
@@ -21,7 +23,7 @@ from wireside import (
     UnknownModel,
     View,
 )
-from wireside.errors import BadMessage
+from wireside.errors import BadMessage, InvalidAttachment, NotFound
 from wireside.parts import DataPart
 from wireside.providers.scripted import ScriptedProvider
 from wireside.pytest_plugin import MakeTester
@@ -121,6 +123,56 @@ async def test_a_surrogate_does_not_stop_what_is_stored() -> None:
         await tester.ask("other")
         await tester.restart()
         assert (await tester.answer("kept")).text == "kept "
+
+
+def asking_for_table() -> Chat:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[str]:
+        table = await turn.ask(AskFile("Which table?", ["text/csv", "image/*"]))
+        yield f"{table.name}: {getattr(table, 'text', '')!r}. "
+        other = await turn.ask(AskFile("And which other?"))
+        yield f"{other.name} after {getattr(table, 'text', '')!r}"
+
+    return chat
+
+
+async def test_a_file_is_the_answer(chat_tester: MakeTester) -> None:
+    async with chat_tester(asking_for_table(), user="ada") as tester:
+        reply = await tester.ask("q")
+        assert reply.question is not None
+        assert reply.question["media_types"] == ["text/csv", "image/*"]
+        text = await tester.upload("a.txt", b"plain")
+        for wrong in (True, {"id": text, "name": "", "media_type": "", "size_bytes": 0}):
+            with pytest.raises(BadMessage, match="the id of an upload"):
+                await tester.answer(wrong)
+        with pytest.raises(InvalidAttachment, match=r"wants text/csv, image/\*"):
+            await tester.answer(text)
+        with pytest.raises(NotFound):
+            await tester.answer("unknown")
+        table = await tester.upload("a.csv", b"x,y\n1,2\n")
+        reply = await tester.answer(table)
+        assert reply.text == "a.csv: 'x,y\\n1,2\\n'. "
+        await tester.restart()  # the first answer is replayed, with its content
+        reply = await tester.answer(text)
+        assert reply.text == "a.txt after 'x,y\\n1,2\\n'"
+        answer = reply.parts[0].data if isinstance(reply.parts[0], DataPart) else ""
+        assert json.loads(answer)["answer"] == {
+            "id": text,
+            "name": "a.txt",
+            "media_type": "text/plain",
+            "size_bytes": 5,
+        }
+
+
+async def test_a_file_that_answers_a_question_is_kept_with_the_conversation() -> None:
+    async with ChatTester(asking_for_table(), user="ada") as tester:
+        await tester.ask("q")
+        table = await tester.upload("a.csv", b"x,y\n")
+        await tester.answer(table)
+        with pytest.raises(BadMessage, match="deleted with its conversation"):
+            await tester._service.files.remove(table)
 
 
 async def test_questions_that_are_asked_at_once_are_answered_in_turn() -> None:

@@ -69,6 +69,8 @@ TRANSCRIPT_WORDS: Mapping[str, str] = {
     "no": "No",
     "your_answer": "Your answer",
     "send_answer": "Send",
+    "uploading": "{name} is being uploaded",
+    "upload_failed": "{name} could not be uploaded. Please try again.",
     "not_answered": "Not answered",
     "asking": "Your answer is needed.",
     "code_block": "Code block",
@@ -117,12 +119,10 @@ WORDS: Mapping[str, str] = {
     "remove_file": "Remove {name}",
     "too_many_files": "At most {limit} files fit in a message.",
     "file_too_large": "{name} is too large: a file may have {limit} MB.",
-    "upload_failed": "{name} could not be uploaded. Please try again.",
     "upload_refused": (
         "{name} can't be attached: it is damaged, protected, without text, or of a type that "
         "can't be read."
     ),
-    "uploading": "{name} is being uploaded",
     "cannot_see": "{model} can't see images. Choose another model, or remove the image.",
     "not_started": (
         "The page has not started: a script was blocked or did not load. Your text stays "

@@ -305,6 +305,7 @@ class ChatPage:
             is_reader=self._is_reader,
             assets=f"{self._base}/assets",
             files=f"{self._base}/api/files",
+            uploads=f"{self._base}/api/uploads",
             version=self._version,
         )
 

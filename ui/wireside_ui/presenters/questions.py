@@ -19,7 +19,7 @@ MAX_FIELDS = 50
 MAX_ID_CHARS = 200
 
 Answer = bool | str | list[str] | dict[str, str | float | bool | None]
-"""The answer to a question: of ``approve``, ``text``, ``choose`` and ``form``."""
+"""The answer to a question: of ``approve``, ``text`` or ``file`` (the id), ``choose``, ``form``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,10 @@ def question_in(data: Mapping[str, Any], markup: Markup) -> dict[str, Any] | Non
                 "placeholder": placeholder,
                 "multiline": data.get("multiline") is True,
             }
+        case "file":
+            types = data.get("media_types")
+            accepted = types[:MAX_OPTIONS] if isinstance(types, list) else ()
+            return shown | {"media_types": [one for one in accepted if _is_value(one)]}
         case _:
             return None
 

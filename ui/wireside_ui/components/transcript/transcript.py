@@ -51,6 +51,7 @@ class Transcript(
         is_reader: bool = False,
         assets: str = "/assets",
         files: str = "/api/files",
+        uploads: str = "/api/uploads",
         version: str = "",
     ) -> None:
         """Create the transcript.
@@ -60,7 +61,7 @@ class Transcript(
         ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader`` hides every
         action that would change a turn. ``assets`` is the path of ``math.js`` and
         ``katex/``, ``version`` the version of these files; ``files`` that of the
-        questions' files.
+        questions' files, ``uploads`` the address that takes files.
         """
         super().__init__()
         self._on_action = on_action
@@ -74,6 +75,7 @@ class Transcript(
         self._props["is-reader"] = is_reader
         self._props["assets"] = assets
         self._props["files"] = files
+        self._props["uploads"] = uploads
         self._props["version"] = version
         self.client.on_connect(lambda: self._props.pop("begin", None))
         self.on("action", self._act)

@@ -36,6 +36,7 @@ export default {
     isReader: Boolean, // read-only users can't change anything
     assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
     files: { type: String, default: "/api/files" }, // base URL of the questions' files
+    uploads: { type: String, default: "/api/uploads" }, // takes the file that answers a question
     version: { type: String, default: "" },
     begin: Object, // the rows that the page was sent with, and the number of turns
   },

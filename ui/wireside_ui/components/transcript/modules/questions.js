@@ -62,6 +62,7 @@ export const questions = {
       choose: () => this.chooseFields(form, data, send),
       form: () => this.formFields(form, data),
       text: () => this.textFields(form, data),
+      file: () => this.fileFields(form, data, send),
     }[data.type]();
     if (read) {
       const button = make("button", "ws-ask-button ws-ask-main", { type: "submit" });
@@ -131,6 +132,54 @@ export const questions = {
     return () => field.value;
   },
 
+  // A chosen file is uploaded at once; its id is the answer.
+  fileFields(form, data, send) {
+    const field = make("input", "ws-ask-input", {
+      type: "file",
+      "data-testid": "question-file",
+      "aria-label": this.words.your_answer,
+    });
+    field.accept = data.media_types.join(",");
+    const progress = make("progress", "ws-ask-progress", { max: "1" });
+    progress.hidden = true;
+    const problem = make("p", "ws-ask-problem", { role: "alert" });
+    field.onchange = () => {
+      if (field.files.length) this.uploadAnswer(field, progress, problem, send);
+    };
+    form.append(field, progress, problem);
+    return null;
+  },
+
+  uploadAnswer(field, progress, problem, send) {
+    const [file] = field.files;
+    const request = new XMLHttpRequest(); // `fetch` does not report the progress of an upload
+    const ends = () => {
+      progress.hidden = true;
+      field.disabled = false;
+      field.value = ""; // the same file can be chosen again
+    };
+    request.open("POST", `${this.uploads}?name=${encodeURIComponent(file.name)}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.responseType = "json";
+    request.upload.onprogress = (e) => (progress.value = e.total ? e.loaded / e.total : 0);
+    request.onloadend = () => {
+      ends();
+      if (request.status === 201) return send(request.response.id);
+      const { message } = request.response ?? {};
+      const text = this.words.upload_failed.replace("{name}", () => file.name);
+      problem.textContent = message && document.documentElement.lang === "en" ? message : text;
+    };
+    problem.textContent = "";
+    progress.hidden = false;
+    progress.value = 0;
+    progress.setAttribute(
+      "aria-label",
+      this.words.uploading.replace("{name}", () => file.name),
+    );
+    field.disabled = true;
+    request.send(file);
+  },
+
   formFields(form, data) {
     const inputs = data.fields.map((field) => {
       const isSwitch = field.type === "switch";
@@ -167,6 +216,10 @@ export const questions = {
     if (data.answer === null) {
       el.classList.add("ws-ask-none");
       el.textContent = this.words.not_answered;
+      return el;
+    }
+    if (data.type === "file") {
+      el.textContent = String(data.answer.name ?? "—");
       return el;
     }
     if (data.type !== "form") {
