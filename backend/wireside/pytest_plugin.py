@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
     from wireside.extension.chat import Chat
     from wireside.ports.provider import Provider
-    from wireside.tester import ChatTester, Door
+    from wireside.tester import ChatTester
 
-DOORS: tuple[tuple[Door, bool], ...] = (("direct", False), ("socket", False), ("socket", True))
-"""The ways to ask, each with whether the connection is cut after each frame."""
+DOORS: dict[str, dict[str, Any]] = {
+    "direct": {"door": "direct"},
+    "socket": {"door": "socket"},
+    "socket-cut": {"door": "socket", "cut": True},
+    "socket-kill": {"door": "socket", "kill": True},
+    "page": {"door": "page"},
+}
+"""The ways to ask, with the arguments of ``ChatTester``."""
 
 
 class MakeTester(Protocol):
@@ -26,10 +32,9 @@ class MakeTester(Protocol):
         ...
 
 
-@pytest.fixture(params=DOORS, ids=["direct", "socket", "socket-cut"])
+@pytest.fixture(params=DOORS)
 def chat_tester(request: pytest.FixtureRequest) -> MakeTester:
     """Run the test once by each way to ask: the replies must be the same."""
     from wireside.tester import ChatTester  # slow to import, and not every test suite needs it
 
-    door, cut = request.param
-    return partial(ChatTester, door=door, cut=cut)
+    return partial(ChatTester, **DOORS[request.param])

@@ -394,6 +394,19 @@ class Sqlite:
         return connection
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy what is committed in an SQLite database to a new file.
+
+    Not by another SQLite library: when that closes the file, all locks of the process on it are
+    gone, also those of the store.
+    """
+    with (
+        contextlib.closing(sqlite.connect(source)) as read,
+        contextlib.closing(sqlite.connect(target)) as written,
+    ):
+        read.backup(written)
+
+
 _WRITER = (
     "journal_mode=WAL",
     "synchronous=NORMAL",

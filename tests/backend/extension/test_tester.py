@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from wireside.errors import BadMessage, InvalidAttachment, NotFound
 from wireside.parts import DataPart
 from wireside.providers.scripted import ScriptedProvider
 from wireside.pytest_plugin import MakeTester
+from wireside.records import Tail, Write
+from wireside.store.store import SqlStore
 from wireside.tester import NoQuestion
 from wireside.transfer.formats import wireside as wireside_format
 
@@ -78,6 +80,42 @@ async def test_errors(chat_tester: MakeTester) -> None:
         assert (reply.text, reply.error) == ("Hello . ", "The shop is closed.")
         with pytest.raises(UnknownModel):
             await tester.ask("tea", model="other")
+
+
+async def test_a_kill_that_would_lose_what_was_sent_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = SqlStore.commit
+
+    async def forget_tails(self: SqlStore, writes: Sequence[Write]) -> Sequence[bool]:
+        kept = [write for write in writes if not isinstance(write, Tail)]
+        return [*(await commit(self, kept) if kept else ()), *[True] * (len(writes) - len(kept))]
+
+    monkeypatch.setattr(SqlStore, "commit", forget_tails)
+    async with ChatTester(shop(), door="socket", kill=True) as tester:
+        with pytest.raises(AssertionError, match="a kill would lose"):
+            await tester.ask("tea")
+
+
+async def test_the_page_shows_the_parts() -> None:
+    chat = Chat()
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        yield Reasoning("Hm.")
+        yield "A **bold** claim <script>"
+        yield Source("Shop", url="https://shop.example")
+
+    async with ChatTester(chat, user="ada", door="page") as tester:
+        reply = await tester.ask("q")
+        reasoning, text, source = reply.page_parts
+        assert (reasoning["kind"], reasoning.get("text")) == ("reasoning", "Hm.")
+        assert "A <strong>bold</strong> claim &lt;script&gt;" in str(text.get("html"))
+        assert (source["kind"], source.get("type")) == ("data", "source")
+        tester.new_conversation()
+        with pytest.raises(BadMessage):
+            await tester.ask(" ")
+        assert (await tester.ask("again")).page_parts[0]["kind"] == "reasoning"
 
 
 async def test_the_models_of_a_provider() -> None:

@@ -1,4 +1,4 @@
-"""Tests a chat of your own in the process of the test: without a browser, a key or a port.
+"""Runs a chat for a test and asks it: directly, by frames, or by the page.
 
 The whole server runs, with a database in a temporary folder; only its sockets are left out.
 """
@@ -6,15 +6,14 @@ The whole server runs, with a database in a temporary folder; only its sockets a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, assert_never
 
 from wireside.app import Application, create_app
 from wireside.chat.conversation import Conversation
@@ -25,40 +24,22 @@ from wireside.extension.chat import Chat
 from wireside.extension.questions import open_question
 from wireside.generation.runner import Stream, new_name
 from wireside.identity import LOCAL, Caller
-from wireside.limits.windows import SlidingWindow
-from wireside.messages import End, Options, parts_of
-from wireside.parts import Part, data_of, is_hidden, text_of
+from wireside.messages import End, Options, PartDelta, TextDelta, parts_of
+from wireside.parts import data_of, is_hidden, text_of
 from wireside.ports.provider import Provider
-from wireside.protocol.connection import Connection, ConnectionLimits
-from wireside.session.session import Session
 from wireside.settings.model import Settings
+from wireside.store.store import SqlStore
+from wireside.tester.killed import DATABASE, copy_as_killed
+from wireside.tester.page import Page
+from wireside.tester.reply import NoQuestion, Reply
+from wireside.tester.socket_client import connected
 
-Door = Literal["direct", "socket"]
-"""How a question is asked: by the chat service, or by frames of level 2 of `/ws/ai-chat`."""
+Door = Literal["direct", "socket", "page"]
+"""How a question is asked: by the chat service, by frames of level 2 of `/ws/ai-chat`, or by the
+presenter of the page, without a browser."""
 
 ANSWER_S = 30.0
 """Time limit of one answer, in seconds."""
-
-
-class NoQuestion(RuntimeError):
-    """There is no open question to answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer, or the part of it up to the next question.
-
-    ``parts`` are those that a reader sees. ``question`` is the data of the open question, None if
-    there is none. ``error`` is the sentence of a failed answer, None otherwise.
-    """
-
-    text: str
-    parts: tuple[Part, ...] = ()
-    reason: str | None = None
-    error: str | None = None
-    question: Mapping[str, Any] | None = None
-    frames: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    """The frames of the answer, through the door ``socket``."""
 
 
 class ChatTester:
@@ -79,6 +60,7 @@ class ChatTester:
         user: str = "",
         door: Door = "direct",
         cut: bool = False,
+        kill: bool = False,
         provider: Provider | None = None,
     ) -> None:
         """Make a tester; ``async with`` starts the server and ends it.
@@ -89,11 +71,15 @@ class ChatTester:
             door: how questions are asked.
             cut: whether the connection is cut after each frame and the answer resumed, through the
                 door ``socket``.
+            kill: whether the server is killed after each answer, and after each question of one,
+                and another one started on the data that are left. Through the door ``socket``, it
+                is also checked after each frame that a kill would lose nothing that was sent.
             provider: the source of the models besides the handlers; None for none.
         """
         self._chat = chat
         self._door: Door = door
         self._cuts = cut
+        self._kills = kill
         self._provider = provider
         self._caller = Caller(user_id=user, name=user, role="user") if user else LOCAL
         self._exit = AsyncExitStack()
@@ -101,11 +87,16 @@ class ChatTester:
         self._folder = Path()
         self._application: Application | None = None
         self._conversation = "new"
+        self._page: Page | None = None
+        self._opens_page = False
+        """Whether the next question is asked in a page that is to be opened."""
+        self._copies = 0
 
     async def __aenter__(self) -> Self:
         """Start the server."""
         folder = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="wireside-"))
-        self._folder = Path(folder)
+        self._root = Path(folder)
+        self._folder = self._root / "data"
         await self._start()
         return self
 
@@ -116,17 +107,25 @@ class ChatTester:
         trace: TracebackType | None,
     ) -> None:
         """End the server and delete its data."""
-        await self._server.aclose()
+        await self._stop_server()
         await self._exit.aclose()
 
     async def restart(self) -> None:
         """End the server and start another one on the same data, as a deploy does."""
-        await self._server.aclose()
+        await self._stop_server()
+        await self._start()
+
+    async def kill(self) -> None:
+        """Start another server on the data that a kill of the present one would leave."""
+        copy = await self._copy()
+        await self._stop_server()
+        self._folder = copy
         await self._start()
 
     def new_conversation(self) -> None:
         """Ask the next question in a new conversation."""
         self._conversation = "new"
+        self._opens_page = True
 
     async def ask(
         self,
@@ -148,17 +147,29 @@ class ChatTester:
         """
         chosen = Options(model=model, values=json.dumps(options) if options else "")
         async with asyncio.timeout(ANSWER_S):
-            if self._door == "socket":
+            reply = await self._ask(text, chosen)
+            return await self._after(reply)
+
+    async def _ask(self, text: str, options: Options) -> Reply:
+        match self._door:
+            case "socket":
                 frame: dict[str, Any] = {"message": text, "conversation": self._conversation}
-                frame |= {"model": model} if model else {}
-                frame |= {"options": dict(options)} if options else {}
+                frame |= {"model": options.model} if options.model else {}
+                frame |= {"options": json.loads(options.values)} if options.values else {}
                 return await self._ask_by_frames({"type": "chat", "key": new_name(), **frame})
-            stream, conversation_id = await self._service.answer_in(
-                self._conversation, text, key=None, options=chosen
-            )
-            self._conversation = conversation_id
-            await stream.ended()
-            return await self._reply(stream)
+            case "page":
+                page = await self._opened_page()
+                self._conversation = await page.ask(new_name(), text, options)
+                _, turn = await self._last_turn()
+                return await self._shown(page, turn)
+            case "direct":
+                stream, self._conversation = await self._service.answer_in(
+                    self._conversation, text, key=None, options=options
+                )
+                await stream.ended()
+                return await self._reply(stream)
+            case _:
+                assert_never(self._door)
 
     async def answer(self, value: object) -> Reply:
         """Answer the open question, and return what follows.
@@ -172,20 +183,26 @@ class ChatTester:
         if question is None:
             raise NoQuestion("The last answer has no open question.")
         async with asyncio.timeout(ANSWER_S):
-            if self._door == "socket":
-                return await self._ask_by_frames(
-                    {
-                        "type": "answer",
-                        "conversation": self._conversation,
-                        "part": question.id,
-                        "value": value,
-                    }
+            reply = await self._answer(turn, question.id, value)
+            return await self._after(reply)
+
+    async def _answer(self, turn: ChatTurn, part_id: str, value: object) -> Reply:
+        match self._door:
+            case "socket":
+                frame = {"conversation": self._conversation, "part": part_id, "value": value}
+                return await self._ask_by_frames({"type": "answer", **frame})
+            case "page":
+                page = await self._opened_page()
+                await page.answer(turn.id, part_id, value)
+                return await self._shown(page, turn)
+            case "direct":
+                stream, _ = await self._service.answer_question_in(
+                    self._conversation, part_id, value
                 )
-            stream, _ = await self._service.answer_question_in(
-                self._conversation, question.id, value
-            )
-            await stream.ended()
-            return await self._reply(stream)
+                await stream.ended()
+                return await self._reply(stream)
+            case _:
+                assert_never(self._door)
 
     async def upload(self, name: str, content: bytes) -> str:
         """Upload a file and return its id, with which a question for a file is answered.
@@ -222,6 +239,46 @@ class ChatTester:
     def _service(self) -> ChatService:
         assert self._application is not None, "use `async with`"
         return self._application.parts.chat.of(self._caller)
+
+    async def _after(self, reply: Reply) -> Reply:
+        if self._kills:
+            await self.kill()
+        return reply
+
+    async def _copy(self) -> Path:
+        """Return a copy of the data as a kill would leave it."""
+        self._copies += 1
+        copy = self._root / f"killed-{self._copies}"
+        await asyncio.to_thread(copy_as_killed, self._folder, copy)
+        return copy
+
+    async def _opened_page(self) -> Page:
+        """Return the page that shows the conversation."""
+        if self._opens_page:
+            self._opens_page = False
+            await self._close_page()
+        if self._page is None:
+            self._page = Page(self._service)
+            await self._page.open(None if self._conversation == "new" else self._conversation)
+        return self._page
+
+    async def _close_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            await page.close()
+
+    async def _shown(self, page: Page, turn: ChatTurn) -> Reply:
+        """Wait for the end of an answer; return it with the parts that a reload shows."""
+        reply = await self._follow(turn)
+        await page.update()
+        reloaded = Page(self._service)
+        await reloaded.open(self._conversation)
+        await reloaded.close()
+        return replace(reply, page_parts=reloaded.last_parts())
+
+    async def _stop_server(self) -> None:
+        await self._close_page()
+        await self._server.aclose()
 
     async def _start(self) -> None:
         settings = Settings(data_dir=self._folder, title_model="off")
@@ -265,12 +322,14 @@ class ChatTester:
         frames: list[dict[str, Any]] = []
         send = {**request, "id": "test"}
         while True:
-            async with self._connected() as client:
+            async with connected(self._service) as client:
                 client.send(send)
                 async for frame in client.frames():
                     if frame["type"] == "resumed":
                         continue
                     frames.append(frame)
+                    if self._kills:
+                        await self._check_killed(frames)
                     if frame["type"] in ("done", "error"):
                         return await self._reply_of(frames)
                     if self._cuts and frames[0]["type"] == "start":
@@ -290,45 +349,26 @@ class ChatTester:
         assert text == stream.log.text(), "the frames must have the text of the log"
         return replace(reply, error=last.get("message") if last["type"] == "error" else None)
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[_Client]:
-        client = _Client(self._service)
+    async def _check_killed(self, frames: Sequence[Mapping[str, Any]]) -> None:
+        """Check that a kill at this moment would lose nothing of the frames."""
+        if frames[0]["type"] != "start":
+            return
+        store = SqlStore(f"sqlite:///{await self._copy() / DATABASE}")
+        await store.open()
         try:
-            yield client
+            found = await store.segment(frames[0]["stream"])
         finally:
-            await client.leave()
-
-
-class _Client:
-    """A client in memory: what a socket would carry, as objects."""
-
-    def __init__(self, service: Any) -> None:
-        connection = Connection(ConnectionLimits(), SlidingWindow(10_000))
-        self._session = Session(connection, service, self)
-        self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._writer = asyncio.create_task(self._session.write(self._take, self._close))
-
-    def send(self, frame: Mapping[str, Any]) -> None:
-        self._session.receive(json.dumps(frame), now=0.0)
-
-    async def frames(self) -> AsyncIterator[dict[str, Any]]:
-        while True:
-            yield await self._received.get()
-
-    async def leave(self) -> None:
-        self._session.leave()
-        self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
-
-    def error(self, code: str, *, is_of_answer: bool = False) -> None:
-        """Count nothing: the frames show the error."""
-
-    async def _take(self, frame: str) -> None:
-        self._received.put_nowait(json.loads(frame))
-
-    async def _close(self, code: int, reason: str) -> None:
-        self._received.put_nowait({"type": "error", "message": f"closed: {code} {reason}"})
+            await store.aclose()
+        assert found is not None, "a kill would lose the answer, whose start was sent"
+        entries = found[0].entries
+        text = "".join(entry.text for entry in entries if isinstance(entry, TextDelta))
+        sent = "".join(frame["content"] for frame in frames if frame["type"] == "chunk")
+        assert text.startswith(sent), f"a kill would lose text that was sent: {sent!r} of {text!r}"
+        parts = sum(isinstance(entry, PartDelta) for entry in entries)
+        sent_parts = sum(frame["type"] == "part" for frame in frames)
+        assert sent_parts <= parts, "a kill would lose a part that was sent"
+        if frames[-1]["type"] == "done":
+            assert found[0].end is not None, "a kill would lose the end of the answer"
 
 
 def _error_of(frame: Mapping[str, Any]) -> WiresideError:
