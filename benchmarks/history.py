@@ -39,13 +39,13 @@ async def _history(file: Path, count: int) -> Section:
             await _pair("open the middle", _page_at(store, count // 2), _page_at(store, 50)),
         ]
         for number in range(100):
-            await store.create(_info(f"few-{number}"))
+            await store.create_conversation(_info(f"few-{number}"))
         few = await _us(lambda: store.conversations(cursor=None, limit=50))
-        few_hits = await _us(lambda: store.search("frame", cursor=None, limit=30))
+        few_hits = await _us(lambda: store.search_documents("frame", cursor=None, limit=30))
         for number in range(count):
-            await store.create(_info(f"many-{number}"))
+            await store.create_conversation(_info(f"many-{number}"))
         many = await _us(lambda: store.conversations(cursor=None, limit=50))
-        hits = await _us(lambda: store.search("frame", cursor=None, limit=30))
+        hits = await _us(lambda: store.search_documents("frame", cursor=None, limit=30))
         figures += [
             Figure("list conversations", "µs", many, few, Aim(1.5, "ratio")),
             Figure("search", "µs", hits, few_hits),
@@ -84,7 +84,7 @@ def _page_at(store: SqlStore, first: int, name: str = "") -> Callable[[], Awaita
 
     async def read() -> None:
         await store.conversation(conversation)
-        turns = await store.turns(conversation, [Span(0, first, first + PAGE - 1)])
+        turns = await store.read_turns(conversation, [Span(0, first, first + PAGE - 1)])
         if len(turns) != PAGE:
             raise RuntimeError("turns are missing")
 

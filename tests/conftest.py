@@ -91,7 +91,7 @@ async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqlStore]:
 @pytest.fixture
 async def saving(store: SqlStore, tasks: Tasks) -> GroupCommit:
     # a test may replace `store.commit`
-    saving = GroupCommit(lambda writes: store.commit(writes), time.monotonic)
+    saving = GroupCommit(lambda writes: store.commit_writes(writes), time.monotonic)
     tasks.create_task(saving.run(), name="group commit")
     return saving
 

@@ -11,16 +11,16 @@ async def add_turn(store: SqlStore, record: TurnRecord, branch: Branch | None = 
     branch = branch or Branch(id=0, parent=None, first=0, last=0)
     info = ConversationInfo(id=record.conversation_id, title="", created_at=0.0, updated_at=0.0)
     added = TurnAdded(record=record, branch=branch, info=info, creates=False)
-    return all(await store.commit([added]))
+    return all(await store.commit_writes([added]))
 
 
 async def begin(store: SqlStore, turn_id: str, segment: Segment, *, replaces: bool = False) -> None:
     """Begin the answer of a turn, which may not exist."""
-    record = await store.turn(turn_id)
+    record = await store.read_turn(turn_id)
     begun = AnswerBegun(
         conversation_id=record.conversation_id if record else "nowhere",
         turn_id=turn_id,
         segment=segment,
         replaces=replaces,
     )
-    await store.commit([begun])
+    await store.commit_writes([begun])

@@ -155,7 +155,7 @@ class Application(ServedApplication):
             await self.parts.provider.warm_up()
             with suppress(WiresideError):
                 await self.parts.catalog.models()
-            await aside(words.prepare)
+            await aside(words.prepare_tables)
             for label in highlighting.USUAL:
                 await aside(highlighting.prepare, label)
         finally:

@@ -11,7 +11,7 @@ from starlette.routing import Match, Mount
 from starlette.types import Receive, Scope, Send
 
 from wireside.api.host_user import HOST_SCOPE, FindUser, HostRules
-from wireside.api.middleware.refusals import refuse
+from wireside.api.middleware.refusals import send_refusal
 from wireside.api.middleware.root_path import route_path
 from wireside.app import Application
 from wireside.auth.host import subject_of
@@ -114,7 +114,7 @@ class MountedChat:
         """Serve a connection of the host."""
         if not self._is_running:
             error = Overloaded("The chat is not running: the host's lifespan has not started it.")
-            return await refuse(scope, receive, send, error)
+            return await send_refusal(scope, receive, send, error)
         await self.application(self._own(scope), receive, send)
 
     async def end_connections(self, user_id: str) -> None:
@@ -129,7 +129,7 @@ class MountedChat:
             StoreError: the store is unavailable.
         """
         parts = self.application.parts
-        user = await parts.store.accounts.user_of(subject_of(user_id))
+        user = await parts.store.accounts.find_user_by_subject(subject_of(user_id))
         if user is not None:
             parts.auth.gate.presence.end_user(user.id)
 

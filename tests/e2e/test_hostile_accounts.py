@@ -144,7 +144,7 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
         talk = ConversationInfo(
             id=new_id() * 2, title=text, created_at=now, updated_at=now, owner=owner
         )
-        await store.create(talk)
+        await store.create_conversation(talk)
         await accounts.add_share(
             Share(
                 id=new_id(),
@@ -171,7 +171,7 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
         AuditEntry(at=now, action=text, user_id=owner, name=text, subject=text, address=text)
         for text in texts
     ]
-    await accounts.note(entry * (1 + AUDIT_PAGE // len(entry)))
+    await accounts.append_audit_entries(entry * (1 + AUDIT_PAGE // len(entry)))
     await store.aclose()
 
 
@@ -223,7 +223,7 @@ async def _keep_figures(data: Path, names: Sequence[str]) -> None:
     step = Step(at=at, seconds=60, counts=Counter(messages=9, answers=9))
     step.models = step.errors = Counter(dict.fromkeys(names, 1000))
     step.examples = {name: name for name in names}
-    await store.figures.keep([FigureStep(at, 60, step.to_json())])
+    await store.figures.store_steps([FigureStep(at, 60, step.to_json())])
     await store.aclose()
 
 

@@ -82,7 +82,7 @@ def mount(
     )
     app.router.routes.extend(pages.routes)
     errors = ErrorResponses(count=count_error, page=ErrorPages(plain).render)
-    errors.register(app)
+    errors.register_handlers(app)
     register_unknown_paths(app, errors)
 
 

@@ -126,14 +126,14 @@ class ErrorResponses:
         self._count = count
         self._page = page
 
-    def register(self, app: FastAPI) -> None:
+    def register_handlers(self, app: FastAPI) -> None:
         """Register the handlers on ``app``."""
-        app.add_exception_handler(WiresideError, self.raised)
+        app.add_exception_handler(WiresideError, self.handle_raised)
         app.add_exception_handler(400, self.unreadable)
         app.add_exception_handler(ClientDisconnect, self.disconnected)
-        app.add_exception_handler(Exception, self.failed)
+        app.add_exception_handler(Exception, self.handle_failed)
 
-    def response(self, request: Request, error: WiresideError) -> Response:
+    def error_response(self, request: Request, error: WiresideError) -> Response:
         """Return an error as a page to browsers, else as JSON."""
         status = status_of(error, is_page=True)
         response = self._page(request, error, status)
@@ -142,25 +142,25 @@ class ErrorResponses:
         response.headers.update(headers_of(error, status))
         return response
 
-    async def raised(self, request: Request, error: Exception) -> Response:
+    async def handle_raised(self, request: Request, error: Exception) -> Response:
         """Return the response for an error of the tree that a route raises."""
         if not isinstance(error, WiresideError):
             raise error
         self._count(error.code)
-        return self.response(request, error)
+        return self.error_response(request, error)
 
-    async def failed(self, request: Request, error: Exception) -> Response:
+    async def handle_failed(self, request: Request, error: Exception) -> Response:
         """Return the response for any exception, without details; the server logs them."""
         if isinstance(error, TimeoutError):
             error = Overloaded("This takes too long; try again in a moment.")
         known = error if isinstance(error, WiresideError) else InternalError()
-        response = self.response(request, known)
+        response = self.error_response(request, known)
         response.headers["Connection"] = "close"  # the server closes it on the exception
         return response
 
-    async def missing(self, request: Request, _: Exception) -> Response:
+    async def handle_missing(self, request: Request, _: Exception) -> Response:
         """Return the response for an unknown path."""
-        return self.response(request, NotFound(f"There is no {request.url.path}."))
+        return self.error_response(request, NotFound(f"There is no {request.url.path}."))
 
     async def unreadable(self, _: Request, __: Exception) -> Response:
         """Return the 400 for an unreadable body, which is detected before a route is called."""
@@ -198,12 +198,12 @@ class UnknownRoute:
         template = (
             path
             if path in described
-            else next((known for known in described if _fits(path, known)), None)
+            else next((known for known in described if _fits_template(path, known)), None)
         )
         return [method.upper() for method in described.get(template, ())]
 
 
-def _fits(path: str, template: str) -> bool:
+def _fits_template(path: str, template: str) -> bool:
     parts, wanted = path.split("/"), template.split("/")
     return len(parts) == len(wanted) and all(
         part == want or (want.startswith("{") and part)

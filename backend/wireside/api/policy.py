@@ -126,11 +126,11 @@ Endpoint = TypeVar("Endpoint", bound=Any)
 def route_policy(policy: RoutePolicy) -> Callable[[Endpoint], Endpoint]:
     """Return a decorator that declares the policy of an endpoint: a function, an ASGI object."""
 
-    def declare(endpoint: Endpoint) -> Endpoint:
+    def declare_policy(endpoint: Endpoint) -> Endpoint:
         setattr(getattr(endpoint, "__func__", endpoint), _ATTRIBUTE, policy)
         return endpoint
 
-    return declare
+    return declare_policy
 
 
 def with_policy(router: APIRouter, policy: RoutePolicy) -> APIRouter:
@@ -177,7 +177,9 @@ class RoutePolicies:
         """Templates of the routes without a policy."""
         self._patterns: dict[str, list[tuple[re.Pattern[str], RoutePolicy]]] = {}
         self._unknown = STRICTEST
-        by_hand = {path: (_regex(path), policy) for path, policy in (declared or {}).items()}
+        by_hand = {
+            path: (_template_regex(path), policy) for path, policy in (declared or {}).items()
+        }
         for template, own, kind in _collected(routes):
             if template is None:  # the fallback route
                 self._unknown = own or STRICTEST
@@ -186,44 +188,46 @@ class RoutePolicies:
             if (policy := own or next(above, None)) is None:
                 self.undeclared.append(template)
                 policy = replace(STRICTEST, kind=kind)
-            self._add(template, policy)
+            self._add_policy(template, policy)
         for template, (_, policy) in by_hand.items():
-            self._add(template, policy)
+            self._add_policy(template, policy)
 
-    def of(self, path: str) -> RoutePolicy:
+    def policy_for(self, path: str) -> RoutePolicy:
         """Return the policy of a path, below the application's root path."""
-        return self._matching(path) or self._unknown
+        return self._find_matching(path) or self._unknown
 
-    def _matching(self, path: str) -> RoutePolicy | None:
+    def _find_matching(self, path: str) -> RoutePolicy | None:
         found = self.by_template.get(path)
         if found is not None:
             return found
-        for head in (_head(path), ""):
+        for head in (_first_segment(path), ""):
             for regex, policy in self._patterns.get(head, ()):
                 if regex.match(path):
                     return policy
         return None
 
-    def _add(self, template: str, policy: RoutePolicy) -> None:
+    def _add_policy(self, template: str, policy: RoutePolicy) -> None:
         is_literal = "{" not in template
         # the first route that matches a path serves it: a later one must not change its policy
-        before = self._matching(template) if is_literal else self.by_template.get(template)
+        before = self._find_matching(template) if is_literal else self.by_template.get(template)
         if before not in (None, policy):
             raise ValueError(f"Routes that match {template} differ: {before}, {policy}")
         self.by_template[template] = policy
         # clients of a WebSocket may add slashes
         if not is_literal or policy.kind is Kind.WEBSOCKET:
-            patterns = self._patterns.setdefault(_head(template), [])
-            patterns.append((_regex(template, slashes=policy.kind is Kind.WEBSOCKET), policy))
+            patterns = self._patterns.setdefault(_first_segment(template), [])
+            patterns.append(
+                (_template_regex(template, slashes=policy.kind is Kind.WEBSOCKET), policy)
+            )
 
 
-def _head(path: str) -> str:
+def _first_segment(path: str) -> str:
     """Return the first segment of a path or template; "" if it is a parameter."""
     head = path[1:].partition("/")[0]
     return "" if "{" in head else head
 
 
-def _regex(template: str, *, slashes: bool = False) -> re.Pattern[str]:
+def _template_regex(template: str, *, slashes: bool = False) -> re.Pattern[str]:
     """Return the expression of a path template, with any ``slashes`` after it."""
     regex = compile_path(template)[0].pattern
     # DOTALL: a line feed in a path must not change its policy

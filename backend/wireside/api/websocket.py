@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.client_address import peer
-from wireside.api.middleware.refusals import refuse
+from wireside.api.middleware.client_address import peer_address
+from wireside.api.middleware.refusals import send_refusal
 from wireside.api.middleware.root_path import route_path
 from wireside.api.middleware.transport import CHAT_PATH
 from wireside.api.policy import SOCKET, route_policy
@@ -67,14 +67,14 @@ class ChatEndpoint:
         try:
             max_frame_bytes = _max_frame_bytes(scope)
         except BadMessage as error:
-            return await refuse(scope, receive, send, error)
+            return await send_refusal(scope, receive, send, error)
         if (await receive())["type"] != "websocket.connect":
             return
         offered = scope.get("subprotocols", ())
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         chat = chat_of(scope, self._chat)
-        who = chat.caller.user_id or peer(scope)
+        who = chat.caller.user_id or peer_address(scope)
         window = self._addresses.window(who, self._clock())
         connection = Connection(self._limits, window)
         session = Session(
@@ -85,22 +85,22 @@ class ChatEndpoint:
             max_frame_bytes=max_frame_bytes,
         )
         self._counters.connected()
-        writer = asyncio.create_task(_write(session, send), name="websocket writer")
+        writer = asyncio.create_task(_write_frames(session, send), name="websocket writer")
         try:
-            await self._receive(session, receive)
+            await self._receive_frames(session, receive)
         finally:
             self._counters.disconnected()
             session.leave()
             writer.cancel()
             await asyncio.wait([writer])
 
-    async def _receive(self, session: Session, receive: Receive) -> None:
+    async def _receive_frames(self, session: Session, receive: Receive) -> None:
         """Receive continuously: pings are processed only while the application receives."""
         # no variable keeps a message alive during the wait
-        while self._take(session, await receive()):
+        while self._handle_message(session, await receive()):
             pass
 
-    def _take(self, session: Session, message: Message) -> bool:
+    def _handle_message(self, session: Session, message: Message) -> bool:
         if message["type"] == "websocket.disconnect":
             return False
         text = message.get("text")
@@ -131,16 +131,16 @@ class ChatSocket:
         return self.app(scope, receive, send)
 
 
-async def _write(session: Session, send: Send) -> None:
+async def _write_frames(session: Session, send: Send) -> None:
     # Not `async`: a coroutine would keep the frame alive while the socket is blocked.
     def send_text(frame: str) -> Awaitable[None]:
         return send({"type": "websocket.send", "text": frame})
 
-    def close(code: int, reason: str) -> Awaitable[None]:
+    def close_socket(code: int, reason: str) -> Awaitable[None]:
         return send({"type": "websocket.close", "code": code, "reason": reason})
 
     try:
-        await session.write(send_text, close)
+        await session.write(send_text, close_socket)
     except OSError:
         pass  # the peer is gone; the receiving task gets a disconnect as well
     except Exception as error:  # without its writer, the connection would hang
@@ -149,7 +149,7 @@ async def _write(session: Session, send: Send) -> None:
         else:
             _log.exception("websocket_failed")
         with suppress(OSError, RuntimeError):
-            await close(INTERNAL_ERROR, "")
+            await close_socket(INTERNAL_ERROR, "")
 
 
 def _max_frame_bytes(scope: Scope) -> int:

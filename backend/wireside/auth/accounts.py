@@ -87,7 +87,7 @@ class Accounts:
 
         Returns None if an account exists. Links issued by earlier starts are invalidated.
         """
-        if await self._store.users():
+        if await self._store.list_users():
             return None
         old = [one.id for one in await self._store.invitations()]
         await self._store.remove_invitations(old)
@@ -106,7 +106,7 @@ class Accounts:
             raise NotFound("This link has been used or has expired. Ask for a new one.")
         if found.user_id is None:
             return found, ""
-        user = await self._store.user(found.user_id)
+        user = await self._store.find_user(found.user_id)
         return found, user.name if user else ""
 
     async def join(self, secret: str, name: str, password: str) -> User:
@@ -135,7 +135,7 @@ class Accounts:
         return user
 
     async def _set_anew(self, invitation: Invitation, password: str) -> User:
-        user = await self._store.user(invitation.user_id or "")
+        user = await self._store.find_user(invitation.user_id or "")
         if user is None:
             raise NotFound("This account no longer exists.")
         hashed = await self._passwords.hash(password)
@@ -155,7 +155,7 @@ class Accounts:
         Raises:
             AccountDisabled: the account is disabled.
         """
-        user = await self._store.user_of(somebody.subject)
+        user = await self._store.find_user_by_subject(somebody.subject)
         if user is None:
             user = await self._make_vouched(somebody)
         if user.disabled_at is not None:
@@ -168,7 +168,9 @@ class Accounts:
             self._record(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
         now = self._now()
         if user.seen_at is None or now - user.seen_at >= SEEN_S:
-            is_first = await self._store.see_user(user.id, now, unless_since=now - SEEN_S)
+            is_first = await self._store.record_user_activity(
+                user.id, now, unless_since=now - SEEN_S
+            )
             if is_first and visit_from is not None and is_another_day(user.seen_at, now):
                 by = "by the host" if somebody.subject.startswith("host ") else "by the proxy"
                 self._record(replace(_as(user), address=visit_from), "signed_in", by)
@@ -188,7 +190,9 @@ class Accounts:
             if added := await self._store.add_user(user, role_of_first=role_of_first):
                 self._record(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
                 return added
-            if known := await self._store.user_of(somebody.subject):  # created concurrently
+            if known := await self._store.find_user_by_subject(
+                somebody.subject
+            ):  # created concurrently
                 return known
         raise BadMessage("There are too many accounts with that name.")
 
@@ -196,7 +200,7 @@ class Accounts:
 
     async def user(self, user_id: str) -> User | None:
         """Return an account by id, without an authorisation check."""
-        return await self._store.user(user_id)
+        return await self._store.find_user(user_id)
 
     async def change_password(self, caller: Caller, old: str, new: str) -> None:
         """Set the caller's own password and end all of the caller's other sessions.
@@ -207,7 +211,7 @@ class Accounts:
             RateLimited: too many attempts; an unattended page could be used to guess the password.
         """
         caller.require_in_person()
-        user = await self._store.user(caller.user_id)
+        user = await self._store.find_user(caller.user_id)
         if user is None or user.password is None:
             raise BadMessage("Your account has no password here: sign-in is external.")
         await self._tries.record_attempt(user.name, caller.address)
@@ -229,7 +233,7 @@ class Accounts:
     async def users(self, caller: Caller) -> Sequence[User]:
         """Return all accounts."""
         caller.require("admin")
-        return await self._store.users()
+        return await self._store.list_users()
 
     async def invitations(self, caller: Caller) -> Sequence[Invitation]:
         """Return the invitations that have not expired, password-reset links included."""
@@ -322,7 +326,7 @@ class Accounts:
         """
         caller.require("admin")
         user = await self._user(user_id)
-        if not await self._store.disable(user_id, self._now(), by=_account_of(caller)):
+        if not await self._store.disable_user(user_id, self._now(), by=_account_of(caller)):
             raise await self._why_not(caller)
         self._presence.end_user(user_id)
         self._record(caller, "account_disabled", user.name)
@@ -333,7 +337,7 @@ class Accounts:
         user = await self._user(user_id)
         if user.disabled_at is not None:
             await self._store.end_sign_ins(user_id)
-        if not await self._store.enable(user_id, by=_account_of(caller)):
+        if not await self._store.enable_user(user_id, by=_account_of(caller)):
             raise await self._why_not(caller)
         self._record(caller, "account_enabled", user.name)
 
@@ -350,13 +354,13 @@ class Accounts:
     async def _why_not(self, caller: Caller) -> RequestError:
         """Return the error for a refused change: the caller's role may have just been revoked."""
         if by := _account_of(caller):
-            user = await self._store.user(by)
+            user = await self._store.find_user(by)
             if user is None or user.role != "admin" or user.disabled_at is not None:
                 return Forbidden()
         return BadMessage(LAST)
 
     async def _user(self, user_id: str) -> User:
-        user = await self._store.user(user_id)
+        user = await self._store.find_user(user_id)
         if user is None:
             raise NotFound("There is no such account.")
         return user

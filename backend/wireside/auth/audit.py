@@ -84,7 +84,7 @@ class Audit:
             if not entries:
                 return
             try:
-                await self._store.note(entries)
+                await self._store.append_audit_entries(entries)
             except StoreError:
                 self._has_some.set()
                 return
@@ -100,7 +100,7 @@ class Audit:
         """
         caller.require("admin")
         await self.flush()
-        return await self._store.audit(query.split()[:10], before=before, limit=limit)
+        return await self._store.read_audit_entries(query.split()[:10], before=before, limit=limit)
 
     async def forget(self, days: float) -> None:
         """Remove entries older than ``days``; does nothing if it ran less than an hour ago."""

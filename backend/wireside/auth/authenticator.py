@@ -202,7 +202,7 @@ class Authenticator:
         if not here:
             return set()
         ids = [caller.credential.split(" ", 1) for caller in here]
-        valid = await self._store.valid(
+        valid = await self._store.valid_credentials(
             {name for kind, name in ids if kind == "session"},
             {name for kind, name in ids if kind == "key"},
             {name for kind, name in ids if kind == "user"},

@@ -88,7 +88,7 @@ class Keys:
         ):
             if most is not None and not 1 <= most <= largest:
                 raise BadMessage(f"The limits of a key must be whole numbers from 1 to {largest}.")
-        if len(await self._store.keys(caller.user_id)) >= MAX_KEYS:
+        if len(await self._store.list_keys(caller.user_id)) >= MAX_KEYS:
             raise BadMessage(f"You already have {MAX_KEYS} keys; revoke one first.")
         secret, now = new_secret(), self._now()
         key = ApiKey(
@@ -111,7 +111,7 @@ class Keys:
     async def caller(self, text: str, address: str) -> Caller | None:
         """Return the caller that a key authenticates, None if the key is invalid or expired."""
         match = _KEY.fullmatch(text)
-        found = await self._store.key(match[1]) if match else None
+        found = await self._store.find_key_by_id(match[1]) if match else None
         if match is None or found is None:
             return None
         key, user = found
@@ -132,7 +132,7 @@ class Keys:
             streams=key.streams,
         )
         if key.used_at is None or now - key.used_at >= USED_S:
-            await self._store.use_key(key.id, now)
+            await self._store.record_key_use(key.id, now)
         has_rested = key.used_at is None or now - key.used_at >= TOLD_S
         if has_rested or is_another_day(key.used_at, now):
             self._record(caller, "key_used", f"{key.id} {key.name}")
@@ -141,7 +141,7 @@ class Keys:
     async def of(self, caller: Caller) -> Sequence[ApiKey]:
         """Return the caller's keys."""
         caller.require_in_person()
-        return await self._store.keys(caller.user_id)
+        return await self._store.list_keys(caller.user_id)
 
     async def revoke(self, caller: Caller, key_id: str) -> None:
         """Revoke a key and close the connections that were opened with it.

@@ -127,7 +127,7 @@ class BrowserSessions:
             token = self._signer.unsign(cookie).decode()
         except (BadSignature, UnicodeError):
             return None
-        found = await self._store.sign_in(digest(token))
+        found = await self._store.find_sign_in(digest(token))
         if found is None:
             return None
         sign_in, user = found
@@ -137,7 +137,7 @@ class BrowserSessions:
         if user.disabled_at is not None:
             raise AccountDisabled
         if now - sign_in.seen_at >= SEEN_S:
-            await self._store.see(sign_in, now, now + self._for_s)
+            await self._store.record_sign_in_activity(sign_in, now, now + self._for_s)
         return Caller(
             user_id=user.id,
             name=user.name,
@@ -149,7 +149,7 @@ class BrowserSessions:
     async def of(self, caller: Caller) -> Sequence[SignIn]:
         """Return the caller's sessions, most recently used first."""
         caller.require_in_person()
-        return await self._store.sign_ins(caller.user_id)
+        return await self._store.list_sign_ins(caller.user_id)
 
     async def end(self, caller: Caller, sign_in_id: str | None = None) -> None:
         """End the current session, or the caller's session ``sign_in_id``; close its connections.

@@ -24,7 +24,7 @@ from wireside.api.routes.accounts import AccountRoutes
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.doctor import Doctor, DoctorRules
 from wireside.api.routes.files import FileRoutes
-from wireside.api.routes.health import Health, documents, health_routes, routes
+from wireside.api.routes.health import Health, api_routes, documents, health_routes
 from wireside.api.routes.metrics import metrics_routes
 from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.bootstrap.parts import Parts
@@ -71,18 +71,18 @@ def _add_routes(
     app: FastAPI, settings: Settings, parts: Parts, chat_endpoint: ChatEndpoint
 ) -> None:
     app.include_router(health_routes(parts.chat, partial(_health, parts), partial(_query, parts)))
-    app.include_router(routes(parts.chat))
+    app.include_router(api_routes(parts.chat))
     app.include_router(documents())
     exposition = Exposition(parts.sample_state)
     token = settings.metrics_token
     app.include_router(
         metrics_routes(exposition.render, token.get_secret_value() if token else None)
     )
-    app.include_router(ConversationRoutes(parts.render, time.time).router())
-    app.include_router(FileRoutes().router())
+    app.include_router(ConversationRoutes(parts.render, time.time).build_router())
+    app.include_router(FileRoutes().build_router())
     accounts = AccountRoutes(parts.auth, parts.sharing, settings.public_url or "")
-    app.include_router(accounts.router())
-    app.include_router(accounts.pages())
+    app.include_router(accounts.build_router())
+    app.include_router(accounts.build_page_router())
     # ChatSocket is faster, but paths with a prefix are routed here
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", chat_endpoint))
     doctor = Doctor(
@@ -90,7 +90,7 @@ def _add_routes(
         time.time,
         time.monotonic,
     )
-    app.include_router(doctor.router())
+    app.include_router(doctor.build_router())
     app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
     app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
 

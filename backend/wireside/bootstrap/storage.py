@@ -24,7 +24,7 @@ def build_store(settings: Settings) -> SqlStore:
 def build_saving(settings: Settings, store: SqlStore, observer: Observer) -> GroupCommit:
     """Return the group commit of running answers."""
     return GroupCommit(
-        store.commit,
+        store.commit_writes,
         time.monotonic,
         observer,
         times=CommitTimes(max_delay_s=settings.save_delay_s),

@@ -51,7 +51,7 @@ class ChatCore:
         count = await self.parts.store.interrupt_all()
         if count:
             _log.warning("answers_interrupted", answers=count)
-        for conversation_id in await self.parts.store.waiting():
+        for conversation_id in await self.parts.store.conversations_with_waiting_turns():
             if conversation := await self.conversations.open(conversation_id):
                 self.answers.schedule_next(conversation, owner_of(conversation.info))
 

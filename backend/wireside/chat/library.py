@@ -123,9 +123,11 @@ class Library:
     async def search(
         self, query: str, *, cursor: int | None = None, limit: int = 30
     ) -> Sequence[Hit]:
-        """Return places that match each word of ``query``, newest first. See ``Store.search``."""
+        """Return places that match each word of ``query``, newest first."""
         self.caller.require("read")
-        return await self._store.search(query, owner=self._owner, cursor=cursor, limit=limit)
+        return await self._store.search_documents(
+            query, owner=self._owner, cursor=cursor, limit=limit
+        )
 
     @property
     def answering(self) -> frozenset[str]:
@@ -199,7 +201,7 @@ class Library:
             self.witness.record(self.caller, "conversation_deleted", conversation_id)
 
     async def _delete(self, conversation_ids: Sequence[str], owner: str) -> Sequence[str]:
-        gone = await self._store.delete(conversation_ids, self._now(), owner=owner)
+        gone = await self._store.delete_conversations(conversation_ids, self._now(), owner=owner)
         for conversation_id in gone:
             if conversation := self._conversations.known(conversation_id):
                 self._conversations.publish(conversation, conversation.delete())
@@ -211,7 +213,9 @@ class Library:
         """Undo a deletion; returns the restored conversations."""
         self.caller.require("chat")
         infos: list[ConversationInfo] = []
-        for conversation_id in await self._store.restore(conversation_ids, owner=self._owner):
+        for conversation_id in await self._store.restore_conversations(
+            conversation_ids, owner=self._owner
+        ):
             if known := self._conversations.known(conversation_id):
                 self._conversations.publish(known, known.undelete())
             if conversation := await self.open(conversation_id):
@@ -222,13 +226,15 @@ class Library:
     async def clean_up(self, retention: Retention) -> None:
         """Purge deleted conversations after ``UNDO_S``, and delete those past their retention."""
         now = self._now()
-        await self._store.purge(now - UNDO_S)
+        await self._store.purge_conversations(now - UNDO_S)
         if retention.days is None and retention.count is None:
             return
         before = None if retention.days is None else now - retention.days * 86_400
         count = 0
         try:
-            while old := await self._store.outdated(updated_before=before, keep=retention.count):
+            while old := await self._store.outdated_conversations(
+                updated_before=before, keep=retention.count
+            ):
                 for owner in {owner for _, owner in old}:
                     theirs = [name for name, its_owner in old if its_owner == owner]
                     count += len(await self._delete(theirs, owner))
@@ -362,7 +368,7 @@ async def walk(
     if which == "shown":
         for first in range(0, conversation.total, PAGE):
             spans = tree.clip(conversation.path(), first, first + PAGE - 1)
-            for record in await store.turns(conversation.id, spans):
+            for record in await store.read_turns(conversation.id, spans):
                 yield record
         return
     after: tuple[int, int] | None = None

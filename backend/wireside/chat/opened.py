@@ -83,7 +83,7 @@ class OpenConversations:
         """Return a turn of any branch. Raises ``NotFound``."""
         if turn := conversation.known(turn_id):
             return turn
-        record = await self._store.turn(turn_id) if conversation.is_stored else None
+        record = await self._store.read_turn(turn_id) if conversation.is_stored else None
         if record is None or record.conversation_id != conversation.id:
             raise NotFound("This message is not in the conversation any more.")
         return conversation.load_turn(record, self._runner.known)
@@ -92,7 +92,7 @@ class OpenConversations:
         """Return the turns of ``spans``, in order of their depth."""
         if not spans:
             return []
-        records = await self._store.turns(conversation.id, spans)
+        records = await self._store.read_turns(conversation.id, spans)
         return conversation.load_turns(spans, records, self._runner.known)
 
     # ---- changing ----------------------------------------------------------------------------
@@ -118,13 +118,13 @@ class OpenConversations:
             case TurnAdded() | TurnWithdrawn():
                 await self.store_together(change)
             case ConversationCreated(info):
-                await self._store.create(info)
+                await self._store.create_conversation(info)
             case InfoChanged(info):
-                await self._store.update(info)
+                await self._store.update_conversation(info)
             case BranchShown(branch):
-                await self._store.show(conversation.id, branch)
+                await self._store.set_shown_branch(conversation.id, branch)
             case FeedbackGiven(turn_id, feedback):
-                await self._store.judge(turn_id, feedback)
+                await self._store.set_feedback(turn_id, feedback)
             case OptionsChosen(options, is_stored):
                 if is_stored:
                     await self._store.keep_options(conversation.id, options)

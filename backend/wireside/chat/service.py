@@ -198,7 +198,7 @@ class ChatService:
         """
         self.caller.require("read", "chat")
         owner = self.caller.user_id
-        if self._runner.known(name) is None and (stored := await self._store.segment(name)):
+        if self._runner.known(name) is None and (stored := await self._store.read_segment(name)):
             segment, conversation_id = stored
             if await self.library.open(conversation_id):
                 return Stream.restored(segment, owner)
@@ -249,7 +249,7 @@ class ChatService:
         name = (self.caller.user_id, turn_id)
         if conversation := self.core.beginning.get(name):
             return conversation
-        record = await self._store.turn(turn_id)
+        record = await self._store.read_turn(turn_id)
         if record is not None and (known := await self.library.open(record.conversation_id)):
             return known
         return self.core.beginning.setdefault(name, self.library.new())

@@ -50,7 +50,7 @@ class _Opened:
 def list_users() -> None:
     """List all accounts."""
 
-    async def work(opened: _Opened) -> None:
+    async def print_users(opened: _Opened) -> None:
         table = Table(box=None, header_style="dim")
         for title in ("name", "role", "state", "sign-in", "last seen"):
             table.add_column(title)
@@ -60,11 +60,11 @@ def list_users() -> None:
                 user.role,
                 "disabled" if user.disabled_at else "",
                 "password" if user.password else "external",
-                _day(user.seen_at),
+                _format_day(user.seen_at),
             )
         out.print(table)
 
-    _run(work)
+    _run_with_accounts(print_users)
 
 
 @users_app.command("create")
@@ -77,18 +77,18 @@ def create_user(
     ] = False,
 ) -> None:
     """Create an account with a password, without a browser."""
-    wanted = _role(role)
+    wanted = _parse_role(role)
     if password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
 
-    async def work(opened: _Opened) -> None:
+    async def create_account(opened: _Opened) -> None:
         _require_accounts(opened.settings)
         user = await opened.accounts.create(LOCAL, name=name, role=wanted, password=password)
-        typer.echo(f"{user.name} is {_article(user.role)} {user.role}.")
+        typer.echo(f"{user.name} is {_article_for(user.role)} {user.role}.")
 
-    _run(work)
+    _run_with_accounts(create_account)
 
 
 @users_app.command()
@@ -100,54 +100,54 @@ def invite(
 ) -> None:
     """Print a single-use invitation link, valid for one week."""
 
-    async def work(opened: _Opened) -> None:
+    async def print_invitation(opened: _Opened) -> None:
         _require_accounts(opened.settings)
-        secret = await opened.accounts.invite(LOCAL, _role(role), name)
-        typer.echo(_link(opened.settings, secret))
+        secret = await opened.accounts.invite(LOCAL, _parse_role(role), name)
+        typer.echo(_join_link(opened.settings, secret))
 
-    _run(work)
+    _run_with_accounts(print_invitation)
 
 
 @users_app.command()
 def reset(name: NameArgument) -> None:
     """Print a single-use password-reset link, valid for one day."""
 
-    async def work(opened: _Opened) -> None:
+    async def print_reset_link(opened: _Opened) -> None:
         _require_accounts(opened.settings)
-        secret = await opened.accounts.reset(LOCAL, (await _named(opened, name)).id)
-        typer.echo(_link(opened.settings, secret))
+        secret = await opened.accounts.reset(LOCAL, (await _find_user(opened, name)).id)
+        typer.echo(_join_link(opened.settings, secret))
 
-    _run(work)
+    _run_with_accounts(print_reset_link)
 
 
 @users_app.command()
 def role(name: NameArgument, new: Annotated[str, typer.Argument(help="New role.")]) -> None:
     """Change an account's role: admin, user or viewer."""
 
-    async def work(opened: _Opened) -> None:
-        await opened.accounts.set_role(LOCAL, (await _named(opened, name)).id, _role(new))
+    async def change_role(opened: _Opened) -> None:
+        await opened.accounts.set_role(LOCAL, (await _find_user(opened, name)).id, _parse_role(new))
 
-    _run(work)
+    _run_with_accounts(change_role)
 
 
 @users_app.command()
 def disable(name: NameArgument) -> None:
     """Disable an account: sign-in, keys and open sessions stop working."""
 
-    async def work(opened: _Opened) -> None:
-        await opened.accounts.disable(LOCAL, (await _named(opened, name)).id)
+    async def disable_account(opened: _Opened) -> None:
+        await opened.accounts.disable(LOCAL, (await _find_user(opened, name)).id)
 
-    _run(work)
+    _run_with_accounts(disable_account)
 
 
 @users_app.command()
 def enable(name: NameArgument) -> None:
     """Enable a disabled account."""
 
-    async def work(opened: _Opened) -> None:
-        await opened.accounts.enable(LOCAL, (await _named(opened, name)).id)
+    async def enable_account(opened: _Opened) -> None:
+        await opened.accounts.enable(LOCAL, (await _find_user(opened, name)).id)
 
-    _run(work)
+    _run_with_accounts(enable_account)
 
 
 @users_app.command()
@@ -161,10 +161,10 @@ def remove(
             f"Permanently remove {name} and all conversations of this account?", abort=True
         )
 
-    async def work(opened: _Opened) -> None:
-        await opened.accounts.remove(LOCAL, (await _named(opened, name)).id)
+    async def remove_account(opened: _Opened) -> None:
+        await opened.accounts.remove(LOCAL, (await _find_user(opened, name)).id)
 
-    _run(work)
+    _run_with_accounts(remove_account)
 
 
 @keys_app.command()
@@ -185,10 +185,10 @@ def create(
 ) -> None:
     """Create an API key and print it; it can't be shown again."""
 
-    async def work(opened: _Opened) -> None:
+    async def create_key_of_user(opened: _Opened) -> None:
         wanted = frozenset(cast("list[Scope]", [one.strip() for one in scopes.split(",")]))
         _, text = await opened.keys.create(
-            _caller(await _named(opened, user)),
+            _caller_of(await _find_user(opened, user)),
             name,
             wanted,
             days=days,
@@ -198,30 +198,30 @@ def create(
         )
         typer.echo(text)
 
-    _run(work)
+    _run_with_accounts(create_key_of_user)
 
 
 @keys_app.command("list")
 def list_keys() -> None:
     """List all API keys, without their secrets."""
 
-    async def work(opened: _Opened) -> None:
+    async def print_keys(opened: _Opened) -> None:
         table = Table(box=None, header_style="dim")
         for title in ("id", "user", "name", "scopes", "expires", "last used"):
             table.add_column(title)
         for user in await opened.accounts.users(LOCAL):
-            for key in await opened.keys.of(_caller(user)):
+            for key in await opened.keys.of(_caller_of(user)):
                 table.add_row(
                     key.id,
                     escape(user.name),
                     escape(key.name),
                     ", ".join(sorted(key.scopes)),
-                    _day(key.expires_at) or "never",
-                    _day(key.used_at),
+                    _format_day(key.expires_at) or "never",
+                    _format_day(key.used_at),
                 )
         out.print(table)
 
-    _run(work)
+    _run_with_accounts(print_keys)
 
 
 @keys_app.command()
@@ -230,14 +230,14 @@ def revoke(
 ) -> None:
     """Revoke a key; its connections are closed within seconds."""
 
-    async def work(opened: _Opened) -> None:
-        found = await opened.store.key(key_id)
-        await opened.keys.revoke(_caller(found[1]) if found else LOCAL, key_id)
+    async def revoke_key(opened: _Opened) -> None:
+        found = await opened.store.find_key_by_id(key_id)
+        await opened.keys.revoke(_caller_of(found[1]) if found else LOCAL, key_id)
 
-    _run(work)
+    _run_with_accounts(revoke_key)
 
 
-def _run(work: Any) -> None:
+def _run_with_accounts(work: Any) -> None:
     from wireside.errors import WiresideError
 
     try:
@@ -253,12 +253,12 @@ def _run(work: Any) -> None:
 
 
 async def _with_store(settings: Settings, work: Any) -> None:
-    async with _open(settings) as opened:
+    async with _open_accounts(settings) as opened:
         await cast("Coroutine[Any, Any, None]", work(opened))
 
 
 @asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[_Opened]:
+async def _open_accounts(settings: Settings) -> AsyncIterator[_Opened]:
     from wireside.auth.accounts import Accounts
     from wireside.auth.connections import LiveConnections
     from wireside.auth.keys import Keys
@@ -292,7 +292,7 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
         await store.aclose()
 
 
-async def _named(opened: _Opened, name: str) -> User:
+async def _find_user(opened: _Opened, name: str) -> User:
     from wireside.auth.accounts import clean_name
     from wireside.errors import NotFound
 
@@ -302,17 +302,17 @@ async def _named(opened: _Opened, name: str) -> User:
     return user
 
 
-def _caller(user: User) -> Caller:
+def _caller_of(user: User) -> Caller:
     return Caller(user_id=user.id, name=user.name, role=user.role)
 
 
-def _role(text: str) -> Role:
+def _parse_role(text: str) -> Role:
     if text not in ("admin", "user", "viewer"):
         fail(f"{text} is not a role: use admin, user or viewer.", WRONG_USE)
     return cast("Role", text)
 
 
-def _link(settings: Settings, secret: str) -> str:
+def _join_link(settings: Settings, secret: str) -> str:
     base = settings.public_url or _own_address(settings)
     return f"{base.rstrip('/')}/join?link={secret}"
 
@@ -331,9 +331,9 @@ def _require_accounts(settings: Settings) -> None:
         )
 
 
-def _article(role: str) -> str:
+def _article_for(role: str) -> str:
     return "an" if role == "admin" else "a"
 
 
-def _day(seconds: float | None) -> str:
+def _format_day(seconds: float | None) -> str:
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"

@@ -43,11 +43,12 @@ def backup(
     """Back up the whole database and all files to one file; the server may be running."""
     if check:
         with _with_progress("checking") as (_, on_progress):
-            header = _check(file, on_progress)
+            header = _check_backup(file, on_progress)
         out.print(f"{escape(str(file))} is complete; it was created {header.made_at}.")
     else:
-        header = _run(
-            lambda settings, on_progress: _back_up(settings, file, force, on_progress), "backing up"
+        header = _run_with_progress(
+            lambda settings, on_progress: _write_backup(settings, file, force, on_progress),
+            "backing up",
         )
         out.print(
             f"The backup is in {escape(str(file))}. Keep it private: it holds all conversations."
@@ -62,8 +63,9 @@ def restore(
     ] = False,
 ) -> None:
     """Restore a backup into the database; the server must be stopped."""
-    done = _run(
-        lambda settings, on_progress: _restore(settings, file, replace, on_progress), "restoring"
+    done = _run_with_progress(
+        lambda settings, on_progress: _restore_backup(settings, file, replace, on_progress),
+        "restoring",
     )
     out.print("The backup is restored; counts and hashes match.")
     _print_counts(done.header)
@@ -88,7 +90,9 @@ def move(
         is_asked = sys.stdin.isatty()
         to = typer.prompt("To", hide_input=True, err=True) if is_asked else sys.stdin.readline()
     to = to.strip()
-    done = _run(lambda settings, on_progress: _move(settings, to, replace, on_progress), "moving")
+    done = _run_with_progress(
+        lambda settings, on_progress: _move_database(settings, to, replace, on_progress), "moving"
+    )
 
     from wireside.store.backup import setting_of
 
@@ -113,8 +117,9 @@ def export(
         fail("Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE)
     if format not in ("markdown", "json", "html"):
         fail(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
-    count = _run(
-        lambda settings, on_progress: _export(settings, folder, format, on_progress), "exporting"
+    count = _run_with_progress(
+        lambda settings, on_progress: _export_all(settings, folder, format, on_progress),
+        "exporting",
     )
     out.print(f"Exported {count:,} conversations to {escape(str(folder))}.")
 
@@ -122,7 +127,7 @@ def export(
 # ---- implementation of the commands ------------------------------------------------------------
 
 
-async def _back_up(
+async def _write_backup(
     settings: Settings, file: Path, force: bool, on_progress: Progress
 ) -> BackupHeader:
     from wireside.bootstrap.storage import contents_of, database_url
@@ -132,33 +137,37 @@ async def _back_up(
     url, contents = database_url(settings), contents_of(settings)
     with created(file, force=force) as opened:
         header = await back_up(url, opened, on_progress, contents=contents)
-    async with _opened(database_url(settings)) as store:
-        await _note(settings, store, "backed_up", file.name)
+    async with _opened_store(database_url(settings)) as store:
+        await _record_in_audit(settings, store, "backed_up", file.name)
     return header
 
 
-def _check(file: Path, on_progress: Progress) -> BackupHeader:
+def _check_backup(file: Path, on_progress: Progress) -> BackupHeader:
     from wireside.store.backup_file import check
 
-    with _reading(file) as opened:
+    with _open_for_reading(file) as opened:
         return check(opened, on_progress)
 
 
-async def _restore(
+async def _restore_backup(
     settings: Settings, file: Path, replace: bool, on_progress: Progress
 ) -> Restored:
     from wireside.bootstrap.storage import contents_of, database_url
     from wireside.store.backup import restore
 
     url, contents = database_url(settings), contents_of(settings)
-    with _reading(file) as opened:
+    with _open_for_reading(file) as opened:
         done = await restore(url, opened, on_progress, replace=replace, contents=contents)
-    async with _opened(database_url(settings)) as store:
-        await _note(settings, store, "restored", f"{file.name}, made {done.header.made_at}")
+    async with _opened_store(database_url(settings)) as store:
+        await _record_in_audit(
+            settings, store, "restored", f"{file.name}, made {done.header.made_at}"
+        )
     return done
 
 
-async def _move(settings: Settings, to: str, replace: bool, on_progress: Progress) -> Restored:
+async def _move_database(
+    settings: Settings, to: str, replace: bool, on_progress: Progress
+) -> Restored:
     from wireside.bootstrap.storage import database_url
     from wireside.errors import NotConfigured
     from wireside.store.backup import move, name_of
@@ -171,32 +180,32 @@ async def _move(settings: Settings, to: str, replace: bool, on_progress: Progres
     source = database_url(settings)
     done = await move(source, to, settings.data_dir, on_progress, replace=replace)
     for url in (source, to):  # the move is recorded in both databases
-        async with _opened(url) as store:
-            await _note(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
+        async with _opened_store(url) as store:
+            await _record_in_audit(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
     return done
 
 
-async def _export(settings: Settings, folder: Path, kind: str, on_progress: Progress) -> int:
+async def _export_all(settings: Settings, folder: Path, kind: str, on_progress: Progress) -> int:
     from wireside.bootstrap.storage import build_files, database_url
     from wireside.transfer.bulk import export_all
 
-    async with _opened(database_url(settings)) as store:
-        owners = {user.id: user.name for user in await store.accounts.users()}
-        ids = await store.all_ids()
+    async with _opened_store(database_url(settings)) as store:
+        owners = {user.id: user.name for user in await store.accounts.list_users()}
+        ids = await store.list_all_conversations()
         files = build_files(settings, store)
-        await _note(settings, store, "all_exported", f"{len(ids)} conversations, {kind}")
+        await _record_in_audit(settings, store, "all_exported", f"{len(ids)} conversations, {kind}")
         return await export_all(
             store=store,
             conversations=ids,
             owners=owners,
             folder=folder,
-            new_exporter=_exporter(settings, kind),
+            new_exporter=_exporter_class(settings, kind),
             on_progress=on_progress,
             files_of=lambda owner: files.of(replace(LOCAL, user_id=owner)),
         )
 
 
-async def _note(settings: Settings, store: SqlStore, action: str, subject: str) -> None:
+async def _record_in_audit(settings: Settings, store: SqlStore, action: str, subject: str) -> None:
     """Record an action in the audit log if accounts are in use."""
     from wireside.auth.shell import witnessed
 
@@ -204,7 +213,7 @@ async def _note(settings: Settings, store: SqlStore, action: str, subject: str) 
         witness.record(LOCAL, action, subject)
 
 
-def _exporter(settings: Settings, kind: str) -> Callable[[], Exporter]:
+def _exporter_class(settings: Settings, kind: str) -> Callable[[], Exporter]:
     from wireside.transfer.export import HtmlExport, JsonExport, MarkdownExport
 
     if kind == "html":
@@ -217,7 +226,7 @@ def _exporter(settings: Settings, kind: str) -> Callable[[], Exporter]:
 
 
 @contextlib.asynccontextmanager
-async def _opened(url: str) -> AsyncIterator[SqlStore]:
+async def _opened_store(url: str) -> AsyncIterator[SqlStore]:
     from wireside.store.backup import as_backup_errors, must_be_there
     from wireside.store.store import SqlStore
 
@@ -231,7 +240,7 @@ async def _opened(url: str) -> AsyncIterator[SqlStore]:
         await store.aclose()
 
 
-def _reading(file: Path) -> BinaryIO:
+def _open_for_reading(file: Path) -> BinaryIO:
     from wireside.store.backup_file import BackupError
 
     try:
@@ -243,7 +252,9 @@ def _reading(file: Path) -> BinaryIO:
 # ---- errors, signals and output ----------------------------------------------------------------
 
 
-def _run(work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: str) -> T:
+def _run_with_progress(
+    work: Callable[[Settings, Progress], Coroutine[Any, Any, T]], doing: str
+) -> T:
     with _with_progress(doing) as (settings, on_progress):
         return asyncio.run(_stoppable(work(settings, on_progress)))
 

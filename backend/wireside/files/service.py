@@ -104,7 +104,7 @@ class Files:
 
     async def remove_contents(self, hashes: Sequence[str]) -> None:
         """Remove those of the contents that no file has. The caller holds the lock."""
-        for sha256 in await self.store.unknown(hashes) if hashes else ():
+        for sha256 in await self.store.unknown_hashes(hashes) if hashes else ():
             await asyncio.to_thread(self.contents.remove, sha256)
 
     async def _remove_strays(self) -> None:
@@ -177,7 +177,7 @@ class CallerFiles:
                 sha256=await asyncio.to_thread(writer.commit),
                 created_at=files.now(),
             )
-            if await files.store.add(file, max_owner_bytes=self.rules.owner_bytes):
+            if await files.store.add_file_record(file, max_owner_bytes=self.rules.owner_bytes):
                 return file
             await files.remove_contents([file.sha256])
         raise TooLarge(
@@ -191,7 +191,7 @@ class CallerFiles:
         return await self._find(file_id)
 
     async def _find(self, file_id: str) -> StoredFile:
-        found = await self._files.store.find(self._caller.user_id, [file_id])
+        found = await self._files.store.find_files(self._caller.user_id, [file_id])
         if not found:
             raise NotFound("There is no such file.")
         return found[0]
@@ -234,7 +234,7 @@ class CallerFiles:
         self._caller.require("chat")
         file = await self._find(file_id)
         async with self._files.lock:
-            if not await self._files.store.remove(file.owner, file.id):
+            if not await self._files.store.remove_file(file.owner, file.id):
                 raise BadMessage(
                     f"{file.name} belongs to a question; it is deleted with its conversation."
                 )
@@ -265,7 +265,7 @@ class CallerFiles:
 
     async def known(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
         """Return those of the files that exist, in any order."""
-        return await self._files.store.find(self._caller.user_id, file_ids)
+        return await self._files.store.find_files(self._caller.user_id, file_ids)
 
     async def attached(self, file_ids: Sequence[str]) -> tuple[StoredFile, ...]:
         """Return the files of a question. Raises ``BadMessage``, ``NotFound``."""

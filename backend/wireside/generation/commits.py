@@ -57,7 +57,7 @@ WEIGHT: Final = 0.2
 """Weight of the last commit in the mean duration of a queued write."""
 
 Commit = Callable[[Sequence[Write]], Awaitable[Sequence[bool]]]
-"""Performs writes in one transaction. See ``Store.commit``."""
+"""Performs writes in one transaction. See ``Store.commit_writes``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,7 @@ class GroupCommit:
             refusable: whether they are refused while many others wait.
 
         Returns:
-            Whether all of them were written. See ``Store.commit``.
+            Whether all of them were written. See ``Store.commit_writes``.
 
         Raises:
             Overloaded: they would wait longer than ``max_delay_s``.

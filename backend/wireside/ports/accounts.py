@@ -25,11 +25,11 @@ class AccountStore(Protocol):
 
     # ---- users -------------------------------------------------------------------------------
 
-    async def users(self) -> Sequence[User]:
+    async def list_users(self) -> Sequence[User]:
         """Return all accounts, oldest first."""
         ...
 
-    async def user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> User | None:
         """Return an account, or None."""
         ...
 
@@ -37,7 +37,7 @@ class AccountStore(Protocol):
         """Return the account with that sign-in name."""
         ...
 
-    async def user_of(self, subject: str) -> User | None:
+    async def find_user_by_subject(self, subject: str) -> User | None:
         """Return the account of that subject at an external identity provider."""
         ...
 
@@ -62,7 +62,7 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def disable(self, user_id: str, at: float, *, by: str | None = None) -> bool:
+    async def disable_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """Set the time since which an account is disabled.
 
         Revokes the invitations that it made and its password links. Returns False as ``set_role``
@@ -70,11 +70,11 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def enable(self, user_id: str, *, by: str | None = None) -> bool:
+    async def enable_user(self, user_id: str, *, by: str | None = None) -> bool:
         """Enable a disabled account. Returns False as ``set_role`` does."""
         ...
 
-    async def see_user(self, user_id: str, at: float, *, unless_since: float) -> bool:
+    async def record_user_activity(self, user_id: str, at: float, *, unless_since: float) -> bool:
         """Record that an account was active at ``at``.
 
         Nothing is recorded if there is a record of activity after ``unless_since``. Returns whether
@@ -109,15 +109,15 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
+    async def find_sign_in(self, token: str) -> tuple[SignIn, User] | None:
         """Return the session with that token and its account; includes expired sessions."""
         ...
 
-    async def sign_ins(self, user_id: str) -> Sequence[SignIn]:
+    async def list_sign_ins(self, user_id: str) -> Sequence[SignIn]:
         """Return the sessions of an account, most recently used first."""
         ...
 
-    async def see(self, sign_in: SignIn, at: float, expires_at: float) -> None:
+    async def record_sign_in_activity(self, sign_in: SignIn, at: float, expires_at: float) -> None:
         """Record activity of a session at ``at`` and extend its expiry."""
         ...
 
@@ -136,15 +136,15 @@ class AccountStore(Protocol):
         """Add an API key."""
         ...
 
-    async def key(self, key_id: str) -> tuple[ApiKey, User] | None:
+    async def find_key_by_id(self, key_id: str) -> tuple[ApiKey, User] | None:
         """Return an API key and its account; includes expired keys."""
         ...
 
-    async def keys(self, user_id: str) -> Sequence[ApiKey]:
+    async def list_keys(self, user_id: str) -> Sequence[ApiKey]:
         """Return the API keys of an account, oldest first."""
         ...
 
-    async def use_key(self, key_id: str, at: float) -> None:
+    async def record_key_use(self, key_id: str, at: float) -> None:
         """Record that an API key was used at that time."""
         ...
 
@@ -179,14 +179,14 @@ class AccountStore(Protocol):
         """Add a snapshot of a conversation."""
         ...
 
-    async def share(self, token: str) -> Share | None:
+    async def find_share(self, token: str) -> Share | None:
         """Return the snapshot with that token, or None.
 
         None, too, when its conversation is deleted or its owner disabled.
         """
         ...
 
-    async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
+    async def list_shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
         """Return the snapshots of an owner, newest first, without their content."""
         ...
 
@@ -196,11 +196,11 @@ class AccountStore(Protocol):
 
     # ---- audit log ---------------------------------------------------------------------------
 
-    async def note(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit_entries(self, entries: Sequence[AuditEntry]) -> None:
         """Append entries to the audit log."""
         ...
 
-    async def audit(
+    async def read_audit_entries(
         self, words: Sequence[str], *, before: int | None, limit: int
     ) -> Sequence[AuditEntry]:
         """Return entries that contain all ``words``, newest first.
@@ -215,7 +215,7 @@ class AccountStore(Protocol):
 
     # ---- all credentials ---------------------------------------------------------------------
 
-    async def valid(
+    async def valid_credentials(
         self,
         sign_in_ids: Collection[str],
         key_ids: Collection[str],

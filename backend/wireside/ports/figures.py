@@ -15,14 +15,14 @@ class FigureStore(Protocol):
     1970.
     """
 
-    async def keep(self, steps: Sequence[FigureStep]) -> None:
+    async def store_steps(self, steps: Sequence[FigureStep]) -> None:
         """Store steps, replacing those of the same time and length."""
         ...
 
-    async def steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
+    async def read_steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
         """Return the steps of length ``seconds`` with ``since <= at < until``, oldest first."""
         ...
 
-    async def forget(self, before: int) -> None:
+    async def remove_steps(self, before: int) -> None:
         """Remove steps that begin before that time."""
         ...

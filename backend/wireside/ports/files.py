@@ -67,11 +67,11 @@ class FileStore(Protocol):
     Times are seconds since 1970.
     """
 
-    async def add(self, file: StoredFile, *, max_owner_bytes: int | None) -> bool:
+    async def add_file_record(self, file: StoredFile, *, max_owner_bytes: int | None) -> bool:
         """Add a file. Returns False if its owner's files would take more than that together."""
         ...
 
-    async def find(self, owner: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def find_files(self, owner: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
         """Return those of the files that exist and belong to ``owner``, in any order."""
         ...
 
@@ -83,7 +83,7 @@ class FileStore(Protocol):
         """Return the number of bytes that the files of ``owner`` take together."""
         ...
 
-    async def remove(self, owner: str, file_id: str) -> bool:
+    async def remove_file(self, owner: str, file_id: str) -> bool:
         """Remove a file of ``owner`` that no turn refers to. Returns False if a turn does."""
         ...
 
@@ -95,6 +95,6 @@ class FileStore(Protocol):
         """
         ...
 
-    async def unknown(self, hashes: Sequence[str]) -> Sequence[str]:
+    async def unknown_hashes(self, hashes: Sequence[str]) -> Sequence[str]:
         """Return those of the hashes that no file has."""
         ...

@@ -31,7 +31,7 @@ class Store(Protocol):
 
     # ---- conversations -----------------------------------------------------------------------
 
-    async def create(self, info: ConversationInfo) -> None:
+    async def create_conversation(self, info: ConversationInfo) -> None:
         """Add a conversation with its first branch (0), which has no turns: ``last`` is -1."""
         ...
 
@@ -63,31 +63,33 @@ class Store(Protocol):
         """
         ...
 
-    async def update(self, info: ConversationInfo) -> None:
+    async def update_conversation(self, info: ConversationInfo) -> None:
         """Update title, title source, ``updated_at``, ``pinned_at``, ``archived_at`` and tags."""
         ...
 
-    async def delete(
+    async def delete_conversations(
         self, conversation_ids: Sequence[str], at: float, *, owner: str = ""
     ) -> Sequence[str]:
-        """Hide conversations of ``owner`` everywhere, until ``restore`` or ``purge``.
+        """Hide conversations of ``owner`` everywhere; returns the ids of those that existed.
 
-        Returns the ids of those that existed.
+        ``restore_conversations`` undoes it, until ``purge_conversations`` removes them.
         """
         ...
 
-    async def restore(self, conversation_ids: Sequence[str], *, owner: str = "") -> Sequence[str]:
+    async def restore_conversations(
+        self, conversation_ids: Sequence[str], *, owner: str = ""
+    ) -> Sequence[str]:
         """Undo a deletion; returns the ids of the restored conversations."""
         ...
 
-    async def purge(self, deleted_before: float) -> int:
+    async def purge_conversations(self, deleted_before: float) -> int:
         """Remove conversations that were deleted before that time, and return their number.
 
         They are removed from the tables, the search index and the files.
         """
         ...
 
-    async def outdated(
+    async def outdated_conversations(
         self, *, updated_before: float | None, keep: int | None
     ) -> Sequence[tuple[str, str]]:
         """Return up to 500 outdated conversations, neither pinned nor deleted, as id and owner.
@@ -99,7 +101,7 @@ class Store(Protocol):
 
     # ---- turns -------------------------------------------------------------------------------
 
-    async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
+    async def read_turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
         """Return the turns of the spans with their segments, ordered by span, then by depth."""
         ...
 
@@ -110,7 +112,7 @@ class Store(Protocol):
         """
         ...
 
-    async def turn(self, turn_id: str) -> TurnRecord | None:
+    async def read_turn(self, turn_id: str) -> TurnRecord | None:
         """Return one turn with its segments; None when it does not exist or is deleted."""
         ...
 
@@ -123,7 +125,7 @@ class Store(Protocol):
         """
         ...
 
-    async def show(self, conversation_id: str, branch: int) -> None:
+    async def set_shown_branch(self, conversation_id: str, branch: int) -> None:
         """Set the shown branch of a conversation."""
         ...
 
@@ -131,7 +133,7 @@ class Store(Protocol):
         """Store the model and settings chosen for a conversation."""
         ...
 
-    async def judge(self, turn_id: str, feedback: Feedback | None) -> None:
+    async def set_feedback(self, turn_id: str, feedback: Feedback | None) -> None:
         """Store the feedback on an answer, or remove it."""
         ...
 
@@ -151,7 +153,7 @@ class Store(Protocol):
 
     # ---- answers -----------------------------------------------------------------------------
 
-    async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:
+    async def commit_writes(self, writes: Sequence[Write]) -> Sequence[bool]:
         """Write what answers depend on, in order and in one transaction.
 
         Returns for each whether it was written: an added turn is not if its id is taken. The end of
@@ -160,7 +162,7 @@ class Store(Protocol):
         """
         ...
 
-    async def segment(self, stream: str) -> tuple[Segment, str] | None:
+    async def read_segment(self, stream: str) -> tuple[Segment, str] | None:
         """Return the stream of that name with its text, and the id of its conversation."""
         ...
 
@@ -171,13 +173,13 @@ class Store(Protocol):
         """
         ...
 
-    async def waiting(self) -> Sequence[str]:
+    async def conversations_with_waiting_turns(self) -> Sequence[str]:
         """Return the ids of conversations in which a turn waits."""
         ...
 
     # ---- search ------------------------------------------------------------------------------
 
-    async def search(
+    async def search_documents(
         self, query: str, *, owner: str = "", cursor: int | None, limit: int
     ) -> Sequence[Hit]:
         """Return places in conversations of ``owner`` that match each word of ``query``.

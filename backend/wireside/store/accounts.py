@@ -35,31 +35,35 @@ class SqlAccounts:
 
     # ---- users -------------------------------------------------------------------------------
 
-    async def users(self) -> Sequence[User]:
+    async def list_users(self) -> Sequence[User]:
         """See ``AccountStore``."""
-        return await self._all(_user, select(users).order_by(users.c.created_at, users.c.id))
+        return await self._fetch_all(
+            _user_from_row, select(users).order_by(users.c.created_at, users.c.id)
+        )
 
-    async def user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> User | None:
         """See ``AccountStore``."""
-        return await self._one(_user, select(users).where(users.c.id == user_id))
+        return await self._fetch_one(_user_from_row, select(users).where(users.c.id == user_id))
 
     async def user_named(self, name: str) -> User | None:
         """See ``AccountStore``."""
-        return await self._one(_user, select(users).where(users.c.name == name))
+        return await self._fetch_one(_user_from_row, select(users).where(users.c.name == name))
 
-    async def user_of(self, subject: str) -> User | None:
+    async def find_user_by_subject(self, subject: str) -> User | None:
         """See ``AccountStore``."""
-        return await self._one(_user, select(users).where(users.c.subject == subject))
+        return await self._fetch_one(
+            _user_from_row, select(users).where(users.c.subject == subject)
+        )
 
     async def add_user(
         self, user: User, *, invitation: str | None = None, role_of_first: Role | None = None
     ) -> User | None:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> User | None:
+        def insert_user(connection: Connection) -> User | None:
             if not is_sqlite(connection):  # serialises concurrent calls: only one is first
                 connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
-            if invitation is not None and not _use(connection, invitation):
+            if invitation is not None and not _use_invitation(connection, invitation):
                 return None
             is_first = connection.scalar(select(users.c.id).limit(1)) is None
             added = replace(user, role=role_of_first) if is_first and role_of_first else user
@@ -76,66 +80,66 @@ class SqlAccounts:
                 files.adopt_all(connection, user.id)
             return added
 
-        return await self._database.write(work)
+        return await self._database.write(insert_user)
 
     async def set_role(
         self, user_id: str, role: Role, *, by: str | None = None, even_of_last: bool = False
     ) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> bool:
+        def update_role(connection: Connection) -> bool:
             administrators = _administrators(connection)
             if not _may_change(administrators, by):
                 return False
             if role != "admin":
                 if not even_of_last and not _can_do_without(administrators, user_id):
                     return False
-                connection.execute(_links(made_by=user_id))
-            _change(connection, user_id, role=role)
+                connection.execute(_delete_links(made_by=user_id))
+            _update_user(connection, user_id, role=role)
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(update_role)
 
-    async def disable(self, user_id: str, at: float, *, by: str | None = None) -> bool:
+    async def disable_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> bool:
+        def mark_disabled(connection: Connection) -> bool:
             administrators = _administrators(connection)
             if not (_may_change(administrators, by) and _can_do_without(administrators, user_id)):
                 return False
-            connection.execute(_links(made_by=user_id))
-            connection.execute(_links(user_id=user_id))
-            _change(connection, user_id, disabled_at=at)
+            connection.execute(_delete_links(made_by=user_id))
+            connection.execute(_delete_links(user_id=user_id))
+            _update_user(connection, user_id, disabled_at=at)
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(mark_disabled)
 
-    async def enable(self, user_id: str, *, by: str | None = None) -> bool:
+    async def enable_user(self, user_id: str, *, by: str | None = None) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> bool:
+        def clear_disabled(connection: Connection) -> bool:
             if not _may_change(_administrators(connection), by):
                 return False
-            _change(connection, user_id, disabled_at=None)
+            _update_user(connection, user_id, disabled_at=None)
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(clear_disabled)
 
-    async def see_user(self, user_id: str, at: float, *, unless_since: float) -> bool:
+    async def record_user_activity(self, user_id: str, at: float, *, unless_since: float) -> bool:
         """See ``AccountStore``."""
         is_long_ago = or_(users.c.seen_at.is_(None), users.c.seen_at <= unless_since)
         statement = update(users).where(users.c.id == user_id, is_long_ago).values(seen_at=at)
-        return bool(await self._ids(statement.returning(users.c.id)))
+        return bool(await self._write_returning_ids(statement.returning(users.c.id)))
 
     async def set_password(
         self, user_id: str, password: str, *, invitation: str | None = None, was: str | None = None
     ) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> bool:
-            if invitation is not None and not _use(connection, invitation):
+        def update_password(connection: Connection) -> bool:
+            if invitation is not None and not _use_invitation(connection, invitation):
                 return False
-            connection.execute(_links(user_id=user_id))
+            connection.execute(_delete_links(user_id=user_id))
             statement = update(users).where(users.c.id == user_id).values(password=password)
             if was is not None:
                 statement = statement.where(users.c.password == was)
@@ -144,12 +148,12 @@ class SqlAccounts:
                 return False
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(update_password)
 
     async def remove_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> bool:
+        def delete_user(connection: Connection) -> bool:
             administrators = _administrators(connection)
             if not (_may_change(administrators, by) and _can_do_without(administrators, user_id)):
                 return False
@@ -163,7 +167,7 @@ class SqlAccounts:
             connection.execute(delete(users).where(users.c.id == user_id))
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(delete_user)
 
     # ---- sessions ----------------------------------------------------------------------------
 
@@ -173,28 +177,30 @@ class SqlAccounts:
         if password is not None:
             whose = whose.where(users.c.password == password)
 
-        def work(connection: Connection) -> bool:
+        def insert_sign_in(connection: Connection) -> bool:
             seen = whose.values(seen_at=sign_in.seen_at).returning(users.c.id)
             if connection.scalar(seen) is None:
                 return False
             connection.execute(sign_ins.insert(), asdict(sign_in))
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(insert_sign_in)
 
-    async def sign_in(self, token: str) -> tuple[SignIn, User] | None:
+    async def find_sign_in(self, token: str) -> tuple[SignIn, User] | None:
         """See ``AccountStore``."""
-        return await self._with_user(sign_ins, sign_ins.c.token == token, _sign_in)
+        return await self._with_user(sign_ins, sign_ins.c.token == token, _sign_in_from_row)
 
-    async def sign_ins(self, user_id: str) -> Sequence[SignIn]:
+    async def list_sign_ins(self, user_id: str) -> Sequence[SignIn]:
         """See ``AccountStore``."""
         statement = select(sign_ins).where(sign_ins.c.user_id == user_id)
-        return await self._all(_sign_in, statement.order_by(sign_ins.c.seen_at.desc()))
+        return await self._fetch_all(
+            _sign_in_from_row, statement.order_by(sign_ins.c.seen_at.desc())
+        )
 
-    async def see(self, sign_in: SignIn, at: float, expires_at: float) -> None:
+    async def record_sign_in_activity(self, sign_in: SignIn, at: float, expires_at: float) -> None:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> None:
+        def update_activity(connection: Connection) -> None:
             connection.execute(
                 update(sign_ins)
                 .where(sign_ins.c.id == sign_in.id)
@@ -204,7 +210,7 @@ class SqlAccounts:
                 update(users).where(users.c.id == sign_in.user_id).values(seen_at=at)
             )
 
-        await self._database.write(work)
+        await self._database.write(update_activity)
 
     async def end_sign_ins(
         self, user_id: str, *, only: str | None = None, but: str | None = None
@@ -215,67 +221,73 @@ class SqlAccounts:
             statement = statement.where(sign_ins.c.id == only)
         if but is not None:
             statement = statement.where(sign_ins.c.id != but)
-        return await self._ids(statement.returning(sign_ins.c.id))
+        return await self._write_returning_ids(statement.returning(sign_ins.c.id))
 
     # ---- keys --------------------------------------------------------------------------------
 
     async def add_key(self, key: ApiKey) -> None:
         """See ``AccountStore``."""
         values = asdict(key) | {"scopes": " ".join(sorted(key.scopes))}
-        await self._do(api_keys.insert().values(values))
+        await self._execute_write(api_keys.insert().values(values))
 
-    async def key(self, key_id: str) -> tuple[ApiKey, User] | None:
+    async def find_key_by_id(self, key_id: str) -> tuple[ApiKey, User] | None:
         """See ``AccountStore``."""
-        return await self._with_user(api_keys, api_keys.c.id == key_id, _key)
+        return await self._with_user(api_keys, api_keys.c.id == key_id, _key_from_row)
 
-    async def keys(self, user_id: str) -> Sequence[ApiKey]:
+    async def list_keys(self, user_id: str) -> Sequence[ApiKey]:
         """See ``AccountStore``."""
         statement = select(api_keys).where(api_keys.c.user_id == user_id)
-        return await self._all(_key, statement.order_by(api_keys.c.created_at))
+        return await self._fetch_all(_key_from_row, statement.order_by(api_keys.c.created_at))
 
-    async def use_key(self, key_id: str, at: float) -> None:
+    async def record_key_use(self, key_id: str, at: float) -> None:
         """See ``AccountStore``."""
-        await self._do(update(api_keys).where(api_keys.c.id == key_id).values(used_at=at))
+        await self._execute_write(
+            update(api_keys).where(api_keys.c.id == key_id).values(used_at=at)
+        )
 
     async def remove_key(self, user_id: str, key_id: str) -> bool:
         """See ``AccountStore``."""
         statement = delete(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
-        return bool(await self._ids(statement.returning(api_keys.c.id)))
+        return bool(await self._write_returning_ids(statement.returning(api_keys.c.id)))
 
     # ---- invitations -------------------------------------------------------------------------
 
     async def add_invitation(self, invitation: Invitation) -> bool:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> bool:
+        def insert_invitation(connection: Connection) -> bool:
             if not _may_change(_administrators(connection), invitation.made_by):
                 return False
             if invitation.user_id is not None:  # only the newest password link is valid
-                connection.execute(_links(user_id=invitation.user_id))
+                connection.execute(_delete_links(user_id=invitation.user_id))
             connection.execute(invitations.insert(), asdict(invitation))
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(insert_invitation)
 
     async def invitation(self, token: str) -> Invitation | None:
         """See ``AccountStore``."""
-        return await self._one(_invitation, select(invitations).where(invitations.c.token == token))
+        return await self._fetch_one(
+            _invitation, select(invitations).where(invitations.c.token == token)
+        )
 
     async def invitations(self) -> Sequence[Invitation]:
         """See ``AccountStore``."""
-        return await self._all(_invitation, select(invitations).order_by(invitations.c.created_at))
+        return await self._fetch_all(
+            _invitation, select(invitations).order_by(invitations.c.created_at)
+        )
 
     async def remove_invitations(self, ids: Collection[str]) -> None:
         """See ``AccountStore``."""
-        await self._do(delete(invitations).where(invitations.c.id.in_(list(ids))))
+        await self._execute_write(delete(invitations).where(invitations.c.id.in_(list(ids))))
 
     # ---- shares ------------------------------------------------------------------------------
 
     async def add_share(self, share: Share) -> None:
         """See ``AccountStore``."""
-        await self._do(shares.insert().values(asdict(share)))
+        await self._execute_write(shares.insert().values(asdict(share)))
 
-    async def share(self, token: str) -> Share | None:
+    async def find_share(self, token: str) -> Share | None:
         """See ``AccountStore``."""
         statement = (
             select(shares)
@@ -287,33 +299,35 @@ class SqlAccounts:
                 users.c.disabled_at.is_(None),
             )
         )
-        return await self._one(_share, statement)
+        return await self._fetch_one(_share_from_row, statement)
 
-    async def shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
+    async def list_shares(self, owner: str, conversation_id: str | None = None) -> Sequence[Share]:
         """See ``AccountStore``."""
         columns = [column for column in shares.c if column is not shares.c.content]
         statement = select(*columns).where(shares.c.owner == owner)
         if conversation_id is not None:
             statement = statement.where(shares.c.conversation_id == conversation_id)
-        return await self._all(_share, statement.order_by(shares.c.created_at.desc()))
+        return await self._fetch_all(
+            _share_from_row, statement.order_by(shares.c.created_at.desc())
+        )
 
     async def remove_share(self, owner: str, share_id: str) -> bool:
         """See ``AccountStore``."""
         statement = delete(shares).where(shares.c.id == share_id, shares.c.owner == owner)
-        return bool(await self._ids(statement.returning(shares.c.id)))
+        return bool(await self._write_returning_ids(statement.returning(shares.c.id)))
 
     # ---- audit log ---------------------------------------------------------------------------
 
-    async def note(self, entries: Sequence[AuditEntry]) -> None:
+    async def append_audit_entries(self, entries: Sequence[AuditEntry]) -> None:
         """See ``AccountStore``."""
         rows = [{k: v for k, v in asdict(one).items() if k != "number"} for one in entries]
 
-        def work(connection: Connection) -> None:
+        def insert_entries(connection: Connection) -> None:
             connection.execute(audit.insert(), rows)
 
-        await self._database.write(work)
+        await self._database.write(insert_entries)
 
-    async def audit(
+    async def read_audit_entries(
         self, words: Sequence[str], *, before: int | None, limit: int
     ) -> Sequence[AuditEntry]:
         """See ``AccountStore``."""
@@ -334,15 +348,17 @@ class SqlAccounts:
             )
         if before is not None:
             statement = statement.where(audit.c.number < before)
-        return await self._all(_entry, statement.order_by(audit.c.number.desc()).limit(limit))
+        return await self._fetch_all(
+            _audit_entry_from_row, statement.order_by(audit.c.number.desc()).limit(limit)
+        )
 
     async def forget_audit(self, before: float) -> None:
         """See ``AccountStore``."""
-        await self._do(delete(audit).where(audit.c.at < before))
+        await self._execute_write(delete(audit).where(audit.c.at < before))
 
     # ---- all credentials ---------------------------------------------------------------------
 
-    async def valid(
+    async def valid_credentials(
         self,
         sign_in_ids: Collection[str],
         key_ids: Collection[str],
@@ -351,13 +367,13 @@ class SqlAccounts:
     ) -> frozenset[tuple[str, str]]:
         """See ``AccountStore``."""
 
-        def work(connection: Connection) -> frozenset[tuple[str, str]]:
+        def select_valid(connection: Connection) -> frozenset[tuple[str, str]]:
             found: set[tuple[str, str]] = set()
             for kind, table, ids in (
                 ("session", sign_ins, sign_in_ids),
                 ("key", api_keys, key_ids),
             ):
-                for some in _slices(list(ids), 500):
+                for some in _split_ids(list(ids), 500):
                     rows = connection.execute(
                         select(table.c.id, users.c.role)
                         .join(users)
@@ -368,7 +384,7 @@ class SqlAccounts:
                         )
                     )
                     found.update((f"{kind} {row.id}", row.role) for row in rows)
-            for some in _slices(list(user_ids), 500):
+            for some in _split_ids(list(user_ids), 500):
                 rows = connection.execute(
                     select(users.c.id, users.c.role).where(
                         users.c.id.in_(some), users.c.disabled_at.is_(None)
@@ -377,7 +393,7 @@ class SqlAccounts:
                 found.update((f"user {row.id}", row.role) for row in rows)
             return frozenset(found)
 
-        return await self._database.read(work)
+        return await self._database.read(select_valid)
 
     async def clean_up(self, now: float) -> None:
         """See ``AccountStore``."""
@@ -388,20 +404,20 @@ class SqlAccounts:
                 for table in (sign_ins, invitations)
             )
 
-        def work(connection: Connection) -> None:
+        def delete_expired(connection: Connection) -> None:
             for table in (sign_ins, invitations):
                 connection.execute(delete(table).where(table.c.expires_at < now))
 
         if await self._database.read(is_anything):
-            await self._database.write(work)
+            await self._database.write(delete_expired)
 
     # ---- internals ---------------------------------------------------------------------------
 
-    async def _one(self, read: Callable[[Any], T], statement: Any) -> T | None:
+    async def _fetch_one(self, read: Callable[[Any], T], statement: Any) -> T | None:
         row = await self._database.read(lambda connection: connection.execute(statement).first())
         return None if row is None else read(row._mapping)
 
-    async def _all(self, read: Callable[[Any], T], statement: Any) -> list[T]:
+    async def _fetch_all(self, read: Callable[[Any], T], statement: Any) -> list[T]:
         rows: Sequence[Row[Any]] = await self._database.read(
             lambda connection: connection.execute(statement).all()
         )
@@ -410,19 +426,19 @@ class SqlAccounts:
     async def _with_user(
         self, table: Table, which: Any, read: Callable[[Any], T]
     ) -> tuple[T, User] | None:
-        def work(connection: Connection) -> tuple[T, User] | None:
+        def select_with_user(connection: Connection) -> tuple[T, User] | None:
             row = connection.execute(select(table).where(which)).first()
             if row is None:
                 return None
             user = connection.execute(select(users).where(users.c.id == row.user_id)).one()
-            return read(row._mapping), _user(user._mapping)
+            return read(row._mapping), _user_from_row(user._mapping)
 
-        return await self._database.read(work)
+        return await self._database.read(select_with_user)
 
-    async def _do(self, statement: Any) -> None:
+    async def _execute_write(self, statement: Any) -> None:
         await self._database.write(lambda connection: connection.execute(statement) and None)
 
-    async def _ids(self, statement: Any) -> list[str]:
+    async def _write_returning_ids(self, statement: Any) -> list[str]:
         return await self._database.write(lambda connection: list(connection.scalars(statement)))
 
 
@@ -447,34 +463,34 @@ def _can_do_without(administrators: Sequence[str], user_id: str) -> bool:
     return user_id not in administrators or len(administrators) > 1
 
 
-def _change(connection: Connection, user_id: str, **values: Any) -> None:
+def _update_user(connection: Connection, user_id: str, **values: Any) -> None:
     connection.execute(update(users).where(users.c.id == user_id).values(values))
 
 
-def _links(**of: str) -> Delete:
+def _delete_links(**of: str) -> Delete:
     """Return the statement that removes the invitations an account made, or its password links."""
     return delete(invitations).filter_by(**of)
 
 
-def _use(connection: Connection, invitation_id: str) -> bool:
+def _use_invitation(connection: Connection, invitation_id: str) -> bool:
     """Use up an invitation; of two concurrent calls only one succeeds."""
     statement = delete(invitations).where(invitations.c.id == invitation_id)
     return connection.scalar(statement.returning(invitations.c.id)) is not None
 
 
-def _slices(ids: list[str], size: int) -> list[list[str]]:
+def _split_ids(ids: list[str], size: int) -> list[list[str]]:
     return [ids[at : at + size] for at in range(0, len(ids), size)]
 
 
-def _user(row: Any) -> User:
+def _user_from_row(row: Any) -> User:
     return User(**row)
 
 
-def _sign_in(row: Any) -> SignIn:
+def _sign_in_from_row(row: Any) -> SignIn:
     return SignIn(**row)
 
 
-def _key(row: Any) -> ApiKey:
+def _key_from_row(row: Any) -> ApiKey:
     return ApiKey(**{**row, "scopes": frozenset(row["scopes"].split())})
 
 
@@ -482,9 +498,9 @@ def _invitation(row: Any) -> Invitation:
     return Invitation(**row)
 
 
-def _entry(row: Any) -> AuditEntry:
+def _audit_entry_from_row(row: Any) -> AuditEntry:
     return AuditEntry(**row)
 
 
-def _share(row: Any) -> Share:
+def _share_from_row(row: Any) -> Share:
     return Share(**{"content": "", **row})

@@ -52,7 +52,7 @@ from wireside.parts import (
 )
 from wireside.records import AnswerBegun, Segment, Tail, TurnRecord
 from wireside.store import files, search
-from wireside.store.sql import Prepared, insert, is_among
+from wireside.store.sql import Prepared, insert_into, is_in_parameter
 from wireside.store.tables import (
     IS_ASKING,
     IS_LIVE,
@@ -76,7 +76,7 @@ MAX_CHARS = 4_000_000
 """Maximum number of characters in one row; a longer text is split into several."""
 
 
-def begin(connection: Connection, begun: Sequence[AnswerBegun]) -> None:
+def begin_answers(connection: Connection, begun: Sequence[AnswerBegun]) -> None:
     """Add streams to existing turns, which then do not wait, also not for an answer."""
     for answer in begun:
         if answer.replaces:
@@ -105,20 +105,20 @@ def begin(connection: Connection, begun: Sequence[AnswerBegun]) -> None:
     _STOP_WAITING(connection, rows)
 
 
-def write(connection: Connection, tails: Sequence[Tail]) -> None:
+def write_tails(connection: Connection, tails: Sequence[Tail]) -> None:
     """Add new entries, and finish the streams that have ended."""
     rows = [
         row
         for tail in tails
         if tail.offset or tail.end is None  # otherwise it is a whole answer
-        for row in _rows(tail.stream, tail.offset, tail.entries)
+        for row in _rows_of_entries(tail.stream, tail.offset, tail.entries)
     ]
     if rows:
         _ADD_PIECE(connection, rows)
     ended = [(tail, tail.end) for tail in tails if tail.end is not None]
     if ended:
-        stored = _entries(connection, [tail.stream for tail, _ in ended if tail.offset])
-        _end(
+        stored = _read_entries(connection, [tail.stream for tail, _ in ended if tail.offset])
+        _end_streams(
             connection,
             {
                 tail.stream: (stored.get(tail.stream, ()) if tail.offset else tail.entries, end)
@@ -130,13 +130,15 @@ def write(connection: Connection, tails: Sequence[Tail]) -> None:
 def interrupt_all(connection: Connection) -> int:
     """End the streams that a dead process left running; returns their number."""
     names = list(connection.scalars(RUNNING))
-    for some in _some(names):
-        stored = _entries(connection, some)
-        _end(connection, {name: (stored.get(name, ()), End("interrupted")) for name in some})
+    for some in _name_batches(names):
+        stored = _read_entries(connection, some)
+        _end_streams(
+            connection, {name: (stored.get(name, ()), End("interrupted")) for name in some}
+        )
     return len(names)
 
 
-def read(connection: Connection, stream: str) -> tuple[Segment, str] | None:
+def read_segment(connection: Connection, stream: str) -> tuple[Segment, str] | None:
     """Return a stream with its text, and the id of its conversation."""
     row = connection.execute(
         select(segments, turns.c.conversation_id)
@@ -146,23 +148,27 @@ def read(connection: Connection, stream: str) -> tuple[Segment, str] | None:
     ).first()
     if row is None:
         return None
-    entries = _entries(connection, [stream]).get(stream, [])
-    return _segment(row, entries), row.conversation_id
+    entries = _read_entries(connection, [stream]).get(stream, [])
+    return _segment_from_row(row, entries), row.conversation_id
 
 
-def of_turns(connection: Connection, turn_ids: Sequence[str]) -> dict[str, list[Segment]]:
+def read_segments_of_turns(
+    connection: Connection, turn_ids: Sequence[str]
+) -> dict[str, list[Segment]]:
     """Return the segments of each turn, in order."""
     rows: list[Row[Any]] = []
-    for some in _some(turn_ids):
+    for some in _name_batches(turn_ids):
         rows += connection.execute(
             select(segments)
             .where(segments.c.turn_id.in_(some))
             .order_by(segments.c.turn_id, segments.c.position)
         )
-    entries = _entries(connection, [row.stream for row in rows])
+    entries = _read_entries(connection, [row.stream for row in rows])
     found: dict[str, list[Segment]] = {}
     for row in rows:
-        found.setdefault(row.turn_id, []).append(_segment(row, entries.get(row.stream, [])))
+        found.setdefault(row.turn_id, []).append(
+            _segment_from_row(row, entries.get(row.stream, []))
+        )
     return found
 
 
@@ -193,10 +199,14 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
             for turn, position, segment in given
         ],
     )
-    rows = [row for _, _, segment in given for row in _rows(segment.stream, 0, segment.entries)]
+    rows = [
+        row
+        for _, _, segment in given
+        for row in _rows_of_entries(segment.stream, 0, segment.entries)
+    ]
     if rows:
         connection.execute(pieces.insert(), rows)
-    search.add(
+    search.add_documents(
         connection,
         [
             search.Document(
@@ -204,7 +214,7 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
                 conversation_id=turn.conversation_id,
                 turn_id=turn.id,
                 kind="answer",
-                body=_text(segment.entries),
+                body=_text_of_entries(segment.entries),
                 created_at=segment.created_at,
             )
             for turn, _, segment in given
@@ -215,7 +225,7 @@ def add_finished(connection: Connection, added: Sequence[TurnRecord]) -> None:
 # ---- internals -----------------------------------------------------------------------------------
 
 
-def _begin(is_on_sqlite: bool) -> Executable:
+def _begin_statement(is_on_sqlite: bool) -> Executable:
     after_last: ColumnElement[int] = literal_column("coalesce(max(position) + 1, 0)")
     position = select(after_last).where(segments.c.turn_id == turns.c.id)
     values = {
@@ -228,7 +238,7 @@ def _begin(is_on_sqlite: bool) -> Executable:
         "is_live": true(),
     }
     return (
-        insert(segments, is_on_sqlite)
+        insert_into(segments, is_on_sqlite)
         .from_select(list(values), select(*values.values()).where(_IS_ITS_TURN))
         .on_conflict_do_nothing()
     )
@@ -239,7 +249,7 @@ def _add_piece(is_on_sqlite: bool) -> Executable:
     stream = _parameter(pieces.c.stream)
     values = [stream, *(_parameter(pieces.c[name]) for name in ("offset", "kind", "content"))]
     return (
-        insert(pieces, is_on_sqlite)
+        insert_into(pieces, is_on_sqlite)
         .from_select(
             ["stream", "offset", "kind", "content"],
             select(*values).where(exists().where(segments.c.stream == stream, IS_LIVE)),
@@ -256,7 +266,7 @@ def _parameter(column: Column[Any]) -> ColumnElement[Any]:
 _IS_ITS_TURN = and_(
     turns.c.id == bindparam("turn"), turns.c.conversation_id == bindparam("conversation")
 )
-_BEGIN = Prepared(_begin)
+_BEGIN = Prepared(_begin_statement)
 _STOP_WAITING = Prepared(
     lambda _: update(turns).where(_IS_ITS_TURN, IS_WAITING).values(is_waiting=false())
 )
@@ -281,7 +291,7 @@ _LIVE = Prepared(
     lambda is_on_sqlite: (
         select(segments.c.stream, segments.c.created_at, turns.c.id, turns.c.conversation_id)
         .join(turns, turns.c.id == segments.c.turn_id)
-        .where(is_among(segments.c.stream, "streams", is_on_sqlite), IS_LIVE)
+        .where(is_in_parameter(segments.c.stream, "streams", is_on_sqlite), IS_LIVE)
     )
 )
 
@@ -298,23 +308,23 @@ def _remove_earlier(connection: Connection, answer: AnswerBegun) -> None:
             )
         )
     )
-    search.remove(connection, streams)
+    search.remove_documents(connection, streams)
     connection.execute(delete(pieces).where(pieces.c.stream.in_(streams)))
     connection.execute(delete(segments).where(segments.c.stream.in_(streams)))
 
 
-def _end(connection: Connection, ended: Mapping[str, tuple[Sequence[Entry], End]]) -> None:
+def _end_streams(connection: Connection, ended: Mapping[str, tuple[Sequence[Entry], End]]) -> None:
     """End the streams that are running. Each is given with all its entries and its end."""
-    found = _LIVE.fetch(connection, {"streams": list(ended)})
+    found = _LIVE.fetch_rows(connection, {"streams": list(ended)})
     running = {unescape(stream): owner for stream, *owner in found}
     if not running:
         return
     names = list(running)
     _REMOVE_PIECES(connection, [{"stream": name} for name in names])
-    if joined := [row for name in names for row in _rows(name, 0, ended[name][0])]:
+    if joined := [row for name in names for row in _rows_of_entries(name, 0, ended[name][0])]:
         _ADD_JOINED(connection, joined)
     _END(connection, [{"stream": name, **_end_columns(ended[name][1])} for name in names])
-    search.add(
+    search.add_documents(
         connection,
         [
             search.Document(
@@ -322,7 +332,7 @@ def _end(connection: Connection, ended: Mapping[str, tuple[Sequence[Entry], End]
                 conversation_id=unescape(conversation_id),
                 turn_id=unescape(turn_id),
                 kind="answer",
-                body=_text(ended[name][0]),
+                body=_text_of_entries(ended[name][0]),
                 created_at=created_at,
             )
             for name, (created_at, turn_id, conversation_id) in running.items()
@@ -330,18 +340,18 @@ def _end(connection: Connection, ended: Mapping[str, tuple[Sequence[Entry], End]
     )
 
 
-def _rows(stream: str, offset: int, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+def _rows_of_entries(stream: str, offset: int, entries: Iterable[Entry]) -> list[dict[str, Any]]:
     rows = []
     for entry in entries:
-        for part in _parts(entry):
-            kind, content, length = _plain(part)
+        for part in _split_entry(entry):
+            kind, content, length = _kind_content_length(part)
             offset += length
             if length:  # an empty piece would take another piece's offset
                 rows.append({"stream": stream, "offset": offset, "kind": kind, "content": content})
     return rows
 
 
-def _parts(entry: Entry) -> Iterable[Entry]:
+def _split_entry(entry: Entry) -> Iterable[Entry]:
     if isinstance(entry, ToolDelta | PartDelta) or len(entry.text) <= MAX_CHARS:
         return (entry,)
     return [
@@ -349,43 +359,43 @@ def _parts(entry: Entry) -> Iterable[Entry]:
     ]
 
 
-def _plain(entry: Entry) -> tuple[int, str, int]:
+def _kind_content_length(entry: Entry) -> tuple[int, str, int]:
     match entry:
         case TextDelta():
             return TEXT, entry.text, len(entry.text)
         case ReasoningDelta():
             return REASONING, entry.text, len(entry.text)
         case ToolDelta():
-            return TOOL, _json(asdict(entry)), 1
+            return TOOL, _encode_json(asdict(entry)), 1
         case PartDelta():
-            return PART, _json(part_to_object(entry.part)), 1
+            return PART, _encode_json(part_to_object(entry.part)), 1
         case _:
             assert_never(entry)
 
 
-def _json(value: dict[str, Any]) -> str:
+def _encode_json(value: dict[str, Any]) -> str:
     # not msgspec: it refuses unpaired surrogates, which the column replaces, and one entry that
     # can't be written would stop the writes of all answers
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _entries(connection: Connection, streams: Sequence[str]) -> dict[str, list[Entry]]:
+def _read_entries(connection: Connection, streams: Sequence[str]) -> dict[str, list[Entry]]:
     """Return the entries of each stream, with neighbours of one kind joined."""
     found: dict[str, list[Entry]] = {}
-    for some in _some(streams):
+    for some in _name_batches(streams):
         rows = connection.execute(
             select(pieces.c.stream, pieces.c.offset, pieces.c.kind, pieces.c.content)
             .where(pieces.c.stream.in_(some))
             .order_by(pieces.c.stream, pieces.c.offset)
         ).all()
         for stream, its_rows in groupby(rows, key=lambda row: row.stream):
-            for kind, group in groupby(_once(its_rows), key=lambda piece: piece[0]):
+            for kind, group in groupby(_without_overlaps(its_rows), key=lambda piece: piece[0]):
                 contents = [content for _, content in group]
                 found.setdefault(stream, []).extend(_from_plain(kind, contents))
     return found
 
 
-def _once(rows: Iterable[Any]) -> Iterable[tuple[int, str]]:
+def _without_overlaps(rows: Iterable[Any]) -> Iterable[tuple[int, str]]:
     """Return kind and content of a stream's pieces, each position once.
 
     If a commit succeeds but its confirmation is lost, the write is repeated with the same text
@@ -417,7 +427,7 @@ def _attachment(content: str) -> Attachment:
     return part if isinstance(part, Attachment) else DataPart(kind="unknown", data=content)
 
 
-def _text(entries: Iterable[Entry]) -> str:
+def _text_of_entries(entries: Iterable[Entry]) -> str:
     return searched_text(parts_of(entries))
 
 
@@ -429,12 +439,12 @@ def _end_columns(end: End) -> dict[str, Any]:
         "error_code": end.error.code if end.error else None,
         "error_message": str(end.error) if end.error else None,
         "retry_after": end.error.retry_after if end.error else None,
-        "input_tokens": _count(end.usage.input_tokens),
-        "output_tokens": _count(end.usage.output_tokens),
+        "input_tokens": _storable_count(end.usage.input_tokens),
+        "output_tokens": _storable_count(end.usage.output_tokens),
     }
 
 
-def _count(tokens: int | None) -> int | None:
+def _storable_count(tokens: int | None) -> int | None:
     """Return a token count, or None if the database can't store it.
 
     A model's server may report any number; one that can't be stored would block the writes of every
@@ -443,18 +453,18 @@ def _count(tokens: int | None) -> int | None:
     return None if tokens is None or abs(tokens) > MAX_NUMBER else tokens
 
 
-def _segment(row: Row[Any], entries: list[Entry]) -> Segment:
+def _segment_from_row(row: Row[Any], entries: list[Entry]) -> Segment:
     return Segment(
         stream=row.stream,
         model=row.model,
         entries=tuple(entries),
-        end=None if row.is_live else _read_end(row),
+        end=None if row.is_live else _end_from_row(row),
         sanitize=row.sanitize,
         created_at=row.created_at,
     )
 
 
-def _read_end(row: Row[Any]) -> End:
+def _end_from_row(row: Row[Any]) -> End:
     usage = Usage(row.input_tokens, row.output_tokens)
     if row.error_code is None:
         reason: FinishReason = row.reason or "interrupted"
@@ -463,5 +473,5 @@ def _read_end(row: Row[Any]) -> End:
     return End(None, kind(row.error_message, retry_after=row.retry_after), usage)
 
 
-def _some(names: Sequence[str]) -> Iterable[Sequence[str]]:
+def _name_batches(names: Sequence[str]) -> Iterable[Sequence[str]]:
     return (names[at : at + IN_ONE_QUERY] for at in range(0, len(names), IN_ONE_QUERY))

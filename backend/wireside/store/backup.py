@@ -172,7 +172,7 @@ def dump(
     revision = migrate.version_of(connection)
     if revision is None:
         raise BackupError("This database holds no conversations: there is nothing to back up.")
-    migrate.check(revision)
+    migrate.check_revision(revision)
     tables = _tables(connection)
     found_contents = (
         FileContents.of(contents, _hashes(connection)) if contents is not None else None
@@ -338,7 +338,7 @@ def _has_content(connection: Connection) -> bool:
 
 
 def _make_room(connection: Connection, *, is_replaced: bool) -> None:
-    migrate.check(migrate.version_of(connection))
+    migrate.check_revision(migrate.version_of(connection))
     if not is_replaced and _has_content(connection):
         raise BackupError(NOT_EMPTY)
     for one in reversed(_tables(connection)):

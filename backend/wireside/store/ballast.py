@@ -30,11 +30,11 @@ class Ballast:
         self._size = size
 
     @property
-    def is_there(self) -> bool:
+    def is_present(self) -> bool:
         """Whether there is a reserve to give up."""
         return self._size > 0 and self._file.exists()
 
-    def make(self) -> bool:
+    def create_file(self) -> bool:
         """Create the file if it is missing; returns whether it is as it should be.
 
         A file of another size is replaced; it is removed if ``size`` is 0.
@@ -44,15 +44,15 @@ class Ballast:
                 self._file.unlink()
             if self._size == 0 or self._file.exists():
                 return True
-            if not self.has_room():
+            if not self.has_space_left():
                 return False
-            self._write()
+            self._write_file()
         except OSError:
-            self.give_up()
+            self.delete_file()
             return False
         return True
 
-    def give_up(self) -> bool:
+    def delete_file(self) -> bool:
         """Delete the file; returns whether that freed space."""
         try:
             self._file.unlink()
@@ -60,7 +60,7 @@ class Ballast:
             return False
         return True
 
-    def has_room(self) -> bool:
+    def has_space_left(self) -> bool:
         """Return whether there is room for the ballast, if it is missing, plus ``MARGIN_BYTES``."""
         needed = MARGIN_BYTES + (0 if self._file.exists() else self._size)
         try:
@@ -68,7 +68,7 @@ class Ballast:
         except OSError:
             return False
 
-    def _write(self) -> None:
+    def _write_file(self) -> None:
         with self._file.open("xb", buffering=0) as file:
             self._file.chmod(0o600)
             if hasattr(os, "posix_fallocate"):
@@ -78,7 +78,7 @@ class Ballast:
                     file.write(os.urandom(min(PROBE_BYTES, self._size - begin)))
 
 
-def is_full(folder: Path) -> bool:
+def is_disk_full(folder: Path) -> bool:
     """Return whether the disk is full, by writing a small file: SQLite does not always say so."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

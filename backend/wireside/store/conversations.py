@@ -28,7 +28,7 @@ from wireside.messages import Options
 from wireside.records import Branch, ConversationInfo, Listing, StoredConversation, TurnAdded
 from wireside.store import search
 from wireside.store.options import options_from, options_json
-from wireside.store.sql import Prepared, insert
+from wireside.store.sql import Prepared, insert_into
 from wireside.store.tables import (
     IS_WAITING,
     AnyText,
@@ -46,21 +46,21 @@ LISTED = [column for column in conversations.c if column.name != "options"]
 """The columns that a list reads: without options, which may hold long instructions."""
 
 
-def create(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
+def insert_conversation(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
     """Add a conversation without branches; returns False if it exists."""
-    if not _ADD(connection, [_row(info, shown)]):
+    if not _ADD(connection, [_row_from_info(info, shown)]):
         return False
-    _set_tags(connection, info)
-    search.add(connection, [search.title_of(info)])
+    _replace_tags(connection, info)
+    search.add_documents(connection, [search.title_document(info)])
     return True
 
 
 def create_with_turns(connection: Connection, added: Sequence[TurnAdded]) -> None:
     """Add the conversations of first turns; their titles are not searchable yet."""
-    _ADD(connection, [_row(turn.info, turn.branch.id) for turn in added])
+    _ADD(connection, [_row_from_info(turn.info, turn.branch.id) for turn in added])
     for turn in added:
         if turn.info.tags:
-            _set_tags(connection, turn.info)
+            _replace_tags(connection, turn.info)
 
 
 def titles_and_times(connection: Connection, owner: str) -> list[tuple[str, str, float]]:
@@ -93,7 +93,7 @@ def keep_branches(connection: Connection, changed: Iterable[tuple[str, Branch]])
         _KEEP_BRANCH(connection, rows)
 
 
-def all_ids(connection: Connection) -> list[tuple[str, str]]:
+def list_all(connection: Connection) -> list[tuple[str, str]]:
     """Return the ids and owners of all conversations that are not deleted."""
     rows = connection.execute(
         select(conversations.c.id, conversations.c.owner)
@@ -103,7 +103,7 @@ def all_ids(connection: Connection) -> list[tuple[str, str]]:
     return [(row.id, row.owner) for row in rows]
 
 
-def read(connection: Connection, conversation_id: str) -> StoredConversation | None:
+def read_conversation(connection: Connection, conversation_id: str) -> StoredConversation | None:
     """Return a conversation without its turns."""
     row = connection.execute(
         select(conversations).where(
@@ -123,7 +123,7 @@ def read(connection: Connection, conversation_id: str) -> StoredConversation | N
         .order_by(turns.c.created_at, turns.c.depth)
     )
     return StoredConversation(
-        info=_infos(connection, [row])[0],
+        info=_infos_from_rows(connection, [row])[0],
         branches=tuple(
             Branch(id=b.id, parent=b.parent, first=b.first, last=b.last) for b in its_branches
         ),
@@ -133,7 +133,7 @@ def read(connection: Connection, conversation_id: str) -> StoredConversation | N
     )
 
 
-def page(
+def list_page(
     connection: Connection,
     *,
     owner: str,
@@ -146,7 +146,7 @@ def page(
     rows: list[Row[Any]] = []
     after = _read_cursor(cursor)
     if after is None or after[0]:
-        rows += _rows(
+        rows += _select_rows(
             connection=connection,
             owner=owner,
             archived=archived,
@@ -158,7 +158,7 @@ def page(
         after = None
     if len(rows) <= limit:
         left = limit + 1 - len(rows)
-        rows += _rows(
+        rows += _select_rows(
             connection=connection,
             owner=owner,
             archived=archived,
@@ -168,24 +168,26 @@ def page(
             is_pinned=False,
         )
     more = len(rows) > limit
-    infos = _infos(connection, rows[:limit])
-    return Listing(tuple(infos), _cursor(infos[-1]) if more and infos else None)
+    infos = _infos_from_rows(connection, rows[:limit])
+    return Listing(tuple(infos), _cursor_after(infos[-1]) if more and infos else None)
 
 
-def change(connection: Connection, info: ConversationInfo) -> None:
+def update_entry(connection: Connection, info: ConversationInfo) -> None:
     """Update the list entry of a conversation."""
-    titles = _TITLE.fetch(connection, {"conversation": info.id})
+    titles = _TITLE.fetch_rows(connection, {"conversation": info.id})
     if not titles:
         return
-    changes = {name: value for name, value in _row(info, 0).items() if name in _CHANGEABLE}
+    changes = {
+        name: value for name, value in _row_from_info(info, 0).items() if name in _CHANGEABLE
+    }
     _CHANGE(connection, [{"conversation": info.id, **changes}])
-    _set_tags(connection, info)
+    _replace_tags(connection, info)
     if info.title != unescape(titles[0][0]):  # a new document would become the newest search result
-        search.remove(connection, [info.id])
-        search.add(connection, [search.title_of(info)])
+        search.remove_documents(connection, [info.id])
+        search.add_documents(connection, [search.title_document(info)])
 
 
-def touch(connection: Connection, added: Sequence[TurnAdded]) -> None:
+def touch_entries(connection: Connection, added: Sequence[TurnAdded]) -> None:
     """Record that turns were added."""
     rows = [
         {
@@ -198,7 +200,7 @@ def touch(connection: Connection, added: Sequence[TurnAdded]) -> None:
     _TOUCH(connection, rows)
 
 
-def show(connection: Connection, conversation_id: str, branch: int) -> None:
+def set_shown_branch(connection: Connection, conversation_id: str, branch: int) -> None:
     """Set the shown branch of a conversation."""
     connection.execute(
         update(conversations).where(conversations.c.id == conversation_id).values(shown=branch)
@@ -238,7 +240,9 @@ def keep_deleted(connection: Connection, conversation_id: str, at: float) -> Non
     )
 
 
-def restore(connection: Connection, conversation_ids: Sequence[str], owner: str) -> list[str]:
+def restore_conversations(
+    connection: Connection, conversation_ids: Sequence[str], owner: str
+) -> list[str]:
     """Restore deleted conversations of an owner; returns their ids."""
     statement = (
         update(conversations)
@@ -259,7 +263,7 @@ def has_deleted(connection: Connection, before: float) -> bool:
     return bool(connection.scalar(select(exists().where(conversations.c.deleted_at < before))))
 
 
-def purge(connection: Connection, deleted_before: float) -> int:
+def purge_conversations(connection: Connection, deleted_before: float) -> int:
     """Remove up to 100 deleted conversations completely; returns their number."""
     gone = list(
         connection.scalars(
@@ -272,7 +276,7 @@ def purge(connection: Connection, deleted_before: float) -> int:
     return len(gone)
 
 
-def outdated(
+def outdated_conversations(
     connection: Connection, *, updated_before: float | None, keep: int | None
 ) -> list[tuple[str, str]]:
     """Return some conversations that are past their retention, with their owners."""
@@ -280,7 +284,7 @@ def outdated(
     if updated_before is not None:
         is_old.append(conversations.c.updated_at < updated_before)
     if keep is not None:
-        is_old += _beyond(connection, keep)
+        is_old += _beyond_newest(connection, keep)
     if not is_old:
         return []
     statement = (
@@ -294,7 +298,7 @@ def outdated(
     return [(row.id, row.owner) for row in connection.execute(statement)]
 
 
-def _beyond(connection: Connection, keep: int) -> list[ColumnElement[bool]]:
+def _beyond_newest(connection: Connection, keep: int) -> list[ColumnElement[bool]]:
     """Return, for each owner, the condition for conversations beyond the ``keep`` newest."""
     owners = connection.scalars(
         select(conversations.c.owner)
@@ -312,7 +316,7 @@ def _beyond(connection: Connection, keep: int) -> list[ColumnElement[bool]]:
             .limit(1)
         ).first()
         if newest is not None:
-            is_older = _before(conversations.c.updated_at, newest.updated_at, newest.id)
+            is_older = _is_before(conversations.c.updated_at, newest.updated_at, newest.id)
             is_old.append(and_(conversations.c.owner == owner, is_older))
     return is_old
 
@@ -332,14 +336,16 @@ def with_waiting_turns(connection: Connection) -> list[str]:
 
 
 def _keep_branch(is_on_sqlite: bool) -> Insert:
-    statement = insert(branches, is_on_sqlite)
+    statement = insert_into(branches, is_on_sqlite)
     return statement.on_conflict_do_update(
         index_elements=[branches.c.conversation_id, branches.c.id],
         set_={name: statement.excluded[name] for name in ("parent", "first", "last")},
     )
 
 
-_ADD = Prepared(lambda is_on_sqlite: insert(conversations, is_on_sqlite).on_conflict_do_nothing())
+_ADD = Prepared(
+    lambda is_on_sqlite: insert_into(conversations, is_on_sqlite).on_conflict_do_nothing()
+)
 _KEEP_BRANCH = Prepared(_keep_branch)
 _CHANGEABLE = ("title", "title_source", "updated_at", "pinned_at", "archived_at")
 _TITLE = Prepared(
@@ -369,7 +375,7 @@ _TOUCH = Prepared(
 )
 
 
-def _row(info: ConversationInfo, shown: int) -> dict[str, Any]:
+def _row_from_info(info: ConversationInfo, shown: int) -> dict[str, Any]:
     return {
         "id": info.id,
         "owner": info.owner,
@@ -385,7 +391,7 @@ def _row(info: ConversationInfo, shown: int) -> dict[str, Any]:
     }
 
 
-def _rows(
+def _select_rows(
     connection: Connection,
     owner: str,
     archived: bool,
@@ -406,18 +412,18 @@ def _rows(
     if tag is not None:
         is_there.append(exists().where(tags.c.conversation_id == columns.id, tags.c.tag == tag))
     if after is not None:
-        is_there.append(_before(key, after[1], after[2]))
+        is_there.append(_is_before(key, after[1], after[2]))
     return connection.execute(
         select(*LISTED).where(*is_there).order_by(key.desc(), columns.id.desc()).limit(limit)
     ).all()
 
 
-def _before(key: ColumnElement[Any], value: float, name: str) -> ColumnElement[bool]:
+def _is_before(key: ColumnElement[Any], value: float, name: str) -> ColumnElement[bool]:
     # a row comparison lets the index provide the order; an OR would sort all remaining rows
     return tuple_(key, conversations.c.id) < tuple_(value, literal(name, AnyText))
 
 
-def _cursor(info: ConversationInfo) -> str:
+def _cursor_after(info: ConversationInfo) -> str:
     if info.pinned_at is not None:
         return f"p {info.pinned_at!r} {info.id}"
     return f"u {info.updated_at!r} {info.id}"
@@ -436,7 +442,7 @@ def _read_cursor(cursor: str | None) -> tuple[bool, float, str] | None:
         raise BadMessage("cursor: take the one that the page before has given.") from None
 
 
-def _infos(connection: Connection, rows: Sequence[Row[Any]]) -> list[ConversationInfo]:
+def _infos_from_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[ConversationInfo]:
     found = connection.execute(
         select(tags.c.conversation_id, tags.c.tag)
         .where(tags.c.conversation_id.in_([row.id for row in rows]))
@@ -461,7 +467,7 @@ def _infos(connection: Connection, rows: Sequence[Row[Any]]) -> list[Conversatio
     ]
 
 
-def _set_tags(connection: Connection, info: ConversationInfo) -> None:
+def _replace_tags(connection: Connection, info: ConversationInfo) -> None:
     _REMOVE_TAGS(connection, [{"conversation_id": info.id}])
     if info.tags:
         _ADD_TAG(

@@ -30,7 +30,7 @@ from sqlalchemy.pool import QueuePool
 
 from wireside.errors import NotConfigured, StoreError, missing_extra
 from wireside.file_lock import lock_file
-from wireside.store.ballast import Ballast, is_full
+from wireside.store.ballast import Ballast, is_disk_full
 
 try:
     import pysqlite3.dbapi2 as sqlite
@@ -312,12 +312,12 @@ class Sqlite:
             return False
         is_reported = "disk is full" in said
         may_be = "disk I/O error" in said or "unable to open" in said  # e.g. its shared memory
-        if not is_reported and not (may_be and is_full(self._file.parent)):
+        if not is_reported and not (may_be and is_disk_full(self._file.parent)):
             return False
         if self.problem != FULL:
             self.problem = FULL
             _log.error("disk_full", folder=str(self._file.parent), remedy=FULL)
-        had_some = self._ballast.give_up()
+        had_some = self._ballast.delete_file()
         if had_some:
             _log.warning("ballast_given_up")
         return had_some
@@ -327,15 +327,19 @@ class Sqlite:
         if self.problem == GONE:
             self.problem = None
             _log.warning("database_is_back")
-        if self._file is None or self._ballast is None or not self._ballast.has_room():
+        if self._file is None or self._ballast is None or not self._ballast.has_space_left():
             return
         # with a quota, the free space of the disk says little
-        if self._ballast.make() and self.problem == FULL and not is_full(self._file.parent):
+        if (
+            self._ballast.create_file()
+            and self.problem == FULL
+            and not is_disk_full(self._file.parent)
+        ):
             self.problem = None
             _log.warning("disk_has_room")
 
     def _make_ballast(self) -> None:
-        if self._ballast is not None and not self._ballast.make():
+        if self._ballast is not None and not self._ballast.create_file():
             _log.warning("no_ballast", reason="there is no room for it")
 
     def _check(self) -> None:

@@ -17,21 +17,21 @@ class SqlFigures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, steps: Sequence[FigureStep]) -> None:
+    async def store_steps(self, steps: Sequence[FigureStep]) -> None:
         """See ``FigureStore``."""
         rows = [{"seconds": step.seconds, "at": step.at, "figures": step.figures} for step in steps]
         keys = [(row["seconds"], row["at"]) for row in rows]
 
-        def work(connection: Connection) -> None:
+        def replace_steps(connection: Connection) -> None:
             connection.execute(
                 delete(figures).where(tuple_(figures.c.seconds, figures.c.at).in_(keys))
             )
             connection.execute(figures.insert(), rows)
 
         if rows:
-            await self._database.write(work)
+            await self._database.write(replace_steps)
 
-    async def steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
+    async def read_steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
         """See ``FigureStore``."""
         statement = (
             select(figures)
@@ -39,18 +39,18 @@ class SqlFigures:
             .order_by(figures.c.at)
         )
 
-        def work(connection: Connection) -> list[FigureStep]:
+        def select_steps(connection: Connection) -> list[FigureStep]:
             return [
                 FigureStep(row.at, row.seconds, row.figures)
                 for row in connection.execute(statement)
             ]
 
-        return await self._database.read(work)
+        return await self._database.read(select_steps)
 
-    async def forget(self, before: int) -> None:
+    async def remove_steps(self, before: int) -> None:
         """See ``FigureStore``."""
 
-        def work(connection: Connection) -> None:
+        def delete_steps(connection: Connection) -> None:
             connection.execute(delete(figures).where(figures.c.at < before))
 
-        await self._database.write(work)
+        await self._database.write(delete_steps)

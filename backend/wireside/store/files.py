@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, delete, exists, func, not_, or_, s
 from wireside.parts import upload_of
 from wireside.records import StoredFile, TurnRecord
 from wireside.store.database import Database
-from wireside.store.sql import insert, is_sqlite
+from wireside.store.sql import insert_into, is_sqlite
 from wireside.store.tables import conversations, file_uses, files
 
 AT_ONCE = 500
@@ -25,10 +25,10 @@ class SqlFiles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, file: StoredFile, *, max_owner_bytes: int | None) -> bool:
+    async def add_file_record(self, file: StoredFile, *, max_owner_bytes: int | None) -> bool:
         """See ``FileStore``."""
 
-        def work(connection: Connection) -> bool:
+        def insert_file(connection: Connection) -> bool:
             if max_owner_bytes is not None:
                 used = _size_of_all(connection, file.owner)
                 if used + file.size_bytes > max_owner_bytes:
@@ -36,47 +36,47 @@ class SqlFiles:
             connection.execute(files.insert(), {**asdict(file), "was_used": False})
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(insert_file)
 
-    async def find(self, owner: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def find_files(self, owner: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
         """See ``FileStore``."""
 
-        def work(connection: Connection) -> list[StoredFile]:
+        def select_files(connection: Connection) -> list[StoredFile]:
             statement = select(files).where(files.c.owner == owner, files.c.id.in_(file_ids))
-            return [_file(row) for row in connection.execute(statement)]
+            return [_file_from_row(row) for row in connection.execute(statement)]
 
-        return await self._database.read(work)
+        return await self._database.read(select_files)
 
     async def keep_text(self, file_id: str, text: str) -> None:
         """See ``FileStore``."""
 
-        def work(connection: Connection) -> None:
+        def update_text(connection: Connection) -> None:
             connection.execute(update(files).where(files.c.id == file_id).values(text=text))
 
-        await self._database.write(work)
+        await self._database.write(update_text)
 
     async def size_of_all(self, owner: str) -> int:
         """See ``FileStore``."""
         return await self._database.read(lambda connection: _size_of_all(connection, owner))
 
-    async def remove(self, owner: str, file_id: str) -> bool:
+    async def remove_file(self, owner: str, file_id: str) -> bool:
         """See ``FileStore``."""
 
-        def work(connection: Connection) -> bool:
+        def delete_file(connection: Connection) -> bool:
             is_it = and_(files.c.owner == owner, files.c.id == file_id)
             if connection.scalar(select(files.c.id).where(is_it, _IS_USED)) is not None:
                 return False
             connection.execute(delete(files).where(is_it))
             return True
 
-        return await self._database.write(work)
+        return await self._database.write(delete_file)
 
     async def remove_unused(self, uploaded_before: float) -> Sequence[str]:
         """See ``FileStore``."""
         is_over = or_(files.c.was_used, files.c.created_at < uploaded_before)
         unused = select(files.c.id, files.c.sha256).where(not_(_IS_USED), is_over).limit(AT_ONCE)
 
-        def work(connection: Connection) -> list[str]:
+        def delete_unused(connection: Connection) -> list[str]:
             rows = connection.execute(unused).all()
             connection.execute(delete(files).where(files.c.id.in_([row.id for row in rows])))
             return [row.sha256 for row in rows]
@@ -84,17 +84,17 @@ class SqlFiles:
         # called every minute: must not occupy the writer without need
         if await self._database.read(lambda connection: connection.execute(unused).first()) is None:
             return ()
-        return await self._database.write(work)
+        return await self._database.write(delete_unused)
 
-    async def unknown(self, hashes: Sequence[str]) -> Sequence[str]:
+    async def unknown_hashes(self, hashes: Sequence[str]) -> Sequence[str]:
         """See ``FileStore``."""
 
-        def work(connection: Connection) -> list[str]:
+        def select_unknown(connection: Connection) -> list[str]:
             statement = select(files.c.sha256).where(files.c.sha256.in_(hashes))
             known = set(connection.scalars(statement))
             return [sha256 for sha256 in dict.fromkeys(hashes) if sha256 not in known]
 
-        return await self._database.read(work)
+        return await self._database.read(select_unknown)
 
 
 # ---- inside the transaction of another module ----------------------------------------------------
@@ -108,13 +108,13 @@ class FileUse(NamedTuple):
     file_id: str
 
 
-def release(connection: Connection, turn_id: str) -> None:
+def release_files(connection: Connection, turn_id: str) -> None:
     """Keep the files of a turn that is being withdrawn as uploads: it may be asked again."""
     its_files = select(file_uses.c.file_id).where(file_uses.c.turn_id == turn_id)
     connection.execute(update(files).where(files.c.id.in_(its_files)).values(was_used=False))
 
 
-def use_all(connection: Connection, turns: Iterable[TurnRecord]) -> None:
+def record_uses(connection: Connection, turns: Iterable[TurnRecord]) -> None:
     """Record the files to which the questions of turns refer."""
     use(
         connection,
@@ -149,7 +149,9 @@ def use(connection: Connection, uses: Sequence[FileUse]) -> None:
         if (one.conversation_id, one.file_id) in there
     ]
     if rows:
-        connection.execute(insert(file_uses, is_sqlite(connection)).on_conflict_do_nothing(), rows)
+        connection.execute(
+            insert_into(file_uses, is_sqlite(connection)).on_conflict_do_nothing(), rows
+        )
         used = {row["file_id"] for row in rows}
         connection.execute(update(files).where(files.c.id.in_(used)).values(was_used=True))
 
@@ -173,7 +175,7 @@ def _size_of_all(connection: Connection, owner: str) -> int:
     return int(connection.scalar(total) or 0)
 
 
-def _file(row: Row[Any]) -> StoredFile:
+def _file_from_row(row: Row[Any]) -> StoredFile:
     return StoredFile(
         id=row.id,
         owner=row.owner,

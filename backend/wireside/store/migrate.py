@@ -27,7 +27,7 @@ async def bring_up_to_date(opened: Database) -> None:
     """Run the pending migrations. Raises ``NotConfigured`` for a newer database."""
     version = await opened.read(version_of)
     if version != NEWEST:
-        check(version)
+        check_revision(version)
         await opened.write(lambda connection: _upgrade_and_index(connection, version))
 
 
@@ -39,19 +39,19 @@ def _upgrade_and_index(connection: Connection, version: str | None) -> None:
     total = connection.scalar(select(func.count()).select_from(documents)) or 0
     done = 0
 
-    def on_done(count: int) -> None:
+    def log_progress(count: int) -> None:
         nonlocal done
         if done * 10 // total != (done + count) * 10 // total:
             _log.info("search_indexed", documents=done + count, of=total)
         done += count
 
-    search.index_all(connection, on_done)
+    search.index_all(connection, log_progress)
 
 
 async def be_up_to_date(opened: Database) -> None:
     """Raise ``NotConfigured`` unless the schema is current."""
     version = await opened.read(version_of)
-    check(version)
+    check_revision(version)
     if version != NEWEST:
         raise NotConfigured("The database is not of this version: run `wireside migrate` first.")
 
@@ -82,7 +82,7 @@ def is_known(version: str) -> bool:
     }
 
 
-def check(version: str | None) -> None:
+def check_revision(version: str | None) -> None:
     """Raise ``NotConfigured`` for an unknown revision."""
     if version is not None and not is_known(version):
         raise NotConfigured(

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from wireside.records import ConversationInfo, Hit
-from wireside.store.sql import Prepared, insert, is_among, is_sqlite
+from wireside.store.sql import Prepared, insert_into, is_in_parameter, is_sqlite
 from wireside.store.tables import MAX_NUMBER, conversations, documents
 from wireside.store.words import (
     MAX_INDEXED_CHARS,
@@ -58,7 +58,7 @@ class Document:
     created_at: float
 
 
-def title_of(info: ConversationInfo) -> Document:
+def title_document(info: ConversationInfo) -> Document:
     """Return the document for a conversation's title."""
     return Document(
         ref=info.id,
@@ -70,7 +70,7 @@ def title_of(info: ConversationInfo) -> Document:
     )
 
 
-def add(connection: Connection, added: Sequence[Document]) -> None:
+def add_documents(connection: Connection, added: Sequence[Document]) -> None:
     """Add documents to the index; existing ones are left unchanged."""
     rows: list[dict[str, Any]] = [
         {
@@ -102,12 +102,12 @@ def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
         select(documents.c.id, documents.c.body).order_by(documents.c.id).limit(INDEXED_AT_ONCE)
     )
     while found := connection.execute(bodies.where(documents.c.id > last)).all():
-        _index(connection, [(row.id, index_tokens(row.body)) for row in found])
+        _index_words(connection, [(row.id, index_tokens(row.body)) for row in found])
         on_done(len(found))
         last = found[-1].id
 
 
-def remove(connection: Connection, refs: Sequence[str]) -> None:
+def remove_documents(connection: Connection, refs: Sequence[str]) -> None:
     """Remove the documents with these ``ref`` values."""
     if is_sqlite(connection):
         _REMOVE_WORDS(connection, [{"refs": refs}])
@@ -124,14 +124,14 @@ def remove_all_of(connection: Connection, conversation_ids: Sequence[str]) -> No
     connection.execute(delete(documents).where(which))
 
 
-def forget(connection: Connection) -> None:
+def erase_removed(connection: Connection) -> None:
     """Erase removed text from the index's storage."""
     # unnecessary for an index created by SQLite 3.42 or later, which deletes securely
     if is_sqlite(connection) and connection.scalar(_IS_SECURE) is None:
         connection.execute(_REBUILD)
 
 
-def find(
+def find_documents(
     connection: Connection, query: str, *, owner: str, cursor: int | None, limit: int
 ) -> list[Hit]:
     """Return documents of ``owner`` that contain all terms of ``query``, newest first.
@@ -150,18 +150,18 @@ def find(
         rows = connection.execute(
             statement, {"match": match, "before": before, "most": limit, "owner": owner}
         ).all()
-        hits += [_hit(row, terms) for row in rows if _contains(row.body, terms)]
+        hits += [_hit_from_row(row, terms) for row in rows if _contains_terms(row.body, terms)]
         if len(rows) < limit or len(hits) >= limit:
             return hits[:limit]
         before = rows[-1].id
 
 
-def _contains(body: str, terms: Sequence[Term]) -> bool:
+def _contains_terms(body: str, terms: Sequence[Term]) -> bool:
     """Return whether a text with the tokens of ``terms`` contains the terms themselves."""
     if all(term.is_exact for term in terms):
         return True
     folded = fold(body)
-    return all(term.is_in(folded) for term in terms)
+    return all(term.is_contained_in(folded) for term in terms)
 
 
 def _fts5_query(terms: Sequence[Term]) -> str:
@@ -187,7 +187,7 @@ def _tsquery(terms: Sequence[Term]) -> str:
     )
 
 
-def _index(connection: Connection, numbered: Sequence[tuple[int, list[str]]]) -> None:
+def _index_words(connection: Connection, numbered: Sequence[tuple[int, list[str]]]) -> None:
     if not numbered:
         return
     if is_sqlite(connection):
@@ -198,7 +198,7 @@ def _index(connection: Connection, numbered: Sequence[tuple[int, list[str]]]) ->
         connection.execute(_ADD_IN_POSTGRESQL, sets)
 
 
-def _hit(row: Any, terms: Sequence[Term]) -> Hit:
+def _hit_from_row(row: Any, terms: Sequence[Term]) -> Hit:
     return Hit(
         conversation_id=row.conversation_id,
         title=row.title,
@@ -213,9 +213,9 @@ def _hit(row: Any, terms: Sequence[Term]) -> Hit:
 _VALUES = ("ref", "conversation_id", "turn_id", "kind", "body", "created_at")
 
 
-def _add(is_on_sqlite: bool) -> Executable:
+def _insert_statement(is_on_sqlite: bool) -> Executable:
     if is_on_sqlite:
-        rows = insert(documents, is_on_sqlite)
+        rows = insert_into(documents, is_on_sqlite)
         return rows.values({name: bindparam(name) for name in _VALUES}).on_conflict_do_nothing()
     names, values = ", ".join(_VALUES), ", ".join(f":{name}" for name in _VALUES)
     return text(
@@ -227,7 +227,7 @@ def _add(is_on_sqlite: bool) -> Executable:
     )
 
 
-_ADD = Prepared(_add)
+_ADD = Prepared(_insert_statement)
 _ADD_WORDS = Prepared(
     lambda _: text(
         "INSERT OR IGNORE INTO document_words (rowid, words)"
@@ -237,12 +237,14 @@ _ADD_WORDS = Prepared(
 _REMOVE_WORDS = Prepared(
     lambda is_on_sqlite: delete(table("document_words", column("rowid", Integer))).where(
         column("rowid", Integer).in_(
-            select(documents.c.id).where(is_among(documents.c.ref, "refs", is_on_sqlite))
+            select(documents.c.id).where(is_in_parameter(documents.c.ref, "refs", is_on_sqlite))
         )
     )
 )
 _REMOVE = Prepared(
-    lambda is_on_sqlite: delete(documents).where(is_among(documents.c.ref, "refs", is_on_sqlite))
+    lambda is_on_sqlite: delete(documents).where(
+        is_in_parameter(documents.c.ref, "refs", is_on_sqlite)
+    )
 )
 _ADD_IN_SQLITE = text("INSERT INTO document_words (rowid, words) VALUES (:id, :words)")
 _REMOVE_IN_SQLITE = text("DELETE FROM document_words WHERE rowid = :id")

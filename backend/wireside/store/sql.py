@@ -36,14 +36,16 @@ def is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def insert(table: Table, is_on_sqlite: bool) -> Insert:
+def insert_into(table: Table, is_on_sqlite: bool) -> Insert:
     """Return an ``INSERT`` that supports ``ON CONFLICT``."""
     if is_on_sqlite:
         return sqlite.insert(table)
     return cast("Insert", postgresql.insert(table))
 
 
-def is_among(column: ColumnElement[Any], name: str, is_on_sqlite: bool) -> ColumnElement[bool]:
+def is_in_parameter(
+    column: ColumnElement[Any], name: str, is_on_sqlite: bool
+) -> ColumnElement[bool]:
     """Return the condition that an id is in the list that the parameter ``name`` has as value."""
     ids = bindparam(name, type_=_Ids)
     if is_on_sqlite:
@@ -70,20 +72,22 @@ class Prepared:
         Returns the number of rows that were changed.
         """
         compiled = self._compiled_for(connection)
-        values = [compiled.values(row) for row in rows]
+        values = [compiled.parameter_values(row) for row in rows]
         if not is_sqlite(connection):
             return connection.exec_driver_sql(compiled.text, values).rowcount
         if len(values) == 1:
-            return int(_driver(connection).execute(compiled.text, values[0]).rowcount)
-        return int(_driver(connection).executemany(compiled.text, values).rowcount)
+            return int(_driver_connection(connection).execute(compiled.text, values[0]).rowcount)
+        return int(_driver_connection(connection).executemany(compiled.text, values).rowcount)
 
-    def fetch(self, connection: Connection, row: Row) -> Sequence[Sequence[Any]]:
+    def fetch_rows(self, connection: Connection, row: Row) -> Sequence[Sequence[Any]]:
         """Execute a query and return the rows that it found."""
         compiled = self._compiled_for(connection)
-        values = compiled.values(row)
+        values = compiled.parameter_values(row)
         if not is_sqlite(connection):
             return connection.exec_driver_sql(compiled.text, values).all()
-        found: list[tuple[Any, ...]] = _driver(connection).execute(compiled.text, values).fetchall()
+        found: list[tuple[Any, ...]] = (
+            _driver_connection(connection).execute(compiled.text, values).fetchall()
+        )
         return found
 
     def _compiled_for(self, connection: Connection) -> _Compiled:
@@ -91,11 +95,11 @@ class Prepared:
         compiled = self._compiled.get(name)
         if compiled is None:
             statement = self._build(is_sqlite(connection))
-            compiled = self._compiled[name] = _compile(statement, connection.dialect)
+            compiled = self._compiled[name] = _compile_statement(statement, connection.dialect)
         return compiled
 
 
-def _driver(connection: Connection) -> Any:
+def _driver_connection(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
@@ -106,7 +110,7 @@ class _Compiled:
     text: str
     parameters: tuple[tuple[str, Callable[[Any], Any] | None], ...]
 
-    def values(self, row: Row) -> tuple[Any, ...]:
+    def parameter_values(self, row: Row) -> tuple[Any, ...]:
         return tuple(
             [
                 row[name] if convert is None else convert(row[name])
@@ -115,7 +119,7 @@ class _Compiled:
         )
 
 
-def _compile(statement: Executable, dialect: Dialect) -> _Compiled:
+def _compile_statement(statement: Executable, dialect: Dialect) -> _Compiled:
     assert isinstance(statement, ClauseElement)
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)

@@ -94,20 +94,20 @@ class SqlStore:
 
     # ---- conversations -----------------------------------------------------------------------
 
-    async def create(self, info: ConversationInfo) -> None:
+    async def create_conversation(self, info: ConversationInfo) -> None:
         """See ``Store``."""
 
-        def work(connection: Connection) -> None:
-            if conversations.create(connection, info):
+        def insert_conversation(connection: Connection) -> None:
+            if conversations.insert_conversation(connection, info):
                 first = Branch(id=0, parent=None, first=0, last=-1)
                 conversations.keep_branches(connection, [(info.id, first)])
 
-        await self._database.write(work)
+        await self._database.write(insert_conversation)
 
     async def conversation(self, conversation_id: str) -> StoredConversation | None:
         """See ``Store``."""
         return await self._database.read(
-            partial(conversations.read, conversation_id=conversation_id)
+            partial(conversations.read_conversation, conversation_id=conversation_id)
         )
 
     async def conversations(
@@ -122,7 +122,7 @@ class SqlStore:
         """See ``Store``."""
         return await self._database.read(
             partial(
-                conversations.page,
+                conversations.list_page,
                 owner=owner,
                 archived=archived,
                 tag=tag,
@@ -131,9 +131,9 @@ class SqlStore:
             )
         )
 
-    async def all_ids(self) -> Sequence[tuple[str, str]]:
+    async def list_all_conversations(self) -> Sequence[tuple[str, str]]:
         """Return all conversations with their owners, for a command that processes them."""
-        return await self._database.read(conversations.all_ids)
+        return await self._database.read(conversations.list_all)
 
     async def titles_and_times(self, owner: str) -> Sequence[tuple[str, str, float]]:
         """See ``Store``."""
@@ -143,11 +143,11 @@ class SqlStore:
         """See ``Store``."""
         await self._database.write(partial(conversations.move_shares, old_id=old_id, new_id=new_id))
 
-    async def update(self, info: ConversationInfo) -> None:
+    async def update_conversation(self, info: ConversationInfo) -> None:
         """See ``Store``."""
-        await self._database.write(partial(conversations.change, info=info))
+        await self._database.write(partial(conversations.update_entry, info=info))
 
-    async def delete(
+    async def delete_conversations(
         self, conversation_ids: Sequence[str], at: float, *, owner: str = ""
     ) -> Sequence[str]:
         """See ``Store``."""
@@ -157,13 +157,17 @@ class SqlStore:
             )
         )
 
-    async def restore(self, conversation_ids: Sequence[str], *, owner: str = "") -> Sequence[str]:
+    async def restore_conversations(
+        self, conversation_ids: Sequence[str], *, owner: str = ""
+    ) -> Sequence[str]:
         """See ``Store``."""
         return await self._database.write(
-            partial(conversations.restore, conversation_ids=conversation_ids, owner=owner)
+            partial(
+                conversations.restore_conversations, conversation_ids=conversation_ids, owner=owner
+            )
         )
 
-    async def purge(self, deleted_before: float) -> int:
+    async def purge_conversations(self, deleted_before: float) -> int:
         """See ``Store``."""
         is_anything = partial(conversations.has_deleted, before=deleted_before)
         if self._is_clean and not await self._database.read(is_anything):
@@ -171,28 +175,28 @@ class SqlStore:
         self._is_clean = False
         count = 0
         while some := await self._database.write(
-            partial(conversations.purge, deleted_before=deleted_before)
+            partial(conversations.purge_conversations, deleted_before=deleted_before)
         ):
             count += some
-        await self._database.write(search.forget)
+        await self._database.write(search.erase_removed)
         self._is_clean = await self._database.clean()
         return count
 
-    async def outdated(
+    async def outdated_conversations(
         self, *, updated_before: float | None, keep: int | None
     ) -> Sequence[tuple[str, str]]:
         """See ``Store``."""
         return await self._database.read(
-            partial(conversations.outdated, updated_before=updated_before, keep=keep)
+            partial(conversations.outdated_conversations, updated_before=updated_before, keep=keep)
         )
 
-    async def waiting(self) -> Sequence[str]:
+    async def conversations_with_waiting_turns(self) -> Sequence[str]:
         """See ``Store``."""
         return await self._database.read(conversations.with_waiting_turns)
 
     # ---- turns -------------------------------------------------------------------------------
 
-    async def turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
+    async def read_turns(self, conversation_id: str, spans: Sequence[Span]) -> Sequence[TurnRecord]:
         """See ``Store``."""
         return await self._database.read(
             partial(its_turns.read_spans, conversation_id=conversation_id, spans=spans)
@@ -202,22 +206,24 @@ class SqlStore:
         """See ``Store``."""
         return await self._database.read(partial(its_turns.asking, owner=owner, limit=limit))
 
-    async def turn(self, turn_id: str) -> TurnRecord | None:
+    async def read_turn(self, turn_id: str) -> TurnRecord | None:
         """See ``Store``."""
-        return await self._database.read(partial(its_turns.read, turn_id=turn_id))
+        return await self._database.read(partial(its_turns.read_turn, turn_id=turn_id))
 
     async def all_turns(
         self, conversation_id: str, *, after: tuple[int, int] | None, limit: int
     ) -> Sequence[TurnRecord]:
         """See ``Store``."""
         return await self._database.read(
-            partial(its_turns.read_all, conversation_id=conversation_id, after=after, limit=limit)
+            partial(
+                its_turns.read_turns_page, conversation_id=conversation_id, after=after, limit=limit
+            )
         )
 
-    async def show(self, conversation_id: str, branch: int) -> None:
+    async def set_shown_branch(self, conversation_id: str, branch: int) -> None:
         """See ``Store``."""
         await self._database.write(
-            partial(conversations.show, conversation_id=conversation_id, branch=branch)
+            partial(conversations.set_shown_branch, conversation_id=conversation_id, branch=branch)
         )
 
     async def keep_options(self, conversation_id: str, options: Options) -> None:
@@ -226,9 +232,11 @@ class SqlStore:
             partial(conversations.keep_options, conversation_id=conversation_id, options=options)
         )
 
-    async def judge(self, turn_id: str, feedback: Feedback | None) -> None:
+    async def set_feedback(self, turn_id: str, feedback: Feedback | None) -> None:
         """See ``Store``."""
-        await self._database.write(partial(its_turns.judge, turn_id=turn_id, feedback=feedback))
+        await self._database.write(
+            partial(its_turns.set_feedback, turn_id=turn_id, feedback=feedback)
+        )
 
     async def add_conversation(
         self,
@@ -239,36 +247,36 @@ class SqlStore:
     ) -> bool:
         """See ``Store``."""
 
-        def begin(connection: Connection) -> bool:
-            if not conversations.create(connection, info, shown=shown):
+        def insert_hidden(connection: Connection) -> bool:
+            if not conversations.insert_conversation(connection, info, shown=shown):
                 return False
             conversations.keep_branches(connection, [(info.id, branch) for branch in branches])
             conversations.mark_deleted(connection, [info.id], time.time(), info.owner)
             return True
 
-        def add_some(connection: Connection, some: Sequence[TurnRecord]) -> None:
+        def insert_turns(connection: Connection, some: Sequence[TurnRecord]) -> None:
             conversations.keep_deleted(connection, info.id, time.time())
-            its_turns.add_all(connection, some)
+            its_turns.add_answered_turns(connection, some)
 
         # A long conversation must not block running answers: it is written in several transactions
         # and marked as deleted until it is complete, so that a partial one left by a killed process
         # is purged.
-        if not await self._database.write(begin):
+        if not await self._database.write(insert_hidden):
             return False
         for at in range(0, len(turns), AT_ONCE):
-            await self._database.write(partial(add_some, some=turns[at : at + AT_ONCE]))
-        await self.restore([info.id], owner=info.owner)
+            await self._database.write(partial(insert_turns, some=turns[at : at + AT_ONCE]))
+        await self.restore_conversations([info.id], owner=info.owner)
         return True
 
     # ---- answers -----------------------------------------------------------------------------
 
-    async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:
+    async def commit_writes(self, writes: Sequence[Write]) -> Sequence[bool]:
         """See ``Store``."""
-        return await self._database.write(partial(_commit, writes=writes))
+        return await self._database.write(partial(_write_in_order, writes=writes))
 
-    async def segment(self, stream: str) -> tuple[Segment, str] | None:
+    async def read_segment(self, stream: str) -> tuple[Segment, str] | None:
         """See ``Store``."""
-        return await self._database.read(partial(answers.read, stream=stream))
+        return await self._database.read(partial(answers.read_segment, stream=stream))
 
     async def interrupt_all(self) -> int:
         """See ``Store``."""
@@ -276,16 +284,16 @@ class SqlStore:
 
     # ---- search ------------------------------------------------------------------------------
 
-    async def search(
+    async def search_documents(
         self, query: str, *, owner: str = "", cursor: int | None, limit: int
     ) -> Sequence[Hit]:
         """See ``Store``."""
         return await self._database.read(
-            partial(search.find, query=query, owner=owner, cursor=cursor, limit=limit)
+            partial(search.find_documents, query=query, owner=owner, cursor=cursor, limit=limit)
         )
 
 
-def _commit(connection: Connection, writes: Sequence[Write]) -> list[bool]:
+def _write_in_order(connection: Connection, writes: Sequence[Write]) -> list[bool]:
     """Write in order; returns for each whether it was written."""
     if any(isinstance(write, TurnWithdrawn) for write in writes):
         return [
@@ -306,12 +314,12 @@ def _write_by_kind(connection: Connection, writes: Sequence[Write]) -> list[bool
             case Tail():
                 tails.append(write)
             case TurnWithdrawn(turn_id=turn_id, branches=branches, shown=shown):
-                its_turns.remove(connection, turn_id, branches, shown)
+                its_turns.remove_turn(connection, turn_id, branches, shown)
             case _:
                 assert_never(write)
-    is_added = iter(its_turns.add(connection, added) if added else ())
+    is_added = iter(its_turns.add_turns(connection, added) if added else ())
     if begun:
-        answers.begin(connection, begun)
+        answers.begin_answers(connection, begun)
     if tails:
-        answers.write(connection, tails)
+        answers.write_tails(connection, tails)
     return [next(is_added) if isinstance(write, TurnAdded) else True for write in writes]

@@ -23,43 +23,45 @@ from wireside.parts import Part, part_from_object, part_to_object, text_of, text
 from wireside.records import Branch, Feedback, Span, TurnAdded, TurnPlace, TurnRecord
 from wireside.store import answers, conversations, files, search
 from wireside.store.options import options_from, options_json
-from wireside.store.sql import Prepared, is_among
+from wireside.store.sql import Prepared, is_in_parameter
 from wireside.store.tables import IS_ASKING, segments, turns, unescape
 from wireside.store.tables import conversations as conversations_table
 
 
-def add(connection: Connection, added: Sequence[TurnAdded]) -> list[bool]:
+def add_turns(connection: Connection, added: Sequence[TurnAdded]) -> list[bool]:
     """Add turns without segments, and the conversations of those that create one.
 
     Returns for each whether it was added; it is not if a turn of its id exists.
     """
     ids = [turn.record.id for turn in added]
-    taken = {unescape(row[0]) for row in _TAKEN.fetch(connection, {"ids": ids})}
+    taken = {unescape(row[0]) for row in _TAKEN.fetch_rows(connection, {"ids": ids})}
     is_added: list[bool] = []
     for turn_id in ids:
         is_added.append(turn_id not in taken)
         taken.add(turn_id)
     if new := [turn for turn, is_new in zip(added, is_added, strict=True) if is_new]:
-        _add(connection, new)
+        _insert_turns(connection, new)
     return is_added
 
 
-def add_all(connection: Connection, added: Sequence[TurnRecord]) -> None:
+def add_answered_turns(connection: Connection, added: Sequence[TurnRecord]) -> None:
     """Add whole turns with their finished answers."""
     if added:
-        connection.execute(turns.insert(), [_row(turn) for turn in added])
-        files.use_all(connection, added)
-        search.add(connection, [_document(turn) for turn in added])
+        connection.execute(turns.insert(), [_row_from_turn(turn) for turn in added])
+        files.record_uses(connection, added)
+        search.add_documents(connection, [_document_of_turn(turn) for turn in added])
         answers.add_finished(connection, added)
 
 
-def remove(connection: Connection, turn_id: str, changed: Sequence[Branch], shown: int) -> None:
+def remove_turn(
+    connection: Connection, turn_id: str, changed: Sequence[Branch], shown: int
+) -> None:
     """Remove a turn without segments; the turns after it move up, on all ``changed`` branches."""
     row = connection.execute(select(turns).where(turns.c.id == turn_id)).first()
     if row is None:
         return
-    search.remove(connection, [turn_id])
-    files.release(connection, turn_id)
+    search.remove_documents(connection, [turn_id])
+    files.release_files(connection, turn_id)
     connection.execute(delete(turns).where(turns.c.id == turn_id))
     begin_after = [branch.id for branch in changed if branch.id != row.branch]
     is_after = and_(turns.c.branch == row.branch, turns.c.depth > row.depth)
@@ -70,10 +72,10 @@ def remove(connection: Connection, turn_id: str, changed: Sequence[Branch], show
         .values(depth=turns.c.depth - 1)
     )
     conversations.keep_branches(connection, [(row.conversation_id, one) for one in changed])
-    conversations.show(connection, row.conversation_id, shown)
+    conversations.set_shown_branch(connection, row.conversation_id, shown)
 
 
-def judge(connection: Connection, turn_id: str, feedback: Feedback | None) -> None:
+def set_feedback(connection: Connection, turn_id: str, feedback: Feedback | None) -> None:
     """Store the feedback on an answer, or remove it."""
     connection.execute(
         update(turns)
@@ -106,7 +108,7 @@ def asking(connection: Connection, owner: str, limit: int) -> list[TurnPlace]:
     ]
 
 
-def read(connection: Connection, turn_id: str) -> TurnRecord | None:
+def read_turn(connection: Connection, turn_id: str) -> TurnRecord | None:
     """Return one turn with its segments."""
     rows = connection.execute(
         select(turns)
@@ -133,7 +135,7 @@ def read_spans(
     return _with_answers(connection, sorted(rows, key=lambda row: (place[row.branch], row.depth)))
 
 
-def read_all(
+def read_turns_page(
     connection: Connection, conversation_id: str, *, after: tuple[int, int] | None, limit: int
 ) -> list[TurnRecord]:
     """Return turns of all branches, by branch, then depth."""
@@ -149,29 +151,29 @@ def read_all(
 # ---- internals -----------------------------------------------------------------------------------
 
 _TAKEN = Prepared(
-    lambda is_on_sqlite: select(turns.c.id).where(is_among(turns.c.id, "ids", is_on_sqlite))
+    lambda is_on_sqlite: select(turns.c.id).where(is_in_parameter(turns.c.id, "ids", is_on_sqlite))
 )
 _ADD = Prepared(lambda _: turns.insert())
 
 
-def _add(connection: Connection, added: Sequence[TurnAdded]) -> None:
+def _insert_turns(connection: Connection, added: Sequence[TurnAdded]) -> None:
     firsts = [turn for turn in added if turn.creates]
     others = [turn for turn in added if not turn.creates]
     if firsts:
         conversations.create_with_turns(connection, firsts)
     if others:
-        conversations.touch(connection, others)
+        conversations.touch_entries(connection, others)
     branches = [(turn.record.conversation_id, turn.branch) for turn in added]
     conversations.keep_branches(connection, branches)
-    _ADD(connection, [_row(turn.record) for turn in added])
-    files.use_all(connection, [turn.record for turn in added])
-    titles = [search.title_of(turn.info) for turn in firsts]
-    search.add(connection, [*titles, *(_document(turn.record) for turn in added)])
+    _ADD(connection, [_row_from_turn(turn.record) for turn in added])
+    files.record_uses(connection, [turn.record for turn in added])
+    titles = [search.title_document(turn.info) for turn in firsts]
+    search.add_documents(connection, [*titles, *(_document_of_turn(turn.record) for turn in added)])
 
 
 def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[TurnRecord]:
     rows = list(rows)
-    found = answers.of_turns(connection, [row.id for row in rows])
+    found = answers.read_segments_of_turns(connection, [row.id for row in rows])
     return [
         TurnRecord(
             id=row.id,
@@ -189,7 +191,7 @@ def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[Turn
     ]
 
 
-def _row(turn: TurnRecord) -> dict[str, Any]:
+def _row_from_turn(turn: TurnRecord) -> dict[str, Any]:
     return {
         "id": turn.id,
         "conversation_id": turn.conversation_id,
@@ -219,7 +221,7 @@ def _parts_json(parts: tuple[Part, ...]) -> str | None:
     return json.dumps([part_to_object(part) for part in parts], ensure_ascii=False)
 
 
-def _document(turn: TurnRecord) -> search.Document:
+def _document_of_turn(turn: TurnRecord) -> search.Document:
     return search.Document(
         ref=turn.id,
         conversation_id=turn.conversation_id,

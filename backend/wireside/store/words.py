@@ -14,7 +14,7 @@ of letters that have several spellings. The index contains these tokens:
 SQLite's table ``document_words`` (migration 0007) lists the ASCII signs that tokens may contain.
 
 A term that is longer than a gram is looked up by several grams, which may also match texts without
-the whole term; ``Term.is_in`` checks the text itself.
+the whole term; ``Term.is_contained_in`` checks the text itself.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ class Term:
     is_exact: bool
     """Whether every text that ``lookups`` select contains the term, so that no check is needed."""
 
-    def is_in(self, folded: str) -> bool:
+    def is_contained_in(self, folded: str) -> bool:
         """Return whether folded text contains the term."""
         return self.is_exact or re.search(self.pattern, folded) is not None
 
 
-def prepare() -> None:
+def prepare_tables() -> None:
     """Compute the tables that the other functions need, which takes a tenth of a second."""
-    _scripts()
+    _script_classes()
 
 
 def index_tokens(text: str) -> list[str]:
@@ -87,7 +87,7 @@ def index_tokens(text: str) -> list[str]:
     ['ca', 'uber', '3', 'c', 'c#', '~ber']
     """
     folded = fold(text[:MAX_INDEXED_CHARS])
-    found = _scripts()
+    found = _script_classes()
     tokens = dict.fromkeys(word[:MAX_WORD_CHARS] for word in found.word.findall(folded))
     words = list(tokens)
     for signed in (*found.joined.findall(folded), *found.led.findall(folded)):
@@ -100,7 +100,9 @@ def index_tokens(text: str) -> list[str]:
             tokens.update(dict.fromkeys(run[at : at + 2] for at in range(len(run))))
         for run in found.unspaced.findall(folded):
             tokens.update(
-                dict.fromkeys(run[at : at + UNSPACED_CHARS] for at in _starts(run, found.marks))
+                dict.fromkeys(
+                    run[at : at + UNSPACED_CHARS] for at in _letter_positions(run, found.marks)
+                )
             )
     for word in words:
         if len(word) > MIN_INNER_CHARS:
@@ -108,12 +110,12 @@ def index_tokens(text: str) -> list[str]:
             tokens.update(
                 dict.fromkeys(INNER + word[at : at + GRAM_CHARS] for at in range(1, last + 1))
             )
-    return list(_bounded(tokens))
+    return list(_within_index_limit(tokens))
 
 
 def query_terms(query: str) -> list[Term]:
     """Return the distinct terms of a query, in order."""
-    found = _scripts()
+    found = _script_classes()
     terms: dict[str, Term] = {}
     for match in found.query.finditer(fold(query)):
         kind, part = match.lastgroup, match.group()
@@ -122,7 +124,11 @@ def query_terms(query: str) -> list[Term]:
         elif kind == "pairs":
             made = [_pairs_term(part[:MAX_WORD_CHARS])]
         elif kind == "unspaced":
-            made = [_unspaced_term(part[:MAX_WORD_CHARS])] if _starts(part, found.marks) else []
+            made = (
+                [_unspaced_term(part[:MAX_WORD_CHARS])]
+                if _letter_positions(part, found.marks)
+                else []
+            )
         else:
             made = list(_word_terms(part))
         terms.update((term.text, term) for term in made)
@@ -133,7 +139,7 @@ def fold(text: str) -> str:
     """Return ``text`` without case, accents and points, and with one form of each letter."""
     if text.isascii():
         return text.lower()
-    found = _scripts()
+    found = _script_classes()
     plain = unicodedata.normalize("NFKD", text).translate(found.folds)
     if _DEVANAGARI_VIRAMA in plain:
         plain = _NASAL.sub("\u0902", plain)
@@ -155,7 +161,7 @@ def snippet(text: str, terms: Sequence[Term]) -> tuple[str, ...]:
     end = min(len(text), start + SNIPPET_CHARS)
     pieces: list[str] = ["…" if start else ""]
     at = start
-    for begin, stop in _spans(text[start:end], pattern):
+    for begin, stop in _match_spans(text[start:end], pattern):
         begin, stop = max(start + begin, at), start + stop
         if stop <= at:
             continue
@@ -174,7 +180,7 @@ def snippet(text: str, terms: Sequence[Term]) -> tuple[str, ...]:
 
 def _word_terms(part: str) -> Iterator[Term]:
     """Yield the terms of words joined by signs: ``asp/.net`` has two."""
-    found = _scripts()
+    found = _script_classes()
     if part[0] in ".#@$":
         led = found.led.match(part)
         if led is not None:
@@ -191,14 +197,14 @@ def _word_terms(part: str) -> Iterator[Term]:
 
 def _word_term(word: str) -> Term:
     if len(word) < MIN_INNER_CHARS:
-        return Term(text=word, pattern=_at_start(word), lookups=((word,),), is_exact=True)
-    grams = tuple(INNER + gram for gram in _windows(word, range(len(word)), GRAM_CHARS))
+        return Term(text=word, pattern=_at_word_start(word), lookups=((word,),), is_exact=True)
+    grams = tuple(INNER + gram for gram in _grams_at(word, range(len(word)), GRAM_CHARS))
     is_exact = len(word) <= GRAM_CHARS
     return Term(text=word, pattern=re.escape(word), lookups=((word,), grams), is_exact=is_exact)
 
 
 def _signed_term(word: str) -> Term:
-    pattern = re.escape(word) if word[0] in ".#@$" else _at_start(word)
+    pattern = re.escape(word) if word[0] in ".#@$" else _at_word_start(word)
     return Term(text=word, pattern=pattern, lookups=((word,),), is_exact=True)
 
 
@@ -213,9 +219,9 @@ def _pairs_term(run: str) -> Term:
 
 
 def _unspaced_term(run: str) -> Term:
-    starts = _starts(run, _scripts().marks)
+    starts = _letter_positions(run, _script_classes().marks)
     run = run[starts[0] :]
-    grams = _windows(run, [at - starts[0] for at in starts], UNSPACED_CHARS)
+    grams = _grams_at(run, [at - starts[0] for at in starts], UNSPACED_CHARS)
     return Term(
         text=run, pattern=re.escape(run), lookups=(grams,), is_exact=len(run) <= UNSPACED_CHARS
     )
@@ -227,11 +233,11 @@ def _emoji_term(emoji: str) -> Term:
     return Term(text=emoji, pattern=f"(?<!{_ZWJ}){pattern}", lookups=((emoji,),), is_exact=True)
 
 
-def _at_start(word: str) -> str:
-    return f"(?<![{_scripts().letters}]){re.escape(word)}"
+def _at_word_start(word: str) -> str:
+    return f"(?<![{_script_classes().letters}]){re.escape(word)}"
 
 
-def _windows(word: str, starts: Iterable[int], size: int) -> tuple[str, ...]:
+def _grams_at(word: str, starts: Iterable[int], size: int) -> tuple[str, ...]:
     """Return the grams of ``size`` characters at ``starts`` that lie within ``word``."""
     if len(word) <= size:
         return (word,)
@@ -239,12 +245,12 @@ def _windows(word: str, starts: Iterable[int], size: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(grams))[:MAX_GRAMS_PER_TERM]
 
 
-def _starts(run: str, marks: re.Pattern[str]) -> list[int]:
+def _letter_positions(run: str, marks: re.Pattern[str]) -> list[int]:
     """Return the positions in ``run`` of characters other than marks."""
     return [at for at, char in enumerate(run) if not marks.match(char)]
 
 
-def _bounded(tokens: Iterable[str]) -> Iterator[str]:
+def _within_index_limit(tokens: Iterable[str]) -> Iterator[str]:
     room = MAX_INDEX_BYTES
     for token in tokens:
         room -= len(token.encode())
@@ -261,7 +267,7 @@ def _first_match(text: str, pattern: re.Pattern[str]) -> int:
     if text.isascii():
         match = pattern.search(text.lower())
         return match.start() if match else 0
-    pieces = list(_scripts().piece.finditer(text))
+    pieces = list(_script_classes().piece.finditer(text))
     folded = [fold(piece.group()) for piece in pieces]
     match = pattern.search("".join(folded))
     if match is None:
@@ -271,26 +277,26 @@ def _first_match(text: str, pattern: re.Pattern[str]) -> int:
         ends.append((ends[-1] if ends else 0) + len(one))
     at = bisect_right(ends, match.start())
     before = ends[at - 1] if at else 0
-    _, origins = _aligned(pieces[at].group())
+    _, origins = _fold_with_origins(pieces[at].group())
     inside = min(match.start() - before, len(origins) - 1)
     return pieces[at].start() + (origins[inside][0] if origins else 0)
 
 
-def _spans(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+def _match_spans(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
     """Yield the start and the end of each match in ``text``."""
-    folded, origins = _aligned(text)
+    folded, origins = _fold_with_origins(text)
     for match in pattern.finditer(folded):
         if match.end() > match.start():
             yield origins[match.start()][0], origins[match.end() - 1][1]
 
 
-def _aligned(text: str) -> tuple[str, list[tuple[int, int]]]:
+def _fold_with_origins(text: str) -> tuple[str, list[tuple[int, int]]]:
     """Return the folded text, and for each of its characters the span that it comes from."""
     if text.isascii():
         return text.lower(), [(at, at + 1) for at in range(len(text))]
     folded: list[str] = []
     origins: list[tuple[int, int]] = []
-    for cluster in _scripts().cluster.finditer(text):
+    for cluster in _script_classes().cluster.finditer(text):
         one = fold(cluster.group())
         folded.append(one)
         origins += [cluster.span()] * len(one)
@@ -444,18 +450,20 @@ class _Scripts:
 
 
 @cache
-def _scripts() -> _Scripts:
+def _script_classes() -> _Scripts:
     """Return the character classes, computed once from Python's Unicode data."""
     categories = {code: unicodedata.category(chr(code)) for code in range(0x300, 0x10000)}
-    mark_class = _class(code for code, one in categories.items() if one[0] == "M") + _MARKS_BEYOND
+    mark_class = (
+        _character_class(code for code, one in categories.items() if one[0] == "M") + _MARKS_BEYOND
+    )
     letters = [code for code, one in categories.items() if one[0] in "LNM"]
     unspaced = {
         code
         for first, last in (*_PAIRS, *_UNSPACED)
         for code in range(first, min(last, 0xFFFF) + 1)
     }
-    pairs_class = _class(_letters_of(_PAIRS))
-    unspaced_class = _class(_letters_of(_UNSPACED))
+    pairs_class = _character_class(_letters_of(_PAIRS))
+    unspaced_class = _character_class(_letters_of(_UNSPACED))
     folds: dict[int, str | None] = {
         code: str(unicodedata.decimal(chr(code))) for code, one in categories.items() if one == "Nd"
     }
@@ -464,9 +472,9 @@ def _scripts() -> _Scripts:
     folds |= {ord(char): None for char in _NUKTAS}
 
     plain = "0-9a-z"
-    plain += _class(code for code in range(0x80, 0x300) if chr(code).isalnum())
+    plain += _character_class(code for code in range(0x80, 0x300) if chr(code).isalnum())
     # ``re`` uses a lookup table except for ranges above U+FFFF, which must therefore be few
-    plain += _class(code for code in letters if code not in unspaced)
+    plain += _character_class(code for code in letters if code not in unspaced)
     plain += _LETTERS_BEYOND
     letter = f"[{plain}]"
     joins = f"[+#]+{letter}*|[/&]{letter}+"
@@ -508,7 +516,7 @@ def _letters_of(blocks: Iterable[tuple[int, int]]) -> Iterator[int]:
                     yield code
 
 
-def _class(codes: Iterable[int]) -> str:
+def _character_class(codes: Iterable[int]) -> str:
     """Return the inside of a regular expression's ``[…]`` for these characters."""
     ranges: list[list[int]] = []
     for code in sorted(codes):

@@ -100,7 +100,7 @@ class History:
         now = self._now()
         since = int(min(now - HOUR_S, now // HOUR_S * HOUR_S))
         try:
-            for kept in await self._store.steps(MINUTE_S, since, int(now) + 1):
+            for kept in await self._store.read_steps(MINUTE_S, since, int(now) + 1):
                 step = self._minutes[kept.at] = _step_of(kept)
                 is_cut = step.at <= now < step.end  # this process records the rest of it
                 self._earlier.append(merged([step], step.at, now - step.at) if is_cut else step)
@@ -147,7 +147,7 @@ class History:
         """Store the unsaved steps; they stay buffered if the store is unavailable."""
         steps = dict(self._unsaved)
         try:
-            await self._store.keep(
+            await self._store.store_steps(
                 [FigureStep(at, seconds, step.to_json()) for (seconds, at), step in steps.items()]
             )
         except StoreError:
@@ -171,7 +171,7 @@ class History:
                 MOST_POINTS,
             )
         seconds = MINUTE_S if until - since <= 26 * HOUR_S else HOUR_S
-        kept = await self._store.steps(seconds, int(since), int(until))
+        kept = await self._store.read_steps(seconds, int(since), int(until))
         steps = {one.at: one for one in await asyncio.to_thread(lambda: list(map(_step_of, kept)))}
         steps.update({at: one for at, one in self._not_kept(seconds) if since <= at < until})
         return thinned([steps[at] for at in sorted(steps)], MOST_POINTS)
@@ -221,7 +221,7 @@ class History:
             return
         self._forgot_at = now
         try:
-            await self._store.forget(int(self._now() - DAYS * 86_400))
+            await self._store.remove_steps(int(self._now() - DAYS * 86_400))
         except StoreError:
             _log.warning("figures_not_forgotten", exc_info=True)
 

@@ -67,7 +67,7 @@ class Sharing:
         caller.require("chat")
         if not self.is_on:
             raise Forbidden("Sharing is off on this server (WIRESIDE_SHARING).")
-        if len(await self._store.shares(caller.user_id)) >= MAX_SHARES:
+        if len(await self._store.list_shares(caller.user_id)) >= MAX_SHARES:
             raise TooMany(f"You share {MAX_SHARES} conversations already; end some first.")
         secret = new_secret()
         snapshot = await self._snapshot(library, conversation)
@@ -86,7 +86,7 @@ class Sharing:
 
     async def page(self, secret: str) -> str:
         """Return a snapshot as one HTML page. Raises ``NotFound``."""
-        share = await self._store.share(digest(secret)) if self.is_on else None
+        share = await self._store.find_share(digest(secret)) if self.is_on else None
         if share is None or not hmac.compare_digest(share.token, digest(secret)):
             raise NotFound("There is no such page, or it is no longer shared.")
         return await aside(self._page_of, share)
@@ -101,7 +101,7 @@ class Sharing:
     async def of(self, caller: Caller, conversation_id: str | None = None) -> Sequence[Share]:
         """Return the caller's shares, newest first, without their content."""
         caller.require("read")
-        return await self._store.shares(caller.user_id, conversation_id)
+        return await self._store.list_shares(caller.user_id, conversation_id)
 
     async def revoke(self, caller: Caller, share_id: str) -> None:
         """Revoke a link. Raises ``NotFound``."""

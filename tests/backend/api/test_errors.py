@@ -80,7 +80,7 @@ def client() -> TestClient:
         raise RAISED[kind]
 
     app.include_router(router)
-    ErrorResponses(count=lambda _: None, page=show_page).register(app)
+    ErrorResponses(count=lambda _: None, page=show_page).register_handlers(app)
     app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
     return TestClient(app, raise_server_exceptions=False)
 

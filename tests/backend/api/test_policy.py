@@ -154,23 +154,26 @@ def test_a_path_has_the_policy_of_the_first_route_that_matches() -> None:
             Route("/{any}/first", made(FILE)),
         ]
     )
-    found = {path: policies.of(path) for path in ("/a/x", "/a/fixed", "/a/x/y", "/b/first")}
+    found = {path: policies.policy_for(path) for path in ("/a/x", "/a/fixed", "/a/x/y", "/b/first")}
     assert found == {"/a/x": PAGE, "/a/fixed": PUBLIC_PAGE, "/a/x/y": API, "/b/first": FILE}
     for unknown in ("", "/", "/a", "/b/second", "//a/x", "a/x", "/{any}"):
-        assert policies.of(unknown) == STRICTEST, unknown
+        assert policies.policy_for(unknown) == STRICTEST, unknown
 
 
 def test_a_line_feed_changes_no_policy() -> None:
     policies = RoutePolicies([Route("/s/{secret:path}", made(API))])
-    assert {policies.of(path) for path in ("/s/a\nb", "/s/\n", "/s/a\n")} == {API}
+    assert {policies.policy_for(path) for path in ("/s/a\nb", "/s/\n", "/s/a\n")} == {API}
 
 
 def test_a_websocket_may_be_asked_for_with_slashes() -> None:
     policies = RoutePolicies([WebSocketRoute("/ws/chat", made(SOCKET))])
     assert (
-        policies.of("/ws/chat") == policies.of("/ws/chat/") == policies.of("/ws/chat//") == SOCKET
+        policies.policy_for("/ws/chat")
+        == policies.policy_for("/ws/chat/")
+        == policies.policy_for("/ws/chat//")
+        == SOCKET
     )
-    assert policies.of("/ws/chat/x") == policies.of("/ws/chatx") == STRICTEST
+    assert policies.policy_for("/ws/chat/x") == policies.policy_for("/ws/chatx") == STRICTEST
 
 
 def test_included_routers_and_mounts_are_walked_through() -> None:
@@ -184,24 +187,28 @@ def test_included_routers_and_mounts_are_walked_through() -> None:
     app.mount("/inner", inner)
     app.mount("/files", route_policy(STATIC)(lambda *_: nothing()))
     policies = RoutePolicies(app.routes, {"/docs/oauth2-redirect": PAGE})
-    assert policies.of("/v1/api/a") == PAGE
-    assert policies.of("/v1/api/b/1") == API
-    assert policies.of("/inner/own") == PAGE
-    assert policies.of("/inner/none/1") == STRICTEST
-    assert policies.of("/files/a/b.css") == STATIC
+    assert policies.policy_for("/v1/api/a") == PAGE
+    assert policies.policy_for("/v1/api/b/1") == API
+    assert policies.policy_for("/inner/own") == PAGE
+    assert policies.policy_for("/inner/none/1") == STRICTEST
+    assert policies.policy_for("/files/a/b.css") == STATIC
     assert policies.undeclared == ["/inner/none/{id}"]
 
 
 def test_a_mounts_policy_holds_for_its_routes_but_not_over_their_own() -> None:
     routes = [Mount("/lib", routes=[Route("/a", nothing), Route("/b", made(PAGE))])]
     policies = RoutePolicies(routes, {"/lib/{path:path}": STATIC})
-    assert [policies.of(path) for path in ("/lib/a", "/lib/b", "/lib/c")] == [STATIC, PAGE, STATIC]
+    assert [policies.policy_for(path) for path in ("/lib/a", "/lib/b", "/lib/c")] == [
+        STATIC,
+        PAGE,
+        STATIC,
+    ]
     assert policies.undeclared == []
 
 
 def test_a_path_that_several_routes_match_has_one_policy() -> None:
     same = [Route("/a", made(API), methods=[method]) for method in ("GET", "POST")]
-    assert RoutePolicies(same).of("/a") == API
+    assert RoutePolicies(same).policy_for("/a") == API
     with pytest.raises(ValueError, match="/a"):
         RoutePolicies([*same, Route("/a", nothing, methods=["DELETE"])])
     with pytest.raises(ValueError, match="/c/help"):  # the first route would serve it, unprotected

@@ -36,7 +36,7 @@ async def test_a_new_start_makes_the_first_link_of_the_last_one_useless(house: H
 
 
 async def test_what_was_kept_before_there_were_accounts_is_the_first_ones(house: House) -> None:
-    await house.store.create(
+    await house.store.create_conversation(
         ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0)
     )
     ada = await house.administrator()
@@ -238,16 +238,16 @@ async def test_a_new_role_counts_at_once(house: House) -> None:
 async def test_a_removed_account_takes_all_it_had_along(house: House) -> None:
     ada = await house.administrator()
     grace = await house.person(ada, "grace")
-    await house.store.create(
+    await house.store.create_conversation(
         ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0, owner=grace.id)
     )
     key, _ = await house.keys.create(as_caller(grace), "key", ["chat"])
     await house.accounts.remove(ada, grace.id)
     assert await house.store.conversation("c") is None
-    assert await house.store.accounts.key(key.id) is None
+    assert await house.store.accounts.find_key_by_id(key.id) is None
     assert house.removed == [grace.id]
     house.clock.now += 100
-    assert await house.store.purge(house.clock.now) == 1
+    assert await house.store.purge_conversations(house.clock.now) == 1
 
 
 @pytest.mark.parametrize("role", ["user", "viewer"])

@@ -143,7 +143,7 @@ async def test_what_cannot_be_written_now_is_written_later(
         raise StoreError
 
     with monkeypatch.context() as broken:
-        broken.setattr(house.store.accounts, "note", fail)
+        broken.setattr(house.store.accounts, "append_audit_entries", fail)
         audit.record(ada, "key_made")
         await audit.flush()
     assert next(entry.action for entry in await audit.read(ada)) == "key_made"

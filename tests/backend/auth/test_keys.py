@@ -89,7 +89,7 @@ async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_t
     secret = text.removeprefix(f"wireside_{key.id}_")
     asked: list[object] = []
     compared: list[tuple[str, str]] = []
-    look = type(house.store.accounts).key
+    look = type(house.store.accounts).find_key_by_id
     compare = hmac.compare_digest
 
     async def seen(self: object, *given: object) -> object:
@@ -109,7 +109,7 @@ async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_t
         compared.append((str(kept), str(given)))
         return compare(str.__str__(kept), str.__str__(given))
 
-    monkeypatch.setattr(type(house.store.accounts), "key", seen)
+    monkeypatch.setattr(type(house.store.accounts), "find_key_by_id", seen)
     monkeypatch.setattr(keys, "digest", lambda text: Hash(digest(text)))
     monkeypatch.setattr("wireside.auth.keys.hmac.compare_digest", same)
     wrong = [secret[:-1] + ("A" if secret[-1] != "A" else "B"), "A" * 43, secret[::-1]]

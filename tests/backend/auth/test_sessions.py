@@ -123,13 +123,13 @@ async def test_what_a_cookie_holds_is_looked_up_by_its_hash(
     cookie = await sign_in(house, "ada")
     token = cookie.rpartition(".")[0]
     asked: list[object] = []
-    look = type(house.store.accounts).sign_in
+    look = type(house.store.accounts).find_sign_in
 
     async def seen(self: object, *given: object) -> object:
         asked.extend(given)
         return await look(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(house.store.accounts), "sign_in", seen)
+    monkeypatch.setattr(type(house.store.accounts), "find_sign_in", seen)
     assert await house.sign_ins.caller(cookie, HERE) is not None
     assert asked == [digest(token)]
 

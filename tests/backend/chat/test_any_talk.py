@@ -90,7 +90,7 @@ class AnyTalk(RuleBasedStateMachine):
             self.tasks = Tasks()
             self.store = SqlStore("sqlite://")
             await self.store.open()
-            self.saving = GroupCommit(self.store.commit, time.monotonic)
+            self.saving = GroupCommit(self.store.commit_writes, time.monotonic)
             self.tasks.create_task(self.saving.run(), name="group commit")
             self.new_service()
             self.conversation = self.chat.library.new()

@@ -81,7 +81,7 @@ async def test_a_question_is_answered_and_kept(
     assert conversation.title == "What is a frame?"
     assert await chat.library.open(conversation.id) is conversation
     assert await chat.library.open("unknown") is None
-    record = await chat._store.turn("t1")
+    record = await chat._store.read_turn("t1")
     assert record is not None
     assert record.segments[0].end == turn.end
     assert record.question == "  What is\n a frame? "
@@ -205,7 +205,7 @@ async def test_an_answer_without_a_word_makes_room(
     await answered(turn)
     assert (turn.text, len(turn.segments)) == ("better", 1)
     assert conversation.siblings(turn) == (0, 1)
-    record = await chat._store.turn("t1")
+    record = await chat._store.read_turn("t1")
     assert record is not None
     assert len(record.segments) == 1
 
@@ -323,7 +323,7 @@ async def test_a_server_that_shuts_down_refuses_questions_and_begins_no_answer(
         await send(chat, conversation, "three", "t3")
     assert conversation.total == 2
     assert waiting.waiting
-    assert await chat._store.waiting() == [conversation.id]
+    assert await chat._store.conversations_with_waiting_turns() == [conversation.id]
 
 
 async def test_who_watches_is_told_of_each_change(
@@ -441,7 +441,7 @@ async def test_a_store_that_fails_does_not_stop_the_talk(
         await answered(second)
         assert await shown(chat, conversation) == ["t1", "t2"]
     assert await chat.saving.flush(10)
-    record = await chat._store.turn("t2")
+    record = await chat._store.read_turn("t2")
     assert record is not None
     assert record.segments[0].end == End("stop")
 

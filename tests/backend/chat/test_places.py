@@ -271,7 +271,7 @@ async def test_whatever_fails_no_place_is_lost(
 
     flaky(parts.models, "resolve", [UnknownModel, ProviderUnavailable])
     flaky(quotas, "record_message", [RateLimited, RuntimeError])
-    for method in ("turns", "show", "turn"):
+    for method in ("read_turns", "set_shown_branch", "read_turn"):
         flaky(chat._store, method, [StoreError])
     flaky(parts.saving, "_commit", [StoreError])
     start = parts.runner.start

@@ -92,7 +92,7 @@ def count(data: Path) -> int:
         store = SqlStore(url_of(data))
         await store.open_beside()
         try:
-            return len(await store.all_ids())
+            return len(await store.list_all_conversations())
         finally:
             await store.aclose()
 

@@ -238,7 +238,7 @@ def test_what_is_done_in_a_shell_is_in_the_audit_log(
         store = SqlStore(f"sqlite:///{tmp_path}/{name}.db")
         await store.open_beside()
         try:
-            found = await store.accounts.audit([], before=None, limit=10)
+            found = await store.accounts.read_audit_entries([], before=None, limit=10)
         finally:
             await store.aclose()
         return [(entry.action, entry.address.partition(" of ")[0]) for entry in found]
@@ -278,7 +278,7 @@ def test_keys_are_made_listed_and_revoked_in_a_shell(
     assert (made.exit_code, made.stderr) == (0, "")
     found = re.fullmatch(r"wireside_([0-9a-f]{16})_[\w-]{43}\n", made.stdout)
     assert found is not None
-    (key,) = asyncio.run(with_store(lambda store: store.accounts.keys("u1")))
+    (key,) = asyncio.run(with_store(lambda store: store.accounts.list_keys("u1")))
     assert (key.id, key.name, key.scopes) == (found[1], "script", frozenset({"chat", "read"}))
     assert (key.messages_per_minute, key.tokens_per_day) == (7, 2**40)
     assert key.expires_at == key.created_at + 1.5 * 86_400
@@ -305,9 +305,9 @@ def test_keys_are_made_listed_and_revoked_in_a_shell(
     assert runner.invoke(app, ["keys", "revoke", key.id]).exit_code == 0
     again = runner.invoke(app, ["keys", "revoke", key.id])
     assert (again.exit_code, "There is no such key" in again.stderr) == (1, True)
-    assert asyncio.run(with_store(lambda store: store.accounts.keys("u1"))) == []
+    assert asyncio.run(with_store(lambda store: store.accounts.list_keys("u1"))) == []
     entries = asyncio.run(
-        with_store(lambda store: store.accounts.audit(["key"], before=None, limit=9))
+        with_store(lambda store: store.accounts.read_audit_entries(["key"], before=None, limit=9))
     )
     assert [(one.name, one.action) for one in entries] == [
         ("ada", "key_revoked"),

@@ -46,7 +46,7 @@ async def begin(store: SqlStore) -> str:
     """Begin an answer in a new conversation; return the name of its stream."""
     name = f"s{next(NUMBERS)}"
     conversation, turn = f"c-{name}", f"t-{name}"
-    await store.create(
+    await store.create_conversation(
         ConversationInfo(id=conversation, title="Title", created_at=0.0, updated_at=0.0)
     )
     record = TurnRecord(
@@ -63,37 +63,41 @@ async def begin(store: SqlStore) -> str:
 
 
 async def entries(store: SqlStore, name: str) -> tuple[Entry, ...]:
-    found = await store.segment(name)
+    found = await store.read_segment(name)
     assert found is not None
     return found[0].entries
 
 
 async def test_a_write_that_is_done_again_with_more_doubles_nothing(store: SqlStore) -> None:
     name = await begin(store)
-    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
-    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("Hello world"), LATE))])
-    await store.commit(
+    await store.commit_writes([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
+    await store.commit_writes(
+        [Tail(stream=name, offset=0, entries=(TextDelta("Hello world"), LATE))]
+    )
+    await store.commit_writes(
         [Tail(stream=name, offset=3, entries=(TextDelta("lo world"), LATE, TextDelta("!")))]
     )
     assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
-    await store.commit([Tail(stream=name, offset=13, entries=(), end=End("stop"))])
+    await store.commit_writes([Tail(stream=name, offset=13, entries=(), end=End("stop"))])
     assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
 
 
 async def test_an_end_that_is_told_again_doubles_nothing(store: SqlStore) -> None:
     name = await begin(store)
-    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
+    await store.commit_writes([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
     last = Tail(stream=name, offset=6, entries=(TextDelta("wor"), TextDelta("ld")), end=End("stop"))
-    await store.commit([last])
-    await store.commit([last])
+    await store.commit_writes([last])
+    await store.commit_writes([last])
     assert await entries(store, name) == (TextDelta("Hello world"),)
 
 
 async def test_pieces_without_text_are_in_nobodys_way(store: SqlStore) -> None:
     name = await begin(store)
     empty = (ReasoningDelta(""), TextDelta(""))
-    await store.commit([Tail(stream=name, offset=0, entries=(*empty, TextDelta("a"), *empty))])
-    await store.commit(
+    await store.commit_writes(
+        [Tail(stream=name, offset=0, entries=(*empty, TextDelta("a"), *empty))]
+    )
+    await store.commit_writes(
         [Tail(stream=name, offset=1, entries=(*empty, TextDelta("b")), end=End("stop"))]
     )
     assert await entries(store, name) == (TextDelta("ab"),)
@@ -127,11 +131,13 @@ async def test_any_cuts_and_repeats_keep_what_was_said(
     for _ in range(data.draw(st.integers(1, 5))):
         first = data.draw(st.integers(0, kept))
         last = data.draw(st.integers(first, len(units)))
-        await store.commit([Tail(stream=name, offset=first, entries=_cut(units[first:last], data))])
+        await store.commit_writes(
+            [Tail(stream=name, offset=first, entries=_cut(units[first:last], data))]
+        )
         kept = max(kept, last)
     whole = Tail(stream=name, offset=kept, entries=tuple(units[kept:]), end=End("stop"))
-    await store.commit([whole])
-    await store.commit([whole])
+    await store.commit_writes([whole])
+    await store.commit_writes([whole])
     found = [unit for entry in await entries(store, name) for unit in _units(entry)]
     assert found == units
 
@@ -161,11 +167,11 @@ def _cut(units: list[Entry], data: st.DataObject) -> tuple[Entry, ...]:
 
 async def test_an_interrupted_answer_is_found(store: SqlStore) -> None:
     name = await begin(store)
-    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("a "),))])
-    await store.commit([Tail(stream=name, offset=2, entries=(TextDelta("wombat"),))])
-    assert await store.search("wombat", cursor=None, limit=9) == []
+    await store.commit_writes([Tail(stream=name, offset=0, entries=(TextDelta("a "),))])
+    await store.commit_writes([Tail(stream=name, offset=2, entries=(TextDelta("wombat"),))])
+    assert await store.search_documents("wombat", cursor=None, limit=9) == []
     assert await store.interrupt_all() == 1
-    hits = await store.search("wombat", cursor=None, limit=9)
+    hits = await store.search_documents("wombat", cursor=None, limit=9)
     assert [hit.turn_id for hit in hits] == [f"t-{name}"]
 
 
@@ -174,10 +180,10 @@ async def test_a_number_that_no_database_takes_holds_up_nothing(
     store: SqlStore, tokens: int
 ) -> None:
     name = await begin(store)
-    await store.commit(
+    await store.commit_writes(
         [Tail(stream=name, offset=0, entries=(), end=End("stop", usage=Usage(tokens, 2**63 - 1)))]
     )
-    found = await store.segment(name)
+    found = await store.read_segment(name)
     assert found is not None
     assert found[0].end == End("stop", usage=Usage(None, 2**63 - 1))
 
@@ -188,19 +194,23 @@ async def test_answers_that_wait_for_an_answer_are_found(store: SqlStore) -> Non
 
     name = await begin(store)
     other = await begin(store)
-    await store.commit([Tail(stream=name, offset=0, entries=(TextDelta("?"),), end=End("asking"))])
-    await store.commit([Tail(stream=other, offset=0, entries=(TextDelta("."),), end=End("stop"))])
+    await store.commit_writes(
+        [Tail(stream=name, offset=0, entries=(TextDelta("?"),), end=End("asking"))]
+    )
+    await store.commit_writes(
+        [Tail(stream=other, offset=0, entries=(TextDelta("."),), end=End("stop"))]
+    )
     assert await asking() == [f"c-{name}"]
     assert await store.asking("another", limit=9) == []
     # an answer to another conversation's turn, whose id a client has chosen, changes nothing
     foreign = Segment(stream="foreign", model="m")
-    await store.commit(
+    await store.commit_writes(
         [AnswerBegun(conversation_id=f"c-{other}", turn_id=f"t-{name}", segment=foreign)]
     )
     assert await asking() == [f"c-{name}"]
-    await store.delete([f"c-{name}"], 1.0)
+    await store.delete_conversations([f"c-{name}"], 1.0)
     assert await asking() == []
-    await store.restore([f"c-{name}"])
+    await store.restore_conversations([f"c-{name}"])
     await store_writes.begin(store, f"t-{name}", Segment(stream=f"{name}-2", model="m"))
     assert await asking() == []
 

@@ -114,7 +114,7 @@ async def fill(store: SqlStore) -> None:
             made_by="u",
         )
     )
-    await store.create(replace(INFO, owner="u", tags=("b", "a"), pinned_at=0.1))
+    await store.create_conversation(replace(INFO, owner="u", tags=("b", "a"), pinned_at=0.1))
     first = TurnRecord(
         id="t",
         conversation_id="c",
@@ -133,7 +133,7 @@ async def fill(store: SqlStore) -> None:
         sha256="0" * 64,
         created_at=0.1,
     )
-    await store.files.add(file, max_owner_bytes=None)
+    await store.files.add_file_record(file, max_owner_bytes=None)
     part = FilePart(url="upload:f", name="a.csv")
     first = replace(first, question_parts=(*first.question_parts, part))
     await store_writes.add_turn(store, first)
@@ -141,8 +141,8 @@ async def fill(store: SqlStore) -> None:
     call = ToolDelta("1", "tool", "done", '{"a":"\0"}', "💥" * 1000)
     entries = (ReasoningDelta("hm"), TextDelta("Antwort\0 " + "y😀" * 300_000), call)
     end = End("stop", usage=Usage(2**40, 7))
-    await store.commit([Tail(stream="a", offset=0, entries=entries, end=end)])
-    await store.judge("t", Feedback("down", "no\0"))
+    await store.commit_writes([Tail(stream="a", offset=0, entries=entries, end=end)])
+    await store.set_feedback("t", Feedback("down", "no\0"))
     other = TurnRecord(
         id="w",
         conversation_id="c",
@@ -153,7 +153,9 @@ async def fill(store: SqlStore) -> None:
         is_waiting=True,
     )
     await store_writes.add_turn(store, other, Branch(id=1, parent=None, first=0, last=0))
-    await store.create(ConversationInfo(id="live", title="", created_at=0.0, updated_at=0.0))
+    await store.create_conversation(
+        ConversationInfo(id="live", title="", created_at=0.0, updated_at=0.0)
+    )
     await store_writes.add_turn(
         store,
         TurnRecord(
@@ -166,9 +168,11 @@ async def fill(store: SqlStore) -> None:
         ),
     )
     await store_writes.begin(store, "l", Segment(stream="grows", model="m", sanitize=True))
-    await store.commit([Tail(stream="grows", offset=0, entries=(TextDelta("so far"),))])
-    await store.create(ConversationInfo(id="gone", title="deleted", created_at=0.0, updated_at=0.0))
-    await store.delete(["gone"], 99.0)
+    await store.commit_writes([Tail(stream="grows", offset=0, entries=(TextDelta("so far"),))])
+    await store.create_conversation(
+        ConversationInfo(id="gone", title="deleted", created_at=0.0, updated_at=0.0)
+    )
+    await store.delete_conversations(["gone"], 99.0)
     await accounts.add_share(
         Share(
             id="h",
@@ -180,7 +184,9 @@ async def fill(store: SqlStore) -> None:
             content='{"x": "\0"}',
         )
     )
-    await store.figures.keep([FigureStep(60, 60, '{"counts":{}}'), FigureStep(0, 3600, "{}")])
+    await store.figures.store_steps(
+        [FigureStep(60, 60, '{"counts":{}}'), FigureStep(0, 3600, "{}")]
+    )
     await store._database.write(
         lambda connection: connection.execute(
             insert(metadata.tables["audit"]),
@@ -259,17 +265,18 @@ class TestRoundTrip:
         await put(there, await backup_of(await filled(url)))
         store = SqlStore(there)
         await store.open()
-        hits = await store.search("ant", owner="u", cursor=None, limit=9)
+        hits = await store.search_documents("ant", owner="u", cursor=None, limit=9)
         assert [hit.kind for hit in hits] == ["answer"]
         assert {
-            hit.kind for hit in await store.search("uber", owner="u", cursor=None, limit=9)
+            hit.kind
+            for hit in await store.search_documents("uber", owner="u", cursor=None, limit=9)
         } == {"title"}
         assert await store.interrupt_all() == 1
-        await store.create(
+        await store.create_conversation(
             ConversationInfo(id="new", title="Neues", created_at=1.0, updated_at=1.0)
         )  # its row number is free
-        assert len(await store.search("neues", cursor=None, limit=9)) == 1
-        found = await store.segment("a")
+        assert len(await store.search_documents("neues", cursor=None, limit=9)) == 1
+        found = await store.read_segment("a")
         assert found is not None
         assert found[0].end == End("stop", usage=Usage(2**40, 7))
         await store.aclose()
@@ -278,18 +285,20 @@ class TestRoundTrip:
         store = SqlStore(url)
         await store.open()
         for number in range(5):
-            await store.create(
+            await store.create_conversation(
                 ConversationInfo(id=f"c{number}", title="word", created_at=1.0, updated_at=1.0)
             )
-        await store.delete(["c4", "c3"], 1.0)
-        await store.purge(2.0)
+        await store.delete_conversations(["c4", "c3"], 1.0)
+        await store.purge_conversations(2.0)
         await store.aclose()
         there = await create("postgresql" if url.startswith("sqlite") else "sqlite")
         await put(there, await backup_of(url))
         after = SqlStore(there)
         await after.open()
-        await after.create(ConversationInfo(id="c9", title="new", created_at=1.0, updated_at=1.0))
-        (hit,) = await after.search("new", cursor=None, limit=9)
+        await after.create_conversation(
+            ConversationInfo(id="c9", title="new", created_at=1.0, updated_at=1.0)
+        )
+        (hit,) = await after.search_documents("new", cursor=None, limit=9)
         assert hit.cursor == 6
         await after.aclose()
 
@@ -373,7 +382,9 @@ class TestOneMoment:
         store = SqlStore(url)
         await store.open()
         for name in "ab":
-            await store.create(ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0))
+            await store.create_conversation(
+                ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0)
+            )
             turn = TurnRecord(
                 id=name,
                 conversation_id=name,
@@ -392,7 +403,7 @@ class TestOneMoment:
             while not is_done:
                 at = committed
                 for name in "ab":
-                    await store.commit(
+                    await store.commit_writes(
                         [Tail(stream=name, offset=at * 7, entries=(TextDelta(f"{at:06d} "),))]
                     )
                 committed += 1
@@ -423,7 +434,7 @@ class TestOneMoment:
             await copy.open()
             lengths = []
             for name in "ab":
-                found = await copy.segment(name)
+                found = await copy.read_segment(name)
                 assert found is not None
                 said = "".join(e.text for e in found[0].entries if isinstance(e, TextDelta))
                 assert said == "".join(f"{at:06d} " for at in range(len(said) // 7))
@@ -431,7 +442,7 @@ class TestOneMoment:
             assert before <= lengths[0] <= after + 1
             assert lengths[0] - lengths[1] in (0, 1)
             assert await copy._database.read(_orphans) == []
-            for conversation_id, _ in await copy.all_ids():
+            for conversation_id, _ in await copy.list_all_conversations():
                 stored = await copy.conversation(conversation_id)
                 assert stored is not None
                 assert len(await copy.all_turns(conversation_id, after=None, limit=9)) == 1
@@ -450,7 +461,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     async def make() -> bytes:
         store = SqlStore(url)
         await store.open()
-        await store.create(INFO)
+        await store.create_conversation(INFO)
         await store.aclose()
         return await backup_of(url)
 
@@ -576,7 +587,7 @@ class TestRestoring:
         backup = await backup_of(await filled(await create("sqlite")))
         store = SqlStore(url)
         await store.open()
-        await store.create(
+        await store.create_conversation(
             ConversationInfo(id="old", title="an old title", created_at=1.0, updated_at=1.0)
         )
         await store.aclose()
@@ -586,7 +597,7 @@ class TestRestoring:
         store = SqlStore(url)
         await store.open()
         assert await store.conversation("old") is None
-        assert await store.search("old", cursor=None, limit=9) == []
+        assert await store.search_documents("old", cursor=None, limit=9) == []
         await store.aclose()
         if url.startswith("sqlite"):
             assert aside is not None
@@ -626,7 +637,7 @@ class TestRestoring:
         (tmp_path / "backup").write_bytes(backup)
         store = SqlStore(url)
         await store.open()
-        await store.create(
+        await store.create_conversation(
             ConversationInfo(id="old", title="an old title", created_at=1.0, updated_at=1.0)
         )
         await store.aclose()
@@ -683,7 +694,7 @@ class TestRestoring:
         stored = await store.conversation("c")
         assert stored is not None
         assert (stored.info.title, stored.info.owner) == ("older", "")
-        assert len(await store.search("older", cursor=None, limit=9)) == 1
+        assert len(await store.search_documents("older", cursor=None, limit=9)) == 1
         await store.aclose()
 
     async def test_turns_of_before_they_had_parts_come_back(self, url: str, create: Create) -> None:
@@ -729,7 +740,7 @@ class TestRestoring:
             await put(there, await backup_of(url))
             store = SqlStore(there)
             await store.open_beside()
-            turn = await store.turn("t")
+            turn = await store.read_turn("t")
             assert turn is not None
             assert turn.question_parts == (TextPart("Why?"),)
             assert turn.answer == (
@@ -807,7 +818,7 @@ from wireside.store.store import SqlStore
 async def main():
     store = SqlStore(sys.argv[1])
     await store.open()
-    await store.create(
+    await store.create_conversation(
         ConversationInfo(id="c", title="in the log", created_at=0.0, updated_at=0.0)
     )
     os.kill(os.getpid(), 9)

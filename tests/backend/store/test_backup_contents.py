@@ -50,7 +50,7 @@ async def filled(url: str, contents: FolderContents) -> list[str]:
             sha256=sha256,
             created_at=1.0,
         )
-        await store.files.add(file, max_owner_bytes=None)
+        await store.files.add_file_record(file, max_owner_bytes=None)
     await store.aclose()
     return hashes
 

@@ -39,7 +39,7 @@ async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
 
     def fill(connection: Connection) -> None:  # one by one would take seconds
         for info in infos:
-            conversations.create(connection, info)
+            conversations.insert_conversation(connection, info)
 
     await store._database.write(fill)
     seen: list[str] = []
@@ -60,7 +60,9 @@ async def test_every_one_of_a_thousand_is_on_one_page(store: SqlStore) -> None:
 
 @pytest.mark.parametrize("name", ["\0", "c\0", "\ud800"])
 async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -> None:
-    await store.create(ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0))
+    await store.create_conversation(
+        ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0)
+    )
     await store_writes.add_turn(
         store,
         TurnRecord(
@@ -73,20 +75,20 @@ async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -
         ),
     )
     assert await store.conversation(name) is None
-    assert await store.segment(name) is None
-    assert await store.turn(name) is None
-    assert await store.turns(name, [Span(0, 0, 9)]) == []
+    assert await store.read_segment(name) is None
+    assert await store.read_turn(name) is None
+    assert await store.read_turns(name, [Span(0, 0, 9)]) == []
     assert await store.all_turns(name, after=None, limit=9) == []
-    assert await store.restore([name]) == []
-    await store.delete([name], 1.0)
-    await store.update(
+    assert await store.restore_conversations([name]) == []
+    await store.delete_conversations([name], 1.0)
+    await store.update_conversation(
         ConversationInfo(id=name, title="New", created_at=0.0, updated_at=0.0, tags=("a",))
     )
-    await store.show(name, 1)
-    await store.judge(name, Feedback("up"))
-    await store.commit([TurnWithdrawn(turn_id=name, branches=(), shown=1)])
+    await store.set_shown_branch(name, 1)
+    await store.set_feedback(name, Feedback("up"))
+    await store.commit_writes([TurnWithdrawn(turn_id=name, branches=(), shown=1)])
     await store_writes.begin(store, name, Segment(stream="s", model="m"))
-    await store.commit([Tail(stream=name, offset=0, entries=())])
+    await store.commit_writes([Tail(stream=name, offset=0, entries=())])
     assert (await store.conversations(cursor=f"u 9.0 {name}", limit=9)).conversations != ()
 
 
@@ -99,7 +101,9 @@ async def test_a_cursor_of_no_time_is_told(store: SqlStore, cursor: str) -> None
 async def test_the_options_of_a_conversation_are_kept_and_no_list_reads_them(
     store: SqlStore,
 ) -> None:
-    await store.create(ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0))
+    await store.create_conversation(
+        ConversationInfo(id="c", title="Title", created_at=0.0, updated_at=0.0)
+    )
     stored = await store.conversation("c")
     assert stored is not None
     assert stored.options is None

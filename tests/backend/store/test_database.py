@@ -43,13 +43,13 @@ TURN = TurnRecord(
 
 
 async def begun(store: SqlStore) -> None:
-    await store.create(INFO)
+    await store.create_conversation(INFO)
     await store_writes.add_turn(store, TURN)
     await store_writes.begin(store, "t", Segment(stream="s", model="m"))
 
 
 async def text_of(store: SqlStore) -> str:
-    found = await store.segment("s")
+    found = await store.read_segment("s")
     assert found is not None
     return "".join(e.text for e in found[0].entries if isinstance(e, TextDelta))
 
@@ -59,7 +59,7 @@ class TestOpening:
         for number in range(2):
             store = SqlStore(url)
             await store.open()
-            await store.create(
+            await store.create_conversation(
                 ConversationInfo(id=f"c{number}", title="", created_at=0.0, updated_at=0.0)
             )
             listing = await store.conversations(cursor=None, limit=9)
@@ -130,7 +130,7 @@ class TestOpening:
         with pytest.raises(NotConfigured, match="refuses"):
             await store.open()
         with pytest.raises(StoreError):
-            await store.create(INFO)
+            await store.create_conversation(INFO)
         with pytest.raises(StoreError):
             await store.conversation("c")
         await store.look_after()
@@ -153,7 +153,7 @@ class TestOpening:
         store = SqlStore("sqlite://")
         await store.open()
         await begun(store)
-        await store.commit(
+        await store.commit_writes(
             [Tail(stream="s", offset=0, entries=(TextDelta("text"),), end=End("stop"))]
         )
         assert await text_of(store) == "text"
@@ -180,7 +180,7 @@ async def test_a_reader_sees_one_moment(url: str) -> None:
 
     reading = asyncio.ensure_future(opened.read(look))
     await is_read.wait()
-    await store.commit([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
+    await store.commit_writes([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
     is_written.set()
     found = [*await reading, await opened.read(lambda connection: connection.scalar(count))]
     await store.aclose()
@@ -194,7 +194,7 @@ async def test_a_closed_store_says_that_it_can_not(url: str) -> None:
     with pytest.raises(StoreError):
         await store.conversation("c")
     with pytest.raises(StoreError):
-        await store.create(INFO)
+        await store.create_conversation(INFO)
 
 
 def test_a_path_may_begin_with_the_home_folder(
@@ -224,11 +224,11 @@ class TestFaults:
         other = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError):
-            await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
+            await own.commit_writes([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
         assert await text_of(own) == ""  # reading still works
         other.execute("ROLLBACK")
         other.close()
-        await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
+        await own.commit_writes([Tail(stream="s", offset=0, entries=(TextDelta("x"),))])
         assert await text_of(own) == "x"
 
     async def test_what_fails_is_said(self, own: SqlStore) -> None:
@@ -252,10 +252,12 @@ class TestFaults:
 
         await limit(pages + 2)
         with pytest.raises(StoreError):
-            await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
+            await own.commit_writes(
+                [Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))]
+            )
         assert await text_of(own) == ""
         await limit(2**30)
-        await own.commit([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
+        await own.commit_writes([Tail(stream="s", offset=0, entries=(TextDelta("x" * 100_000),))])
         assert len(await text_of(own)) == 100_000
 
     async def test_nothing_of_a_write_that_failed_is_kept(self, own: SqlStore) -> None:
@@ -264,17 +266,21 @@ class TestFaults:
             Tail(stream="s", offset=1, entries=(object(),)),  # type: ignore[arg-type]
         ]
         with pytest.raises(AttributeError):
-            await own.commit(tails)
+            await own.commit_writes(tails)
         assert await text_of(own) == ""
 
     async def test_a_removed_text_is_in_no_file(self, own: SqlStore, tmp_path: Path) -> None:
         secret = "Xylophonquelle"
-        await own.commit([Tail(stream="s", offset=0, entries=(TextDelta(f"a {secret} b"),))])
-        await own.commit([Tail(stream="s", offset=5 + len(secret), entries=(), end=End("stop"))])
-        await own.update(ConversationInfo(id="c", title=secret, created_at=0.0, updated_at=0.0))
-        await own.delete(["c"], 1.0)
+        await own.commit_writes([Tail(stream="s", offset=0, entries=(TextDelta(f"a {secret} b"),))])
+        await own.commit_writes(
+            [Tail(stream="s", offset=5 + len(secret), entries=(), end=End("stop"))]
+        )
+        await own.update_conversation(
+            ConversationInfo(id="c", title=secret, created_at=0.0, updated_at=0.0)
+        )
+        await own.delete_conversations(["c"], 1.0)
         assert secret.encode() in _bytes(tmp_path)
-        await own.purge(2.0)
+        await own.purge_conversations(2.0)
         assert secret.encode() not in _bytes(tmp_path)
         assert secret.lower().encode() not in _bytes(tmp_path)
 
@@ -282,18 +288,18 @@ class TestFaults:
         self, own: SqlStore, tmp_path: Path
     ) -> None:
         secret = "Xylophonquelle"
-        await own.commit(
+        await own.commit_writes(
             [Tail(stream="s", offset=0, entries=(TextDelta(secret),), end=End("stop"))]
         )
-        await own.delete(["c"], 1.0)
+        await own.delete_conversations(["c"], 1.0)
         reader = sqlite.connect(str(tmp_path / "x.db"), isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM turns").fetchall()
-        assert await own.purge(2.0) == 1
+        assert await own.purge_conversations(2.0) == 1
         assert secret.encode() in _bytes(tmp_path)
         reader.execute("ROLLBACK")
         reader.close()
-        assert await own.purge(2.0) == 0
+        assert await own.purge_conversations(2.0) == 0
         assert secret.encode() not in _bytes(tmp_path)
 
     async def test_an_error_tells_the_log_nothing_that_was_said(
@@ -306,7 +312,7 @@ class TestFaults:
         await opened.write(lambda c: c.execute(limit).all())
         said = secret * 9999
         with pytest.raises(StoreError) as told:
-            await own.commit([Tail(stream="s", offset=0, entries=(TextDelta(said),))])
+            await own.commit_writes([Tail(stream="s", offset=0, entries=(TextDelta(said),))])
         logged = "".join(traceback.format_exception(told.value))
         assert "full" in logged
         assert secret not in logged
@@ -362,7 +368,9 @@ class TestFaults:
             await store._database.write(lambda connection: connection.execute(cut).all())
         for _ in range(10):
             with contextlib.suppress(StoreError):
-                await store.commit([Tail(stream="s", offset=0, entries=(TextDelta("kept"),))])
+                await store.commit_writes(
+                    [Tail(stream="s", offset=0, entries=(TextDelta("kept"),))]
+                )
                 break
         assert await text_of(store) == "kept"
         await store.aclose()
@@ -396,14 +404,14 @@ async def main():
     info = ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0)
     branch = Branch(id=0, parent=None, first=0, last=0)
     segment = Segment(stream=name, model="m")
-    await store.commit(
+    await store.commit_writes(
         [
             TurnAdded(record=turn, branch=branch, info=info, creates=True),
             AnswerBegun(conversation_id=name, turn_id=name, segment=segment),
         ]
     )
     for offset in range(0, 10**9, 4):
-        await store.commit([Tail(stream=name, offset=offset, entries=(TextDelta("text"),))])
+        await store.commit_writes([Tail(stream=name, offset=offset, entries=(TextDelta("text"),))])
         print(offset + 4, flush=True)
 
 asyncio.run(main())
@@ -431,7 +439,7 @@ def test_a_killed_process_loses_nothing_that_it_wrote(tmp_path: Path) -> None:
         async def kept(name: str) -> int:
             store = SqlStore(url)
             await store.open()
-            found = await store.segment(name)
+            found = await store.read_segment(name)
             await store.aclose()
             assert found is not None
             return sum(len(e.text) for e in found[0].entries if isinstance(e, TextDelta))
@@ -478,9 +486,9 @@ class TestPlans:
     async def test_no_page_reads_a_whole_table(self, plans: Any) -> None:
         store, explain = plans
         await store.conversation("c")
-        await store.turns("c", [Span(0, 5, 9), Span(1, 10, 24)])
-        await store.turn("t")
-        await store.segment("s")
+        await store.read_turns("c", [Span(0, 5, 9), Span(1, 10, 24)])
+        await store.read_turn("t")
+        await store.read_segment("s")
         await store.conversations(cursor=None, limit=9)
         await store.conversations(cursor="u 5.0 c", limit=9)
         await store.conversations(archived=True, cursor="u 5.0 c", limit=9)
@@ -495,7 +503,7 @@ class TestPlans:
         await begun(store)  # if a row is missing, no further query is made
         await explain()
         await store.conversation("c")
-        await store.turns("c", [Span(0, 0, 9)])
+        await store.read_turns("c", [Span(0, 0, 9)])
         steps = await explain()
         assert "SEARCH turns USING INDEX turns_waiting (conversation_id=?)" in steps
         assert [step for step in steps if step.startswith("SCAN")] == []
@@ -503,7 +511,7 @@ class TestPlans:
         steps = await explain()
         assert steps[0] == "SCAN segments USING INDEX segments_asking"
         assert not [step for step in steps[1:] if step.startswith("SCAN")]
-        await store.waiting()
+        await store.conversations_with_waiting_turns()
         assert "SCAN turns USING INDEX turns_waiting" in await explain()
         await store._database.read(lambda connection: connection.scalar(answers.RUNNING))
         assert [step for step in await explain() if "segments_live" not in step] == []

@@ -29,15 +29,19 @@ from wireside.store.store import SqlStore
 async def test_characters_that_are_several_words_are_found(
     store: SqlStore, title: str, query: str
 ) -> None:
-    await store.create(ConversationInfo(id="c", title=title, created_at=0.0, updated_at=0.0))
-    hits = await store.search(query, cursor=None, limit=9)
+    await store.create_conversation(
+        ConversationInfo(id="c", title=title, created_at=0.0, updated_at=0.0)
+    )
+    hits = await store.search_documents(query, cursor=None, limit=9)
     assert ["".join(hit.snippet) for hit in hits] == [title]
 
 
 async def test_a_cursor_may_be_any_number(store: SqlStore) -> None:
-    await store.create(ConversationInfo(id="c", title="wombat", created_at=0.0, updated_at=0.0))
-    assert len(await store.search("wombat", cursor=2**70, limit=9)) == 1
-    assert await store.search("wombat", cursor=-(2**70), limit=9) == []
+    await store.create_conversation(
+        ConversationInfo(id="c", title="wombat", created_at=0.0, updated_at=0.0)
+    )
+    assert len(await store.search_documents("wombat", cursor=2**70, limit=9)) == 1
+    assert await store.search_documents("wombat", cursor=-(2**70), limit=9) == []
 
 
 async def test_only_a_new_title_makes_a_conversation_newer(store: SqlStore) -> None:
@@ -45,19 +49,19 @@ async def test_only_a_new_title_makes_a_conversation_newer(store: SqlStore) -> N
         ConversationInfo(id=name, title=f"wombat {name}", created_at=0.0, updated_at=0.0)
         for name in ("old", "new")
     )
-    await store.create(old)
-    await store.create(new)
-    await store.update(
+    await store.create_conversation(old)
+    await store.create_conversation(new)
+    await store.update_conversation(
         ConversationInfo(
             id="old", title="wombat old", created_at=0.0, updated_at=0.0, pinned_at=5.0
         )
     )
-    hits = await store.search("wombat", cursor=None, limit=9)
+    hits = await store.search_documents("wombat", cursor=None, limit=9)
     assert [hit.conversation_id for hit in hits] == ["new", "old"]
-    await store.update(
+    await store.update_conversation(
         ConversationInfo(id="old", title="wombat again", created_at=0.0, updated_at=0.0)
     )
-    hits = await store.search("wombat", cursor=None, limit=9)
+    hits = await store.search_documents("wombat", cursor=None, limit=9)
     assert [hit.title for hit in hits] == ["wombat again", "wombat new"]
 
 
@@ -128,7 +132,7 @@ async def test_texts_are_found_and_what_matches_is_marked(store: SqlStore) -> No
     await _create(store, [body for body, _ in FOUND])
     missed = []
     for number, (body, query) in enumerate(FOUND):
-        hits = await store.search(query, cursor=None, limit=200)
+        hits = await store.search_documents(query, cursor=None, limit=200)
         snippets = [hit.snippet for hit in hits if hit.conversation_id == f"c{number}"]
         if ["".join(one) for one in snippets] != [body] or len(snippets[0]) == 1:
             missed.append((body, query, snippets))
@@ -137,7 +141,7 @@ async def test_texts_are_found_and_what_matches_is_marked(store: SqlStore) -> No
 
 async def _create(store: SqlStore, titles: Sequence[str]) -> None:
     for number, title in enumerate(titles):
-        await store.create(
+        await store.create_conversation(
             ConversationInfo(id=f"c{number}", title=title, created_at=0.0, updated_at=0.0)
         )
 
@@ -168,7 +172,7 @@ async def test_other_texts_are_not_found(store: SqlStore) -> None:
     await _create(store, [body for body, _ in NOT_FOUND])
     found = []
     for number, (body, query) in enumerate(NOT_FOUND):
-        hits = await store.search(query, cursor=None, limit=200)
+        hits = await store.search_documents(query, cursor=None, limit=200)
         if f"c{number}" in [hit.conversation_id for hit in hits]:
             found.append((body, query))
     assert found == []
@@ -177,27 +181,31 @@ async def test_other_texts_are_not_found(store: SqlStore) -> None:
 async def test_pages_of_hits_skip_what_only_has_the_grams(store: SqlStore) -> None:
     for number in range(9):
         body = "abcdefghij" if number % 4 == 0 else "abcdefgh cdefghij"
-        await store.create(
+        await store.create_conversation(
             ConversationInfo(id=f"c{number}", title=body, created_at=0.0, updated_at=0.0)
         )
-    first = await store.search("abcdefghij", cursor=None, limit=2)
-    rest = await store.search("abcdefghij", cursor=first[-1].cursor, limit=2)
+    first = await store.search_documents("abcdefghij", cursor=None, limit=2)
+    rest = await store.search_documents("abcdefghij", cursor=first[-1].cursor, limit=2)
     assert [hit.conversation_id for hit in [*first, *rest]] == ["c8", "c4", "c0"]
 
 
 async def test_signs_of_the_databases_query_languages_are_no_error(store: SqlStore) -> None:
-    await store.create(ConversationInfo(id="c", title="wombat", created_at=0.0, updated_at=0.0))
+    await store.create_conversation(
+        ConversationInfo(id="c", title="wombat", created_at=0.0, updated_at=0.0)
+    )
     for query in ("'", '"', "wombat'", "a:*", "!wombat", "wom* NEAR(", "\\", "((", "~omb", "\0"):
-        await store.search(query, cursor=None, limit=9)
+        await store.search_documents(query, cursor=None, limit=9)
 
 
 async def test_what_is_removed_is_not_found_inside_words(store: SqlStore) -> None:
-    await store.create(
+    await store.create_conversation(
         ConversationInfo(id="c", title="WebSocketHandler", created_at=0.0, updated_at=0.0)
     )
-    await store.update(ConversationInfo(id="c", title="other", created_at=0.0, updated_at=0.0))
-    assert await store.search("handler", cursor=None, limit=9) == []
-    assert len(await store.search("ther", cursor=None, limit=9)) == 1
+    await store.update_conversation(
+        ConversationInfo(id="c", title="other", created_at=0.0, updated_at=0.0)
+    )
+    assert await store.search_documents("handler", cursor=None, limit=9) == []
+    assert len(await store.search_documents("ther", cursor=None, limit=9)) == 1
 
 
 async def test_a_database_of_before_is_indexed_again(url: str) -> None:
@@ -230,5 +238,5 @@ async def test_a_database_of_before_is_indexed_again(url: str) -> None:
         await store.open()
     told = [line["documents"] for line in lines if line["event"] == "search_indexed"]
     assert told[-1] == 120
-    assert len(await store.search("handler c++", cursor=None, limit=200)) == 120
+    assert len(await store.search_documents("handler c++", cursor=None, limit=200)) == 120
     await store.aclose()

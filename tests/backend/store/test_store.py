@@ -48,7 +48,7 @@ def turn(turn_id: str, depth: int = 0, *, branch: int = 0, at: float = 20.0) -> 
 
 async def fill(store: SqlStore, count: int, conversation: str = "c") -> None:
     """A conversation with ``count`` waiting turns: t0, t1 …"""
-    await store.create(replace(INFO, id=conversation))
+    await store.create_conversation(replace(INFO, id=conversation))
     for depth in range(count):
         one = replace(turn(f"{conversation}-t{depth}", depth), conversation_id=conversation)
         assert await store_writes.add_turn(
@@ -62,14 +62,16 @@ async def say(
     await store_writes.begin(
         store, turn_id, Segment(stream=stream, model="model-a", created_at=30.0)
     )
-    await store.commit([Tail(stream=stream, offset=0, entries=(TextDelta(text),), end=end)])
+    await store.commit_writes([Tail(stream=stream, offset=0, entries=(TextDelta(text),), end=end)])
 
 
 class TestConversations:
     async def test_one_is_kept_with_its_first_branch(self, store: SqlStore) -> None:
         info = replace(INFO, pinned_at=1.5, archived_at=2.5, tags=("b", "a"), title_source="model")
-        await store.create(info)
-        await store.create(replace(info, title="again"))  # a repeated call has no effect
+        await store.create_conversation(info)
+        await store.create_conversation(
+            replace(info, title="again")
+        )  # a repeated call has no effect
         stored = await store.conversation("c")
         assert stored is not None
         assert stored.info == info
@@ -81,13 +83,13 @@ class TestConversations:
         assert await store.conversation("nowhere") is None
 
     async def test_what_changes_is_kept(self, store: SqlStore) -> None:
-        await store.create(INFO)
+        await store.create_conversation(INFO)
         changed = replace(INFO, title="New", title_source="person", tags=("x",), archived_at=5.0)
-        await store.update(changed)
+        await store.update_conversation(changed)
         stored = await store.conversation("c")
         assert stored is not None
         assert stored.info == changed
-        await store.update(replace(changed, id="nowhere"))
+        await store.update_conversation(replace(changed, id="nowhere"))
 
     async def test_the_list_is_paged_by_key_in_one_order(self, store: SqlStore) -> None:
         infos = [
@@ -96,8 +98,8 @@ class TestConversations:
         ]
         infos = [replace(i, pinned_at=float(i.pinned_at) if i.pinned_at else None) for i in infos]
         for info in infos:
-            await store.create(info)
-        await store.create(replace(INFO, id="away", archived_at=1.0))
+            await store.create_conversation(info)
+        await store.create_conversation(replace(INFO, id="away", archived_at=1.0))
         seen: list[ConversationInfo] = []
         cursor = None
         for _ in range(20):
@@ -118,7 +120,7 @@ class TestConversations:
 
     async def test_a_list_can_be_of_one_tag(self, store: SqlStore) -> None:
         for name, tags in (("a", ("x",)), ("b", ("y", "x")), ("c", ())):
-            await store.create(replace(INFO, id=name, tags=tags))
+            await store.create_conversation(replace(INFO, id=name, tags=tags))
         listing = await store.conversations(tag="x", cursor=None, limit=9)
         assert [i.id for i in listing.conversations] == ["b", "a"]
 
@@ -130,48 +132,53 @@ class TestConversations:
     async def test_a_deleted_one_is_nowhere_and_comes_back(self, store: SqlStore) -> None:
         await fill(store, 1)
         await say(store, "c-t0", "s", "a wombat", End("stop"))
-        await store.delete(["c", "nowhere"], 50.0)
+        await store.delete_conversations(["c", "nowhere"], 50.0)
         assert await store.conversation("c") is None
-        assert await store.turn("c-t0") is None
-        assert await store.segment("s") is None
-        assert await store.waiting() == []
+        assert await store.read_turn("c-t0") is None
+        assert await store.read_segment("s") is None
+        assert await store.conversations_with_waiting_turns() == []
         assert (await store.conversations(cursor=None, limit=9)).conversations == ()
-        assert await store.search("wombat", cursor=None, limit=9) == []
-        assert await store.restore(["nowhere", "c"]) == ["c"]
-        assert await store.restore(["c"]) == []
+        assert await store.search_documents("wombat", cursor=None, limit=9) == []
+        assert await store.restore_conversations(["nowhere", "c"]) == ["c"]
+        assert await store.restore_conversations(["c"]) == []
         assert await store.conversation("c") is not None
-        assert len(await store.search("wombat", cursor=None, limit=9)) == 1
+        assert len(await store.search_documents("wombat", cursor=None, limit=9)) == 1
 
     async def test_what_is_purged_is_gone(self, store: SqlStore) -> None:
         for name in ("c", "d", "e"):
             await fill(store, 2, name)
             await say(store, f"{name}-t0", f"s-{name}", "text", End("stop"))
-        await store.delete(["c"], 10.0)
-        await store.delete(["d"], 20.0)
-        assert await store.purge(15.0) == 1
-        assert await store.purge(15.0) == 0
-        assert await store.restore(["c", "d"]) == ["d"]
-        await store.commit(
+        await store.delete_conversations(["c"], 10.0)
+        await store.delete_conversations(["d"], 20.0)
+        assert await store.purge_conversations(15.0) == 1
+        assert await store.purge_conversations(15.0) == 0
+        assert await store.restore_conversations(["c", "d"]) == ["d"]
+        await store.commit_writes(
             [Tail(stream="s-c", offset=4, entries=(TextDelta("late"),), end=End("stop"))]
         )
-        assert await store.segment("s-c") is None
-        hits = await store.search("text", cursor=None, limit=9)
+        assert await store.read_segment("s-c") is None
+        hits = await store.search_documents("text", cursor=None, limit=9)
         assert [hit.conversation_id for hit in hits] == ["e", "d"]
 
     async def test_what_is_kept_no_longer(self, store: SqlStore) -> None:
         for number in range(6):
-            await store.create(replace(INFO, id=f"c{number}", updated_at=float(number)))
-        await store.update(replace(INFO, id="c0", updated_at=0.0, pinned_at=1.0))
-        await store.delete(["c5"], 1.0)
-        assert await store.outdated(updated_before=2.0, keep=None) == [("c1", "")]
-        assert await store.outdated(updated_before=None, keep=2) == [("c1", ""), ("c2", "")]
-        assert await store.outdated(updated_before=None, keep=50) == []
-        assert await store.outdated(updated_before=None, keep=None) == []
+            await store.create_conversation(
+                replace(INFO, id=f"c{number}", updated_at=float(number))
+            )
+        await store.update_conversation(replace(INFO, id="c0", updated_at=0.0, pinned_at=1.0))
+        await store.delete_conversations(["c5"], 1.0)
+        assert await store.outdated_conversations(updated_before=2.0, keep=None) == [("c1", "")]
+        assert await store.outdated_conversations(updated_before=None, keep=2) == [
+            ("c1", ""),
+            ("c2", ""),
+        ]
+        assert await store.outdated_conversations(updated_before=None, keep=50) == []
+        assert await store.outdated_conversations(updated_before=None, keep=None) == []
 
 
 class TestTurns:
     async def test_a_turn_is_kept_once(self, store: SqlStore) -> None:
-        await store.create(INFO)
+        await store.create_conversation(INFO)
         options = Options(model="m", system="", temperature=0.0, max_tokens=5, sanitize=True)
         one = replace(
             turn("t"), options=options, question_parts=text_parts("Why\0?\uf8f0 \ud800 😀")
@@ -187,10 +194,10 @@ class TestTurns:
         assert stored.branches == (Branch(id=0, parent=None, first=0, last=0),)
         assert (stored.shown, stored.waiting) == (0, ("t",))
         assert stored.info.updated_at == 20.0
-        assert await store.turn("t") == replace(
+        assert await store.read_turn("t") == replace(
             one, question_parts=text_parts("Why\0?\uf8f0 \ufffd 😀")
         )
-        assert await store.turn("nowhere") is None
+        assert await store.read_turn("nowhere") is None
 
     async def test_a_question_keeps_its_parts_and_its_text_is_found(self, store: SqlStore) -> None:
         parts = (
@@ -200,13 +207,15 @@ class TestTurns:
             DataPart(kind="form", data='{"a": 1}'),
             TextPart("egret"),
         )
-        await store.create(INFO)
+        await store.create_conversation(INFO)
         await store_writes.add_turn(store, replace(turn("t"), question_parts=parts))
-        found = await store.turn("t")
+        found = await store.read_turn("t")
         assert found is not None
         assert found.question_parts == (TextPart("Heron\0 \ufffd"), *parts[1:])
-        assert [hit.turn_id for hit in await store.search("egret", cursor=None, limit=9)] == ["t"]
-        assert await store.search("bird", cursor=None, limit=9) == []
+        assert [
+            hit.turn_id for hit in await store.search_documents("egret", cursor=None, limit=9)
+        ] == ["t"]
+        assert await store.search_documents("bird", cursor=None, limit=9) == []
 
     async def test_spans_come_in_their_order(self, store: SqlStore) -> None:
         await fill(store, 6)
@@ -216,10 +225,10 @@ class TestTurns:
         await store_writes.add_turn(
             store, turn("f3", 3, branch=1), Branch(id=1, parent=0, first=2, last=3)
         )
-        found = await store.turns("c", [Span(0, 1, 1), Span(1, 2, 9)])
+        found = await store.read_turns("c", [Span(0, 1, 1), Span(1, 2, 9)])
         assert [one.id for one in found] == ["c-t1", "f2", "f3"]
-        assert await store.turns("c", []) == []
-        assert await store.turns("nowhere", [Span(0, 0, 9)]) == []
+        assert await store.read_turns("c", []) == []
+        assert await store.read_turns("nowhere", [Span(0, 0, 9)]) == []
         everything = await store.all_turns("c", after=None, limit=5)
         rest = await store.all_turns(
             "c", after=(everything[-1].branch, everything[-1].depth), limit=9
@@ -236,8 +245,8 @@ class TestTurns:
             Branch(id=0, parent=None, first=0, last=2),
             Branch(id=1, parent=0, first=2, last=2),
         )
-        await store.commit([TurnWithdrawn(turn_id="c-t1", branches=changed, shown=0)])
-        await store.commit(
+        await store.commit_writes([TurnWithdrawn(turn_id="c-t1", branches=changed, shown=0)])
+        await store.commit_writes(
             [
                 TurnWithdrawn(
                     turn_id="nowhere",
@@ -246,25 +255,25 @@ class TestTurns:
                 )
             ]
         )
-        found = await store.turns("c", [Span(0, 0, 9), Span(1, 0, 9)])
+        found = await store.read_turns("c", [Span(0, 0, 9), Span(1, 0, 9)])
         places = [(one.id, one.depth) for one in found]
         assert places == [("c-t0", 0), ("c-t2", 1), ("c-t3", 2), ("f3", 2)]
         stored = await store.conversation("c")
         assert stored is not None
         assert (stored.branches, stored.shown) == (changed, 0)
         assert set(stored.waiting) == {"c-t0", "c-t2", "c-t3", "f3"}
-        assert await store.search("question t1", cursor=None, limit=9) == []
+        assert await store.search_documents("question t1", cursor=None, limit=9) == []
 
     async def test_what_is_shown_and_thought_is_kept(self, store: SqlStore) -> None:
         await fill(store, 1)
-        await store.show("c", 7)
-        await store.judge("c-t0", Feedback("down", "why\0"))
-        stored, one = await store.conversation("c"), await store.turn("c-t0")
+        await store.set_shown_branch("c", 7)
+        await store.set_feedback("c-t0", Feedback("down", "why\0"))
+        stored, one = await store.conversation("c"), await store.read_turn("c-t0")
         assert stored is not None
         assert one is not None
         assert (stored.shown, one.feedback) == (7, Feedback("down", "why\0"))
-        await store.judge("c-t0", None)
-        one = await store.turn("c-t0")
+        await store.set_feedback("c-t0", None)
+        one = await store.read_turn("c-t0")
         assert one is not None
         assert one.feedback is None
 
@@ -299,7 +308,9 @@ class TestTurns:
         assert stored is not None
         assert (stored.branches, stored.shown) == (branches, 1)
         assert await store.all_turns("c", after=None, limit=9) == turns
-        assert [h.turn_id for h in await store.search("two", cursor=None, limit=9)] == ["a"]
+        assert [h.turn_id for h in await store.search_documents("two", cursor=None, limit=9)] == [
+            "a"
+        ]
 
 
 class TestAnswers:
@@ -320,21 +331,23 @@ class TestAnswers:
             ),
         ]
         for tail in tails[:2]:
-            await store.commit([tail, Tail(stream="nowhere", offset=0, entries=(TextDelta("x"),))])
-            await store.commit([tail])
+            await store.commit_writes(
+                [tail, Tail(stream="nowhere", offset=0, entries=(TextDelta("x"),))]
+            )
+            await store.commit_writes([tail])
         before = (TextDelta("Hello w\0rld"), ReasoningDelta("hm"), tool)
-        assert await store.segment("s") == (
+        assert await store.read_segment("s") == (
             Segment(stream="s", model="m", entries=before, end=None, sanitize=True, created_at=5.0),
             "c",
         )
-        await store.commit([tails[2]])
-        await store.commit([tails[2]])
+        await store.commit_writes([tails[2]])
+        await store.commit_writes([tails[2]])
         whole = (*before, ReasoningDelta("m"), TextDelta("!"))
         ended = Segment(
             stream="s", model="m", entries=whole, end=tails[2].end, sanitize=True, created_at=5.0
         )
-        assert await store.segment("s") == (ended, "c")
-        one = await store.turn("c-t0")
+        assert await store.read_segment("s") == (ended, "c")
+        one = await store.read_turn("c-t0")
         assert one is not None
         assert one.segments == (ended,)
         assert not one.is_waiting
@@ -343,16 +356,16 @@ class TestAnswers:
         await fill(store, 60)
         for number in range(60):
             await store_writes.begin(store, f"c-t{number}", Segment(stream=f"s{number}", model="m"))
-        await store.commit(
+        await store.commit_writes(
             [Tail(stream=f"s{n}", offset=0, entries=(TextDelta(f"text {n}"),)) for n in range(60)]
         )
-        await store.commit(
+        await store.commit_writes(
             [
                 Tail(stream=f"s{n}", offset=len(f"text {n}"), entries=(), end=End("stop"))
                 for n in range(60)
             ]
         )
-        turns = await store.turns("c", [Span(0, 0, 59)])
+        turns = await store.read_turns("c", [Span(0, 0, 59)])
         texts = [one.segments[0].entries for one in turns]
         assert texts == [(TextDelta(f"text {n}"),) for n in range(60)]
 
@@ -360,26 +373,26 @@ class TestAnswers:
         await fill(store, 1)
         await say(store, "c-t0", "s1", "first", End("cancelled"))
         await say(store, "c-t0", "s2", "second", End("stop"))
-        one = await store.turn("c-t0")
+        one = await store.read_turn("c-t0")
         assert one is not None
         assert [segment.stream for segment in one.segments] == ["s1", "s2"]
         newest = Segment(stream="s3", model="m")
         await store_writes.begin(store, "c-t0", newest, replaces=True)
         await store_writes.begin(store, "c-t0", newest, replaces=True)
-        one = await store.turn("c-t0")
+        one = await store.read_turn("c-t0")
         assert one is not None
         assert [segment.stream for segment in one.segments] == ["s3"]
-        assert await store.segment("s1") is None
-        assert await store.search("first", cursor=None, limit=9) == []
+        assert await store.read_segment("s1") is None
+        assert await store.search_documents("first", cursor=None, limit=9) == []
         await store_writes.begin(store, "nowhere", Segment(stream="s4", model="m"))
-        assert await store.segment("s4") is None
+        assert await store.read_segment("s4") is None
 
     @pytest.mark.parametrize("code", sorted(BY_CODE))
     async def test_an_error_is_read_as_it_was(self, store: SqlStore, code: str) -> None:
         error = BY_CODE[code]("A sentence.", retry_after=2.5)
         await fill(store, 1)
         await say(store, "c-t0", "s", "half", End(None, error))
-        found = await store.segment("s")
+        found = await store.read_segment("s")
         assert found is not None
         end = found[0].end
         assert end is not None
@@ -394,11 +407,11 @@ class TestAnswers:
         await store_writes.begin(store, "c-t2", Segment(stream="s2", model="m"))
         assert await store.interrupt_all() == 2
         assert await store.interrupt_all() == 0
-        found = await store.segment("s1")
+        found = await store.read_segment("s1")
         assert found is not None
         assert found[0].entries == (TextDelta("half"),)
         assert found[0].end == End("interrupted")
-        other = await store.segment("s0")
+        other = await store.read_segment("s0")
         assert other is not None
         assert other[0].end is not None
         assert other[0].end.error is not None
@@ -423,18 +436,18 @@ class TestCommits:
     async def test_questions_with_their_answers(self, store: SqlStore) -> None:
         writes: list[Write] = [*self.asked("c1", "t1"), *self.asked("c2", "t2")]
         tail = Tail(stream="s-c1", offset=0, entries=(TextDelta("wombat"),), end=End("stop"))
-        assert await store.commit([*writes, tail]) == [True] * 5
-        assert await store.commit([*writes, tail]) == [False, True, False, True, True]
+        assert await store.commit_writes([*writes, tail]) == [True] * 5
+        assert await store.commit_writes([*writes, tail]) == [False, True, False, True, True]
         stored = await store.conversation("c1")
         assert stored is not None
         assert stored.info == replace(INFO, id="c1", title="about t1", tags=("new",))
         assert stored.branches == (Branch(id=0, parent=None, first=0, last=0),)
         assert stored.waiting == ()
-        one = await store.turn("t1")
+        one = await store.read_turn("t1")
         assert one is not None
         (segment,) = one.segments
         assert (segment.entries, segment.end) == ((TextDelta("wombat"),), End("stop"))
-        two = await store.turn("t2")
+        two = await store.read_turn("t2")
         assert two is not None
         assert [segment.end for segment in two.segments] == [None]
         for query, found in {
@@ -442,15 +455,15 @@ class TestCommits:
             "question t2": ["t2"],
             "about": [None, None],
         }.items():
-            hits = await store.search(query, cursor=None, limit=9)
+            hits = await store.search_documents(query, cursor=None, limit=9)
             assert [hit.turn_id for hit in hits] == found
 
     async def test_a_taken_id_leaves_its_turn_alone(self, store: SqlStore) -> None:
         """Neither a conversation nor an answer begins, also if both come in one commit."""
         same: list[Write] = [*self.asked("c1", "t"), *self.asked("c2", "t")]
-        assert await store.commit(same) == [True, True, False, True]
-        assert await store.commit(self.asked("c3", "t")) == [False, True]
-        one = await store.turn("t")
+        assert await store.commit_writes(same) == [True, True, False, True]
+        assert await store.commit_writes(self.asked("c3", "t")) == [False, True]
+        one = await store.read_turn("t")
         assert one is not None
         assert (one.conversation_id, [s.stream for s in one.segments]) == ("c1", ["s-c1"])
         for gone in ("c2", "c3"):
@@ -466,8 +479,8 @@ class TestCommits:
             creates=False,
         )
         withdrawn = TurnWithdrawn(turn_id="c-t1", branches=(shorter,), shown=0)
-        assert await store.commit([withdrawn, again]) == [True, True]
-        found = await store.turns("c", [Span(0, 0, 9)])
+        assert await store.commit_writes([withdrawn, again]) == [True, True]
+        found = await store.read_turns("c", [Span(0, 0, 9)])
         assert [(one.id, one.depth) for one in found] == [("c-t0", 0), ("new", 1)]
         stored = await store.conversation("c")
         assert stored is not None
@@ -479,23 +492,23 @@ class TestSearch:
         await fill(store, 1)
         await say(store, "c-t0", "s", "The *Über*-wombat digs, déjà vu 3.14!", End("stop"))
         for query in ("womb", "UBER", "uber-womb", "dig the", "deja", "3 14", "vu!", "ombat"):
-            assert len(await store.search(query, cursor=None, limit=9)) == 1, query
+            assert len(await store.search_documents(query, cursor=None, limit=9)) == 1, query
         for query in ("om", "wombat fish", "", "*", "\"' | & !", "\0"):
-            assert await store.search(query, cursor=None, limit=9) == [], query
+            assert await store.search_documents(query, cursor=None, limit=9) == [], query
 
     async def test_text_without_spaces_is_found(self, store: SqlStore) -> None:
         await fill(store, 1)
         await say(store, "c-t0", "s", "我想去东京塔。カタカナも", End("stop"))
         for query, match in (("东京", "东京"), ("カタ", "カタ"), ("京塔", "京塔")):
-            hits = await store.search(query, cursor=None, limit=9)
+            hits = await store.search_documents(query, cursor=None, limit=9)
             assert "".join(hits[0].snippet) == "我想去东京塔。カタカナも"
             assert hits[0].snippet[1::2] == (match,)
 
     async def test_hits_come_newest_first_by_key_with_what_matched(self, store: SqlStore) -> None:
         await fill(store, 5)
-        await store.update(replace(INFO, title="A new question"))
-        hits = await store.search("quest", cursor=None, limit=3)
-        rest = await store.search("quest", cursor=hits[-1].cursor, limit=9)
+        await store.update_conversation(replace(INFO, title="A new question"))
+        hits = await store.search_documents("quest", cursor=None, limit=3)
+        rest = await store.search_documents("quest", cursor=hits[-1].cursor, limit=9)
         assert [(hit.kind, hit.turn_id) for hit in [*hits, *rest]] == [
             ("title", None),
             *(("question", f"c-t{n}") for n in (4, 3, 2, 1, 0)),
@@ -536,17 +549,19 @@ async def test_however_it_is_cut_an_answer_is_kept_as_it_was(
     store: SqlStore, pieces: list[Entry], cuts: list[int]
 ) -> None:
     name = f"c{next(NUMBERS)}"
-    await store.create(replace(INFO, id=name))
+    await store.create_conversation(replace(INFO, id=name))
     one = replace(turn(name), conversation_id=name)
     await store_writes.add_turn(store, one)
     await store_writes.begin(store, name, Segment(stream=name, model="m"))
     offset = 0
     edges = [0, *sorted(min(cut, len(pieces)) for cut in cuts), len(pieces)]
     for first, last in zip(edges, edges[1:], strict=False):
-        await store.commit([Tail(stream=name, offset=offset, entries=tuple(pieces[first:last]))])
+        await store.commit_writes(
+            [Tail(stream=name, offset=offset, entries=tuple(pieces[first:last]))]
+        )
         offset += len(_flat(pieces[first:last]))
-    await store.commit([Tail(stream=name, offset=offset, entries=(), end=End("stop"))])
-    found = await store.segment(name)
+    await store.commit_writes([Tail(stream=name, offset=offset, entries=(), end=End("stop"))])
+    found = await store.read_segment(name)
     assert found is not None
     assert _flat(found[0].entries) == _flat(pieces)
 
@@ -570,8 +585,8 @@ async def test_an_import_that_breaks_off_leaves_nothing(
     with pytest.raises(StoreError):
         await store.add_conversation(INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, broken)
     assert await store.conversation("c") is None
-    assert await store.turn("t0") is None
-    assert await store.purge(2e12) == 1
+    assert await store.read_turn("t0") is None
+    assert await store.purge_conversations(2e12) == 1
     assert await store.add_conversation(
         INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, turns
     )

@@ -104,7 +104,7 @@ async def test_it_goes_on_after_a_restart_in_the_same_minute(
     ask(again, times)
     run_for(two, times, 20)
     await two.aclose()
-    kept = await store.figures.steps(MINUTE_S, int(START), int(START) + MINUTE_S)
+    kept = await store.figures.read_steps(MINUTE_S, int(START), int(START) + MINUTE_S)
     assert len(kept) == 1
     assert sum(step.counts["messages"] for step in two.last_hour()) == 2
     three = history(Telemetry(), store.figures, times)
@@ -121,8 +121,8 @@ async def test_a_day_is_shown_in_minutes_and_a_month_in_hours(
         run_for(one, times, 30 * 60)
         await one.save()
     await one.aclose()
-    of_minutes = await store.figures.steps(MINUTE_S, 0, int(times.wall.now))
-    of_hours = await store.figures.steps(HOUR_S, 0, int(times.wall.now))
+    of_minutes = await store.figures.read_steps(MINUTE_S, 0, int(times.wall.now))
+    of_hours = await store.figures.read_steps(HOUR_S, 0, int(times.wall.now))
     assert 178 <= len(of_minutes) <= 182
     assert 3 <= len(of_hours) <= 4
     for days in (0.5, 20):
@@ -173,19 +173,21 @@ async def test_what_a_store_does_not_take_is_kept_later(
     ask(telemetry, times)
     run_for(one, times, 180)
     await one.save()
-    assert await store.figures.steps(MINUTE_S, 0, int(times.wall.now)) == []
+    assert await store.figures.read_steps(MINUTE_S, 0, int(times.wall.now)) == []
     flaky.is_broken = False
     await one.save()
-    kept = await store.figures.steps(MINUTE_S, 0, int(times.wall.now))
+    kept = await store.figures.read_steps(MINUTE_S, 0, int(times.wall.now))
     assert len(kept) >= 2
 
 
 async def test_steps_are_forgotten_after_thirty_days(store: SqlStore) -> None:
     now = int(START)
-    await store.figures.keep([FigureStep(now - DAYS * 86_400 - 60, 60, "{}")])
-    await store.figures.keep([FigureStep(now - DAYS * 86_400 + 60, 60, "{}")])
-    await store.figures.forget(now - DAYS * 86_400)
-    assert [step.at for step in await store.figures.steps(60, 0, now)] == [now - DAYS * 86_400 + 60]
+    await store.figures.store_steps([FigureStep(now - DAYS * 86_400 - 60, 60, "{}")])
+    await store.figures.store_steps([FigureStep(now - DAYS * 86_400 + 60, 60, "{}")])
+    await store.figures.remove_steps(now - DAYS * 86_400)
+    assert [step.at for step in await store.figures.read_steps(60, 0, now)] == [
+        now - DAYS * 86_400 + 60
+    ]
 
 
 async def test_a_clock_that_jumps_back_takes_nothing_away(
@@ -246,15 +248,15 @@ class Flaky:
         if self.is_broken:
             raise StoreError
 
-    async def keep(self, steps: Sequence[FigureStep]) -> None:
+    async def store_steps(self, steps: Sequence[FigureStep]) -> None:
         self._check()
-        await self._store.keep(steps)
+        await self._store.store_steps(steps)
 
-    async def steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
+    async def read_steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
         self._check()
-        found: Sequence[FigureStep] = await self._store.steps(seconds, since, until)
+        found: Sequence[FigureStep] = await self._store.read_steps(seconds, since, until)
         return found
 
-    async def forget(self, before: int) -> None:
+    async def remove_steps(self, before: int) -> None:
         self._check()
-        await self._store.forget(before)
+        await self._store.remove_steps(before)

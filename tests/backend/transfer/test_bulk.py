@@ -104,7 +104,7 @@ async def export(
     exporter: type[Exporter] = MarkdownExport,
     owners: dict[str, str] | None = None,
 ) -> int:
-    ids = await store.all_ids()
+    ids = await store.list_all_conversations()
     return await export_all(
         store=store,
         files_of=files_of(store),
@@ -169,7 +169,7 @@ async def test_json_can_be_imported_again_with_all_branches(own: SqlStore, tmp_p
 async def test_html_shows_a_title_as_text(own: SqlStore, tmp_path: Path) -> None:
     await add(own, "<script>alert(1)</script>")
     folder = tmp_path / "out"
-    ids = await own.all_ids()
+    ids = await own.list_all_conversations()
     await export_all(
         store=own,
         files_of=files_of(own),
@@ -199,7 +199,7 @@ async def test_a_folder_that_holds_something_is_left_alone(own: SqlStore, tmp_pa
 async def test_a_failure_leaves_no_file(own: SqlStore, tmp_path: Path) -> None:
     for number in range(3):
         await add(own, f"title {number}")
-    ids = await own.all_ids()
+    ids = await own.list_all_conversations()
 
     def fail(done: int, total: int) -> None:
         if done == 2:
@@ -225,8 +225,8 @@ async def test_a_failure_leaves_no_file(own: SqlStore, tmp_path: Path) -> None:
 async def test_one_that_was_deleted_meanwhile_is_passed_over(own: SqlStore, tmp_path: Path) -> None:
     await add(own, "kept")
     await add(own, "deleted")
-    ids = await own.all_ids()
-    await own.delete([ids[1][0]], 1.0)
+    ids = await own.list_all_conversations()
+    await own.delete_conversations([ids[1][0]], 1.0)
     count = await export_all(
         store=own,
         files_of=files_of(own),
@@ -238,4 +238,6 @@ async def test_one_that_was_deleted_meanwhile_is_passed_over(own: SqlStore, tmp_
     )
     assert count == 1
     assert [file.name for file in below(tmp_path / "out")] == ["kept.md"]
-    assert [conversation_id for conversation_id, _ in await own.all_ids()] == [ids[0][0]]
+    assert [conversation_id for conversation_id, _ in await own.list_all_conversations()] == [
+        ids[0][0]
+    ]

@@ -53,7 +53,7 @@ async def test_a_snapshot_has_bounds(
     conversation = await asked(chat, provider, "x" * 3_000)
     with pytest.raises(TooLarge, match="export it"):
         await sharing.share(chat.library, conversation)
-    assert await store.accounts.shares("") == []
+    assert await store.accounts.list_shares("") == []
 
 
 async def test_a_snapshot_names_the_zone_of_its_times(

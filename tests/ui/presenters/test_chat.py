@@ -248,7 +248,7 @@ async def test_a_page_says_when_saving_is_behind(
     await screen.ask("q", "t1")
     say = await begun(1)
     with monkeypatch.context() as broken:
-        broken.setattr(store, "commit", fail)
+        broken.setattr(store, "commit_writes", fail)
         await say("a")
         await asyncio.sleep(0.05)
         await screen.presenter.update()

@@ -53,8 +53,8 @@ async def test_a_change_that_the_store_refuses_is_reverted_in_the_list(
     info = await chat.library.create("Kept")
     await screen.shown()
     with monkeypatch.context() as broken:
-        broken.setattr(store, "delete", fail)
-        broken.setattr(store, "update", fail)
+        broken.setattr(store, "delete_conversations", fail)
+        broken.setattr(store, "update_conversation", fail)
         await screen.presenter.sidebar.delete([info.id])
         await screen.presenter.sidebar.rename(info.id, "New")
     shown = await screen.shown()

@@ -51,7 +51,7 @@ class ErrorPages:
 def register_unknown_paths(app: FastAPI, errors: ErrorResponses) -> None:
     """Register the fallback route of ``app``, after all of its other routes."""
     app.router.routes.append(UnknownPath(errors, app.router.routes))
-    app.add_exception_handler(404, errors.missing)
+    app.add_exception_handler(404, errors.handle_missing)
 
 
 def is_a_person(request: Request) -> bool:
@@ -85,7 +85,7 @@ class UnknownPath(BaseRoute):
             to = quote(meant["path"]) + (f"?{query}" if query else "")
             await RedirectResponse(to, 307)(scope, receive, send)
             return
-        answer = await self._errors.missing(request, NotFound())
+        answer = await self._errors.handle_missing(request, NotFound())
         await answer(scope, receive, send)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.client_address import peer_address
 from wireside.api.middleware.request_ids import caller_of
 from wireside.api.policy import logged_path
 
@@ -37,7 +37,7 @@ class AccessLog:
                     path=logged_path(scope),
                     status=status,
                     ms=round((time.perf_counter() - began) * 1000, 1),
-                    peer=peer(scope),
+                    peer=peer_address(scope),
                     **({} if (user := caller_of(scope)) is None else {"user": user}),
                 )
             await send(message)

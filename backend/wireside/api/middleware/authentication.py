@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wireside.api.host_user import HostRules, find_host_user
 from wireside.api.middleware.limit_headers import limit_headers
 from wireside.api.middleware.methods import SAFE_METHODS
-from wireside.api.middleware.refusals import refuse
+from wireside.api.middleware.refusals import send_refusal
 from wireside.api.middleware.revocable_socket import RevocableSocket
 from wireside.api.middleware.root_path import route_path
 from wireside.api.policy import Access, Kind, policy_of
@@ -108,40 +108,42 @@ class AuthenticationMiddleware:
             return await self.app(scope, receive, send)
         if self._gate.mode == "none" and self._is_from_elsewhere(scope):
             _log.warning("refused_without_accounts", peer=scope.get("wireside.peer"))
-            return await refuse(scope, receive, send, Forbidden(_ELSEWHERE))
+            return await send_refusal(scope, receive, send, Forbidden(_ELSEWHERE))
         credentials = self._credentials(scope)
-        if _is_form(scope) and not credentials.is_own_page:
-            return await refuse(scope, receive, send, Forbidden(_FOREIGN))
+        if _is_form_submission(scope) and not credentials.is_own_page:
+            return await send_refusal(scope, receive, send, Forbidden(_FOREIGN))
         state = scope.setdefault("state", {})
         seen = self._gate.presence.endings
         try:
             credentials = await self._with_host_user(credentials, scope)
             caller = await self._gate.caller(credentials)
         except (StoreError, InternalError) as error:
-            return await refuse(scope, receive, send, error)
+            return await send_refusal(scope, receive, send, error)
         except RequestError as error:
             caller, state["refused"] = None, error
-        brought = _kind_of(credentials)
+        brought = _credential_kind(credentials)
         del credentials  # a connection would keep them in memory as long as it is open
         if caller is not None:
             state["caller"], state["chat"] = caller, self._chat.of(caller)
             if scope["type"] == "websocket":
-                return await self._hold(caller, seen, scope, receive, send)
-            return await self._let_in(caller, scope, receive, send)
+                return await self._serve_websocket(caller, seen, scope, receive, send)
+            return await self._serve_authenticated(caller, scope, receive, send)
         if not self._is_public(scope):
             return await self._turn_away(scope, receive, send, brought)
         await self.app(scope, receive, send)
 
-    async def _let_in(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_authenticated(
+        self, caller: Caller, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if scope["method"] not in SAFE_METHODS and not self._is_public(scope):
             receive = self._from_who_is_here(caller, receive)
         try:
             if policy_of(scope).is_metered:
-                return await self._count(caller, scope, receive, send)
+                return await self._count_request(caller, scope, receive, send)
             await self.app(scope, receive, send)
         except (Unauthorized, StoreError) as error:
             # raised while the body arrived: no response has started
-            await refuse(scope, receive, send, error)
+            await send_refusal(scope, receive, send, error)
 
     # ---- credentials ---------------------------------------------------------------------------
 
@@ -228,16 +230,16 @@ class AuthenticationMiddleware:
     ) -> None:
         is_page = scope["type"] == "http" and policy_of(scope).kind is Kind.PAGE
         if is_page and scope["method"] in ("GET", "HEAD"):
-            return await _redirect(send, self._login_address(scope))
+            return await _send_redirect(send, self._login_address(scope))
         refused: RequestError | None = scope["state"].get("refused")
         if refused is not None:
             # 401: a session has ended, as after a sign-out. 403: a user behind a proxy can't sign
             # in in any other way.
             is_final = self._gate.mode in ("proxy", "host")
             error = Forbidden(str(refused)) if is_final else Unauthorized(str(refused))
-            return await refuse(scope, receive, send, error)
+            return await send_refusal(scope, receive, send, error)
         sentence = _NOT_KNOWN[brought] if brought else None
-        await refuse(scope, receive, send, Unauthorized(sentence))
+        await send_refusal(scope, receive, send, Unauthorized(sentence))
 
     def _login_address(self, scope: Scope) -> str:
         base, path = scope.get("root_path", ""), route_path(scope)
@@ -251,7 +253,7 @@ class AuthenticationMiddleware:
 
     # ---- open connections ----------------------------------------------------------------------
 
-    async def _hold(
+    async def _serve_websocket(
         self, caller: Caller, seen: int, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve a WebSocket until it ends or the caller's access is revoked.
@@ -261,14 +263,14 @@ class AuthenticationMiddleware:
         if self._gate.mode == "none":
             return await self.app(scope, receive, send)
         state = RevocableSocket(send)
-        leave = self._gate.presence.enter(caller, state.end)
+        leave = self._gate.presence.enter(caller, state.revoke_access)
         try:
             if await self._was_put_out(caller, seen):
                 return await self._turn_away(scope, receive, state.send)
             await self.app(scope, receive, state.send)
         finally:
             leave()
-            await state.ended()
+            await state.wait_closed()
 
     async def _was_put_out(self, caller: Caller, seen: int) -> bool:
         """Return whether access was revoked between authentication and registration."""
@@ -294,14 +296,16 @@ class AuthenticationMiddleware:
 
         return receive_still
 
-    async def _count(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _count_request(
+        self, caller: Caller, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Count a request to the REST API against its rate limit; add the rate-limit headers."""
         (requests, rate), left = await asyncio.gather(
             self._quotas.take_request(caller), self._quotas.allowance(caller)
         )
         headers = limit_headers(requests, rate, left)
         if not requests.was_counted:
-            return await refuse(scope, receive, send, RateLimited(), headers=headers)
+            return await send_refusal(scope, receive, send, RateLimited(), headers=headers)
 
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -321,7 +325,7 @@ def _is_remote(address: str) -> bool:
     return not (mapped or ip).is_loopback
 
 
-def _kind_of(credentials: Credentials) -> str | None:
+def _credential_kind(credentials: Credentials) -> str | None:
     """Return the kind of a program's credentials, a key of ``_NOT_KNOWN``; None without any."""
     if credentials.bearer is not None:
         return "key"
@@ -330,7 +334,7 @@ def _kind_of(credentials: Credentials) -> str | None:
     return "other" if credentials.headers.get("authorization") else None
 
 
-def _is_form(scope: Scope) -> bool:
+def _is_form_submission(scope: Scope) -> bool:
     """Whether the request submits a form. Pages of other sites may not, even of allowed origins."""
     return (
         scope["type"] == "http"
@@ -339,7 +343,7 @@ def _is_form(scope: Scope) -> bool:
     )
 
 
-async def _redirect(send: Send, where: str) -> None:
+async def _send_redirect(send: Send, where: str) -> None:
     headers = [
         (b"location", where.encode("ascii", "replace")),
         (b"content-length", b"0"),

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.methods import SAFE_METHODS
-from wireside.api.middleware.refusals import refuse
+from wireside.api.middleware.refusals import send_refusal
 from wireside.api.policy import Kind, policy_of
 from wireside.errors import Overloaded, TooLarge
 from wireside.limits.unfinished import Unfinished
@@ -40,27 +40,27 @@ class BodyLimits:
         # Socket.IO reads the body of a GET, too
         if scope["method"] in SAFE_METHODS and policy.kind is not Kind.PAGE_SOCKET:
             return self.app(scope, receive, send)
-        return self._read(scope, receive, send, policy.max_body_bytes)
+        return self._read_body(scope, receive, send, policy.max_body_bytes)
 
-    async def _read(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
+    async def _read_body(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
         message = await receive()
         if message.get("more_body", False):
             body = _Body(self._unfinished, max_bytes)
             try:
-                while body.take(message):
+                while body.add_piece(message):
                     del message  # else this piece stays in memory while the next one is awaited
                     message = await receive()
             finally:
-                body.forget()
+                body.stop_counting()
             if body.is_given_up:
-                return await refuse(scope, receive, send, Overloaded(_AT_ONCE))
+                return await send_refusal(scope, receive, send, Overloaded(_AT_ONCE))
             if body.is_too_large:
-                return await refuse(scope, receive, send, _too_large(max_bytes))
+                return await send_refusal(scope, receive, send, _too_large(max_bytes))
             message = {**message, "body": bytes(body.data)}
             del body
         if message["type"] == "http.disconnect":
             return None  # the client has disconnected; nothing to send
-        await self.app(scope, _after(message, receive), send)
+        await self.app(scope, _receive_after(message, receive), send)
 
 
 _AT_ONCE: Final = "Too much is being sent to this server at once; try again in a moment."
@@ -76,7 +76,7 @@ class _Body:
         self._unfinished = unfinished
         self._max_bytes = max_bytes
 
-    def take(self, message: Message) -> bool:
+    def add_piece(self, message: Message) -> bool:
         """Add a piece; return whether more pieces follow."""
         if self.is_given_up or message["type"] != "http.request":
             return False
@@ -87,7 +87,7 @@ class _Body:
         self._unfinished.hold(self._give_up, len(self.data))
         return bool(message.get("more_body", False)) and not self.is_given_up
 
-    def forget(self) -> None:
+    def stop_counting(self) -> None:
         """Stop counting the body: it is complete or was abandoned."""
         self._unfinished.hold(self._give_up, 0)
 
@@ -102,7 +102,7 @@ def _too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"The body of a request may have {size}.")
 
 
-def _after(first: Message, receive: Receive) -> Receive:
+def _receive_after(first: Message, receive: Receive) -> Receive:
     """Return a ``receive`` that returns ``first``, then the messages of ``receive``."""
     waiting = [first]
 

@@ -19,7 +19,7 @@ class PeerAddress:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Store the peer, then call the application."""
         if scope["type"] in ("http", "websocket"):
-            scope["wireside.peer"] = peer(scope)
+            scope["wireside.peer"] = peer_address(scope)
             scope["wireside.is_relayed"] = _is_relayed(scope)
         return self.app(scope, receive, send)
 
@@ -34,7 +34,7 @@ def _is_relayed(scope: Scope) -> bool:
     return not is_ours and any(name == b"x-forwarded-for" for name, _ in scope["headers"])
 
 
-def peer(scope: Scope) -> str:
+def peer_address(scope: Scope) -> str:
     """Return the client's address; "" if there is none."""
     client = scope.get("client")
     return client[0] if client else ""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.client_address import peer_address
 from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
 from wireside.limits.connections import ConnectionCounts
 from wireside.limits.networks import network_of
@@ -31,13 +31,15 @@ class ConnectionLimit:
         """Call the application, or refuse the WebSocket with a 429."""
         if scope["type"] != "websocket":
             return self.app(scope, receive, send)
-        return self._count(scope, receive, send)
+        return self._count_connection(scope, receive, send)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        network = self._counts.enter(peer(scope))
+    async def _count_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
+        network = self._counts.enter(peer_address(scope))
         if network is None:
             self._refusals.refuse()
-            _log.warning("too_many_connections", peer=network_of(peer(scope)), limit=self._limit)
+            _log.warning(
+                "too_many_connections", peer=network_of(peer_address(scope)), limit=self._limit
+            )
             await refuse_handshake(
                 scope,
                 receive,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.client_address import peer_address
 from wireside.api.middleware.cors import answer_preflight, is_preflight, listed_origin
 from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
@@ -30,10 +30,12 @@ class HostOriginCheck:
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             return self.app(scope, receive, send)
-        verdict = self._judge(scope)
+        verdict = self._check_handshake(scope)
         if isinstance(verdict, Refuse):
             self._refusals.refuse()
-            _log.info("refused", status=verdict.status, path=logged_path(scope), peer=peer(scope))
+            _log.info(
+                "refused", status=verdict.status, path=logged_path(scope), peer=peer_address(scope)
+            )
             return refuse_handshake(scope, receive, send, verdict)
         if kind == "websocket":
             return self.app(scope, receive, send)
@@ -43,7 +45,7 @@ class HostOriginCheck:
             return self.app(scope, receive, _without_cors(send))
         return self.app(scope, receive, send)
 
-    def _judge(self, scope: Scope) -> Verdict:
+    def _check_handshake(self, scope: Scope) -> Verdict:
         handshake = _handshake(scope)
         policy = policy_of(scope)
         is_page_socket = policy.kind is Kind.PAGE_SOCKET

@@ -18,7 +18,7 @@ Headers = list[tuple[bytes, bytes]]
 
 def limit_headers(requests: Remaining, rate: Rate, left: QuotaState) -> Headers:
     """Return the header fields, with ``retry-after`` if the request exceeded its limit."""
-    policies, states = zip(*_limits(requests, rate, left), strict=True)
+    policies, states = zip(*_limit_items(requests, rate, left), strict=True)
     headers = [
         (b"ratelimit-policy", ", ".join(policies).encode()),
         (b"ratelimit", ", ".join(states).encode()),
@@ -28,7 +28,7 @@ def limit_headers(requests: Remaining, rate: Rate, left: QuotaState) -> Headers:
     return headers
 
 
-def _limits(requests: Remaining, rate: Rate, left: QuotaState) -> Iterator[tuple[str, str]]:
+def _limit_items(requests: Remaining, rate: Rate, left: QuotaState) -> Iterator[tuple[str, str]]:
     """Yield each limit as its items in the two fields."""
     windows = (
         ("requests", rate.limit, rate.window_s, requests.count, requests.reset_s),

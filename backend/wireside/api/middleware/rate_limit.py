@@ -10,7 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.errors import whole_seconds
-from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.client_address import peer_address
 from wireside.api.middleware.refusals import RefusalCounter, refuse_handshake
 from wireside.api.policy import Kind, logged_path, policy_of
 from wireside.limits.fair_queue import FairQueue, StartQueue
@@ -68,19 +68,19 @@ class AddressRateLimit:
         """Call the application, or refuse the request with a 429."""
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
-        wait_s = self._allowances.spend(peer(scope), _cost(scope), self._clock())
+        wait_s = self._allowances.spend(peer_address(scope), _request_cost(scope), self._clock())
         if wait_s:
             self._refusals.refuse()
-            _log.info("too_many_requests", path=logged_path(scope), peer=peer(scope))
+            _log.info("too_many_requests", path=logged_path(scope), peer=peer_address(scope))
             return self._refuse_later(scope, receive, send, wait_s)
         if scope["type"] == "http" and policy_of(scope).kind is Kind.PAGE:
             return self._make_page(scope, receive, send)
-        start = self._starts.enter(network_of(peer(scope)))
+        start = self._starts.enter(network_of(peer_address(scope)))
         if start is None:
             return self.app(scope, receive, send)
-        return self._begin(start, scope, receive, send)
+        return self._serve_after(start, scope, receive, send)
 
-    async def _begin(
+    async def _serve_after(
         self, start: Awaitable[None], scope: Scope, receive: Receive, send: Send
     ) -> None:
         await start
@@ -95,10 +95,10 @@ class AddressRateLimit:
                 await asyncio.sleep(self._refuse_after_s)
             finally:
                 self._delayed -= 1
-        await refuse_handshake(scope, receive, send, _too_many(wait_s), after_s=wait_s)
+        await refuse_handshake(scope, receive, send, _refuse_too_many(wait_s), after_s=wait_s)
 
     async def _make_page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._turns.enter(network_of(peer(scope)))
+        await self._turns.enter(network_of(peer_address(scope)))
         is_made = False
 
         async def send_made(message: Message) -> None:
@@ -115,7 +115,7 @@ class AddressRateLimit:
                 self._turns.leave()
 
 
-def _cost(scope: Scope) -> int:
+def _request_cost(scope: Scope) -> int:
     if scope["type"] == "websocket":
         return SOCKET_COST
     policy = policy_of(scope)
@@ -124,7 +124,7 @@ def _cost(scope: Scope) -> int:
     return policy.cost
 
 
-def _too_many(wait_s: float) -> Refuse:
+def _refuse_too_many(wait_s: float) -> Refuse:
     return Refuse(
         429,
         "There were too many requests from this address (WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS);"

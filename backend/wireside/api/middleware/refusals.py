@@ -25,7 +25,7 @@ class RefusalCounter(Protocol):
         """Count a refused request."""
 
 
-async def refuse(
+async def send_refusal(
     scope: Scope, receive: Receive, send: Send, error: WiresideError, *, headers: Headers = ()
 ) -> None:
     """Refuse a request or a handshake with an error, as ``api/errors.py`` maps it."""

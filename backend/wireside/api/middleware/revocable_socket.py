@@ -32,17 +32,17 @@ class RevocableSocket:
         del message  # else it stays in memory while the socket is blocked
         await sending
 
-    def end(self) -> None:
+    def revoke_access(self) -> None:
         """Close the connection; refuse it if its handshake is not answered yet."""
         if not self._is_over:
             self._is_over = True
-            self._closing = asyncio.create_task(self._close())
+            self._closing = asyncio.create_task(self._send_close())
 
-    async def ended(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the close frame is sent, if there is one."""
         if self._closing is not None:
             await asyncio.wait([self._closing])
 
-    async def _close(self) -> None:
+    async def _send_close(self) -> None:
         with suppress(OSError, RuntimeError):  # already closed
             await self._send({"type": "websocket.close", "code": OVER, "reason": "signed out"})

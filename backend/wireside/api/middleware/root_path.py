@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.client_address import peer_address
 from wireside.limits.networks import TrustedNetworks
 from wireside.root_path import parse_root_path
 
@@ -40,10 +40,10 @@ class RootPath:
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
         root = scope.get("root_path", "").rstrip("/") or self._root
-        _set_root(scope, root, removed=root)
+        _set_root_path(scope, root, removed=root)
         prefix = self._forwarded(scope)
         if prefix and not f"{root}/".startswith(f"{prefix}/"):
-            _set_root(scope, prefix + root, removed=prefix)
+            _set_root_path(scope, prefix + root, removed=prefix)
         if scope["type"] == "http" and scope["root_path"] and not route_path(scope):
             return _add_slash(scope, send)
         return self.app(scope, receive, send)
@@ -54,7 +54,7 @@ class RootPath:
         if not said:
             return ""
         scope["headers"] = [one for one in scope["headers"] if one[0] != _PREFIX]
-        if len(said) > 1 or not self._trusted.has(peer(scope)):
+        if len(said) > 1 or not self._trusted.has(peer_address(scope)):
             return ""
         try:
             return parse_root_path(said[0].decode("latin-1"))
@@ -69,7 +69,7 @@ def route_path(scope: Scope) -> str:
     return path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
 
 
-def _set_root(scope: Scope, root: str, *, removed: str) -> None:
+def _set_root_path(scope: Scope, root: str, *, removed: str) -> None:
     """Set the root path; put what a proxy removed in front of a path that lacks it."""
     path: str = scope["path"]
     if path != root and not path.startswith(f"{root}/"):

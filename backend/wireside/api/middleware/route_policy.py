@@ -20,5 +20,5 @@ class RoutePolicyLookup:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application with the policy of the path in the scope."""
         if scope["type"] in ("http", "websocket"):
-            set_policy(scope, self._policies.of(route_path(scope)))
+            set_policy(scope, self._policies.policy_for(route_path(scope)))
         return self.app(scope, receive, send)

@@ -68,7 +68,7 @@ class SecurityHeaders:
             return self.app(scope, receive, send)
         return self.app(scope, receive, _Response(self, scope, send).send)
 
-    def policy(self, nonce: str, host: str) -> bytes:
+    def content_security_policy(self, nonce: str, host: str) -> bytes:
         """Return the Content-Security-Policy of a page; ``host`` is the request's ``Host``."""
         return (
             f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval';"
@@ -93,7 +93,7 @@ class _Response:
     async def send(self, message: Message) -> None:
         """Send a message of the response; the messages of a page are buffered."""
         if message["type"] == "http.response.start":
-            await self._begin(message)
+            await self._send_start(message)
         elif self._start is not None and message["type"] == "http.response.body":
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
@@ -101,7 +101,7 @@ class _Response:
         else:
             await self._send(message)
 
-    async def _begin(self, message: Message) -> None:
+    async def _send_start(self, message: Message) -> None:
         headers = list(message.get("headers", ()))
         present = {name.lower() for name, _ in headers}
         headers += [item for item in self._guard.headers if item[0] not in present]
@@ -129,7 +129,7 @@ class _Response:
         host = request[b"host"].decode("latin-1")
         out += [
             (b"content-length", str(len(body)).encode()),
-            (b"content-security-policy", self._guard.policy(nonce, host)),
+            (b"content-security-policy", self._guard.content_security_policy(nonce, host)),
             *self._guard.page_headers,
         ]
         await self._send({**start, "headers": out})

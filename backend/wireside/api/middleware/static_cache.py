@@ -41,7 +41,7 @@ class StaticFileCache:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer from the cache, or call the application and cache its response."""
-        if not self._is_kept(scope):
+        if not self._is_cacheable(scope):
             return await self._app(scope, receive, send)
         headers = dict(scope["headers"])
         if b"range" in headers or b"if-none-match" in headers or b"if-modified-since" in headers:
@@ -53,7 +53,7 @@ class StaticFileCache:
         await send(file.start)
         await send({"type": "http.response.body", "body": file.body})
 
-    def _is_kept(self, scope: Scope) -> bool:
+    def _is_cacheable(self, scope: Scope) -> bool:
         is_get = scope["type"] == "http" and scope["method"] == "GET"
         return is_get and policy_of(scope).is_cacheable
 
@@ -61,7 +61,7 @@ class StaticFileCache:
         start: Message | None = None
         body = bytearray()
 
-        async def remember(message: Message) -> None:
+        async def remember_message(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
                 start = message if _is_for_everyone(message) else None
@@ -70,15 +70,15 @@ class StaticFileCache:
                 if len(body) > MAX_FILE_BYTES:
                     start = None
                 elif not message.get("more_body", False):
-                    self._keep(key, _File(start, bytes(body)))
+                    self._keep_file(key, _File(start, bytes(body)))
             elif start is not None:
                 # the server sends the file by its path: the body does not pass through here
                 start = None
             await send(message)
 
-        return remember
+        return remember_message
 
-    def _keep(self, key: tuple[str, bool], file: _File) -> None:
+    def _keep_file(self, key: tuple[str, bool], file: _File) -> None:
         if key in self._files or self._bytes + len(file.body) > MAX_BYTES:
             return
         self._bytes += len(file.body)

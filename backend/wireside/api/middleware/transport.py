@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wireside.api.middleware.refusals import refuse, refuse_handshake
+from wireside.api.middleware.refusals import refuse_handshake, send_refusal
 from wireside.api.policy import Kind, policy_of
 from wireside.errors import NotFound
 from wireside.protocol.handshake import Refuse
@@ -29,7 +29,7 @@ class TransportCheck:
         if scope["type"] == "http" and kind is Kind.WEBSOCKET:
             return refuse_handshake(scope, receive, send, _upgrade_required(scope))
         if scope["type"] == "websocket" and kind not in (Kind.WEBSOCKET, Kind.PAGE_SOCKET):
-            return refuse(scope, receive, send, _no_websocket(scope))
+            return send_refusal(scope, receive, send, _no_websocket(scope))
         return self.app(scope, receive, send)
 
 

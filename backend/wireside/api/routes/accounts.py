@@ -66,7 +66,7 @@ class Ticket(BaseModel):
     expires_in: float = Field(description="Seconds.")
 
 
-def _one_to(largest: int) -> dict[str, Any]:
+def _range_up_to(largest: int) -> dict[str, Any]:
     return {"minimum": 1, "maximum": largest}
 
 
@@ -82,10 +82,10 @@ class NewKey(BaseModel):
     )
     scopes: list[Scope] = Field(json_schema_extra={"minItems": 1})
     days: float | None = Field(None, json_schema_extra={"exclusiveMinimum": 0, "maximum": MAX_DAYS})
-    messages_per_minute: int | None = Field(None, json_schema_extra=_one_to(MAX_MESSAGES))
-    tokens_per_day: int | None = Field(None, json_schema_extra=_one_to(MAX_TOKENS))
+    messages_per_minute: int | None = Field(None, json_schema_extra=_range_up_to(MAX_MESSAGES))
+    tokens_per_day: int | None = Field(None, json_schema_extra=_range_up_to(MAX_TOKENS))
     streams: int | None = Field(
-        None, description="Answers at once.", json_schema_extra=_one_to(MAX_STREAMS)
+        None, description="Answers at once.", json_schema_extra=_range_up_to(MAX_STREAMS)
     )
 
 
@@ -190,7 +190,7 @@ class AccountRoutes:
         self._sharing = sharing
         self._base_url = base_url.rstrip("/")
 
-    def router(self) -> APIRouter:
+    def build_router(self) -> APIRouter:
         """Return the router of the routes under ``/api``."""
         router = APIRouter(prefix="/api", tags=["accounts"], responses={**PROBLEMS})
         router.get("/me")(self.me)
@@ -211,7 +211,7 @@ class AccountRoutes:
         router.delete("/shares/{share_id}", status_code=204)(self.revoke_share)
         return with_policy(router, API)
 
-    def pages(self) -> APIRouter:
+    def build_page_router(self) -> APIRouter:
         """Return the router of the page of a shared snapshot."""
         router = APIRouter(include_in_schema=False)
         # the policy holds for all paths below: each may be a mistyped link
@@ -251,7 +251,7 @@ class AccountRoutes:
     async def keys(self, who: CurrentCaller) -> list[Key]:
         """List the caller's own API keys."""
         self._has_accounts()
-        return [_key(key) for key in await self._auth.keys.of(who)]
+        return [_key_view(key) for key in await self._auth.keys.of(who)]
 
     async def make_key(self, who: CurrentCaller, new: NewKey) -> Key:
         """Create an API key; `key` is shown only in this response."""
@@ -265,7 +265,7 @@ class AccountRoutes:
             tokens_per_day=new.tokens_per_day,
             streams=new.streams,
         )
-        return _key(key, text)
+        return _key_view(key, text)
 
     async def revoke_key(self, who: CurrentCaller, key_id: Id) -> Response:
         """Revoke an API key and close the connections opened with it at once."""
@@ -276,7 +276,7 @@ class AccountRoutes:
     async def sessions(self, who: CurrentCaller) -> list[SessionView]:
         """List the caller's browser sessions."""
         self._has_accounts()
-        return [_session(one, who) for one in await self._auth.sign_ins.of(who)]
+        return [_session_view(one, who) for one in await self._auth.sign_ins.of(who)]
 
     async def end_session(self, who: CurrentCaller, session_id: Id) -> Response:
         """End a browser session and close its connections at once."""
@@ -289,13 +289,13 @@ class AccountRoutes:
     async def users(self, who: CurrentCaller) -> list[Person]:
         """List all accounts (administrators only)."""
         self._has_accounts()
-        return [_person(user) for user in await self._auth.accounts.users(who)]
+        return [_person_view(user) for user in await self._auth.accounts.users(who)]
 
     async def invite(self, who: CurrentCaller, new: NewPerson, request: Request) -> Link:
         """Create an invitation link (administrators only)."""
         self._has_accounts()
         secret = await self._auth.accounts.invite(who, new.role, new.name)
-        return Link(link=self._link(request, f"/join?link={secret}"))
+        return Link(link=self._absolute_link(request, f"/join?link={secret}"))
 
     async def change(self, who: CurrentCaller, user_id: Id, changes: PersonChanges) -> Response:
         """Change an account's role, or disable or enable it (administrators only)."""
@@ -319,7 +319,7 @@ class AccountRoutes:
         """Create a password-reset link for an account (administrators only)."""
         self._has_accounts()
         secret = await self._auth.accounts.reset(who, user_id)
-        return Link(link=self._link(request, f"/join?link={secret}"))
+        return Link(link=self._absolute_link(request, f"/join?link={secret}"))
 
     async def audit(
         self,
@@ -334,7 +334,7 @@ class AccountRoutes:
         return [
             Entry(
                 number=one.number,
-                at=_time(one.at),
+                at=_datetime_of(one.at),
                 action=one.action,
                 user=one.user_id,
                 name=one.name,
@@ -353,7 +353,7 @@ class AccountRoutes:
                 id=one.id,
                 conversation=one.conversation_id,
                 title=one.title,
-                created_at=_time(one.created_at),
+                created_at=_datetime_of(one.created_at),
             )
             for one in await self._sharing.of(who)
         ]
@@ -368,8 +368,8 @@ class AccountRoutes:
             id=share.id,
             conversation=conversation.id,
             title=share.title,
-            created_at=_time(share.created_at),
-            link=self._link(request, f"/s/{secret}"),
+            created_at=_datetime_of(share.created_at),
+            link=self._absolute_link(request, f"/s/{secret}"),
         )
 
     async def revoke_share(self, who: CurrentCaller, share_id: Id) -> Response:
@@ -398,19 +398,19 @@ class AccountRoutes:
         if not self._auth.has_accounts:
             raise NotFound("This server has no accounts (WIRESIDE_AUTH).")
 
-    def _link(self, request: Request, path: str) -> str:
+    def _absolute_link(self, request: Request, path: str) -> str:
         base = self._base_url or str(request.base_url).rstrip("/")
         return base + path
 
 
-def _key(key: ApiKey, text: str | None = None) -> Key:
+def _key_view(key: ApiKey, text: str | None = None) -> Key:
     return Key(
         id=key.id,
         name=key.name,
         scopes=sorted(key.scopes),
-        created_at=_time(key.created_at),
-        expires_at=_maybe(key.expires_at),
-        used_at=_maybe(key.used_at),
+        created_at=_datetime_of(key.created_at),
+        expires_at=_datetime_or_none(key.expires_at),
+        used_at=_datetime_or_none(key.used_at),
         messages_per_minute=key.messages_per_minute,
         tokens_per_day=key.tokens_per_day,
         streams=key.streams,
@@ -418,32 +418,32 @@ def _key(key: ApiKey, text: str | None = None) -> Key:
     )
 
 
-def _session(sign_in: SignIn, who: Caller) -> SessionView:
+def _session_view(sign_in: SignIn, who: Caller) -> SessionView:
     return SessionView(
         id=sign_in.id,
         agent=sign_in.agent,
         address=sign_in.address,
-        created_at=_time(sign_in.created_at),
-        seen_at=_time(sign_in.seen_at),
+        created_at=_datetime_of(sign_in.created_at),
+        seen_at=_datetime_of(sign_in.seen_at),
         here=who.credential == f"session {sign_in.id}",
     )
 
 
-def _person(user: User) -> Person:
+def _person_view(user: User) -> Person:
     return Person(
         id=user.id,
         name=user.name,
         role=user.role,
         disabled=user.disabled_at is not None,
         has_password=user.password is not None,
-        created_at=_time(user.created_at),
-        seen_at=_maybe(user.seen_at),
+        created_at=_datetime_of(user.created_at),
+        seen_at=_datetime_or_none(user.seen_at),
     )
 
 
-def _time(seconds: float) -> datetime:
+def _datetime_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _maybe(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
+def _datetime_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _datetime_of(seconds)

@@ -254,7 +254,7 @@ class ConversationRoutes:
         self._importing = asyncio.Semaphore(1)
         self._importers: set[str] = set()
 
-    def router(self) -> APIRouter:
+    def build_router(self) -> APIRouter:
         """Return the router. Fixed paths come before those with a parameter."""
         router = APIRouter(
             prefix="/api/conversations", tags=["conversations"], responses={**PROBLEMS}
@@ -283,13 +283,13 @@ class ConversationRoutes:
         """List conversations page by page: pinned ones first, then newest first."""
         listing = await library.page(archived=archived, tag=tag, cursor=cursor, limit=limit)
         return ConversationList(
-            conversations=[_summary(library, info) for info in listing.conversations],
+            conversations=[_summary_view(library, info) for info in listing.conversations],
             cursor=listing.cursor,
         )
 
     async def create(self, library: CallerLibrary, new: NewConversation) -> ConversationSummary:
         """Create an empty conversation; continue it on `/ws/ai-chat` or on the page."""
-        return _summary(library, await library.create(new.title))
+        return _summary_view(library, await library.create(new.title))
 
     async def search(
         self,
@@ -304,7 +304,7 @@ class ConversationRoutes:
         """
         hits = await library.search(q, cursor=cursor, limit=limit)
         return SearchResult(
-            hits=[_hit(hit) for hit in hits],
+            hits=[_search_hit(hit) for hit in hits],
             cursor=hits[-1].cursor if len(hits) == limit else None,
         )
 
@@ -316,20 +316,20 @@ class ConversationRoutes:
         limit: Limit = 50,
     ) -> ConversationView:
         """Read a page of the shown turns: the last ones, or those with an index below `before`."""
-        conversation = await self._found(library, conversation_id)
+        conversation = await self._find_conversation(library, conversation_id)
         end = conversation.total if before is None else min(before, conversation.total)
         turns = await library.turns(conversation, max(0, end - limit), end - 1)
         return ConversationView(
-            **_summary(library, conversation.info).model_dump(),
+            **_summary_view(library, conversation.info).model_dump(),
             total=conversation.total,
-            turns=[_turn(conversation, turn) for turn in turns],
+            turns=[_turn_view(conversation, turn) for turn in turns],
         )
 
     async def change(
         self, library: CallerLibrary, conversation_id: Id, changes: Changes
     ) -> ConversationSummary:
         """Rename, pin, archive or tag a conversation."""
-        info = (await self._found(library, conversation_id)).info
+        info = (await self._find_conversation(library, conversation_id)).info
         if changes.title is not None:
             info = await library.rename(conversation_id, changes.title)
         if changes.pinned is not None:
@@ -338,27 +338,27 @@ class ConversationRoutes:
             info = await library.archive(conversation_id, changes.archived)
         if changes.tags is not None:
             info = await library.tag(conversation_id, changes.tags)
-        return _summary(library, info)
+        return _summary_view(library, info)
 
     async def delete(self, library: CallerLibrary, conversation_id: Id) -> Response:
         """Delete a conversation and stop its answers; `restore` undoes this for 30 seconds."""
-        await self._found(library, conversation_id)
+        await self._find_conversation(library, conversation_id)
         await library.delete([conversation_id])
         return Response(status_code=204)
 
     async def restore(self, library: CallerLibrary, conversation_id: Id) -> ConversationSummary:
         """Undo a deletion, within 30 seconds. The request is idempotent."""
         infos = await library.restore([conversation_id])
-        info = infos[0] if infos else (await self._found(library, conversation_id)).info
-        return _summary(library, info)
+        info = infos[0] if infos else (await self._find_conversation(library, conversation_id)).info
+        return _summary_view(library, info)
 
     async def answer_question(
         self, chat: CallerChat, conversation_id: Id, answer: QuestionAnswer
     ) -> AnswerStream:
         """Answer an open question of an answer, which then goes on. The first answer counts."""
-        conversation = await self._found(chat.library, conversation_id)
+        conversation = await self._find_conversation(chat.library, conversation_id)
         turn = await chat.answer_question(conversation, None, answer.part, answer.value)
-        return _stream(turn.segments[-1])
+        return _stream_view(turn.segments[-1])
 
     async def export(
         self,
@@ -373,19 +373,23 @@ class ConversationRoutes:
         ``+05:30``; JSON has UTC.
         """
         library.caller.require("read")
-        conversation = await self._found(library, conversation_id)
-        zone = _zone(tz)
+        conversation = await self._find_conversation(library, conversation_id)
+        zone = _parse_time_zone(tz)
         library.witness.record(
             library.caller, "conversation_exported", f"{conversation.id} {format}"
         )
         if format == "json":
-            return _download(self._json(library, [conversation]), JsonExport(), conversation.title)
+            return _download_response(
+                self._export_json_pieces(library, [conversation]), JsonExport(), conversation.title
+            )
         exporter = (
             MarkdownExport(zone=zone)
             if format == "markdown"
             else HtmlExport(self._render, zone=zone)
         )
-        return _download(self._file(library, conversation, exporter), exporter, conversation.title)
+        return _download_response(
+            self._export_pieces(library, conversation, exporter), exporter, conversation.title
+        )
 
     async def export_many(
         self,
@@ -394,10 +398,16 @@ class ConversationRoutes:
     ) -> StreamingResponse:
         """Export several conversations, with all branches, as one importable JSON file."""
         library.caller.require("read")
-        found = [await self._found(library, name) for name in dict.fromkeys(ids.split(",")) if name]
+        found = [
+            await self._find_conversation(library, name)
+            for name in dict.fromkeys(ids.split(","))
+            if name
+        ]
         for one in found:
             library.witness.record(library.caller, "conversation_exported", f"{one.id} json")
-        return _download(self._json(library, found), JsonExport(), "conversations")
+        return _download_response(
+            self._export_json_pieces(library, found), JsonExport(), "conversations"
+        )
 
     @route_policy(replace(API, max_body_bytes=None))  # read as a stream, up to ``max_bytes``
     async def import_file(self, library: CallerLibrary, request: Request) -> Imports:
@@ -406,12 +416,12 @@ class ConversationRoutes:
         The request body is the file, JSON or `.zip`.
         """
         library.caller.require("chat")
-        with self._one_each(library.caller), SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
-            await _save(request.receive, file, self._import_limits.max_bytes)
+        with self._one_import_each(library.caller), SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+            await _save_body(request.receive, file, self._import_limits.max_bytes)
             async with self._importing:
-                return await self._take_in(library, await asyncio.to_thread(_whole, file))
+                return await self._import_file(library, await asyncio.to_thread(_read_whole, file))
 
-    async def _take_in(self, library: Library, data: bytes) -> Imports:
+    async def _import_file(self, library: Library, data: bytes) -> Imports:
         """Store the conversations of a file one by one.
 
         The file is parsed twice: the first pass validates all of it, so that nothing of an invalid
@@ -445,7 +455,7 @@ class ConversationRoutes:
         )
 
     @contextmanager
-    def _one_each(self, caller: Caller) -> Iterator[None]:
+    def _one_import_each(self, caller: Caller) -> Iterator[None]:
         """Allow each user one import at a time. Raises ``TooMany``.
 
         A file that is queued behind other users' imports is kept on disk.
@@ -458,13 +468,13 @@ class ConversationRoutes:
         finally:
             self._importers.discard(caller.user_id)
 
-    async def _found(self, library: Library, conversation_id: str) -> Conversation:
+    async def _find_conversation(self, library: Library, conversation_id: str) -> Conversation:
         conversation = await library.open(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
         return conversation
 
-    async def _file(
+    async def _export_pieces(
         self, library: Library, conversation: Conversation, exporter: Exporter
     ) -> AsyncIterator[str]:
         yield exporter.begin(conversation.info, tuple(conversation.branches.values()))
@@ -472,7 +482,7 @@ class ConversationRoutes:
             yield await aside(exporter.turn, record)
         yield exporter.end()
 
-    async def _json(
+    async def _export_json_pieces(
         self, library: Library, conversations: Sequence[Conversation]
     ) -> AsyncIterator[str]:
         exporter = JsonExport()
@@ -496,14 +506,14 @@ async def _in_a_thread(items: Iterator[T]) -> AsyncIterator[T]:
         del item  # else it stays in memory while the next one is made
 
 
-async def _save(receive: Receive, file: IO[bytes], max_bytes: int) -> None:
+async def _save_body(receive: Receive, file: IO[bytes], max_bytes: int) -> None:
     """Write a request body to a file as it arrives, so that a stalled upload holds no memory."""
     # no variable keeps a piece alive during the wait
-    while await _append(file, await receive(), max_bytes):
+    while await _append_message(file, await receive(), max_bytes):
         pass
 
 
-async def _append(file: IO[bytes], message: Message, max_bytes: int) -> bool:
+async def _append_message(file: IO[bytes], message: Message, max_bytes: int) -> bool:
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     await asyncio.to_thread(file.write, message.get("body", b""))
@@ -512,17 +522,17 @@ async def _append(file: IO[bytes], message: Message, max_bytes: int) -> bool:
     return bool(message.get("more_body", False))
 
 
-def _whole(file: IO[bytes]) -> bytes:
+def _read_whole(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read()
 
 
-def _summary(library: Library, info: ConversationInfo) -> ConversationSummary:
+def _summary_view(library: Library, info: ConversationInfo) -> ConversationSummary:
     return ConversationSummary(
         id=info.id,
         title=info.title,
-        created_at=_time(info.created_at),
-        updated_at=_time(info.updated_at),
+        created_at=_datetime_of(info.created_at),
+        updated_at=_datetime_of(info.updated_at),
         pinned=info.pinned_at is not None,
         archived=info.archived_at is not None,
         answering=info.id in library.answering,
@@ -530,7 +540,7 @@ def _summary(library: Library, info: ConversationInfo) -> ConversationSummary:
     )
 
 
-def _zone(name: str) -> tzinfo:
+def _parse_time_zone(name: str) -> tzinfo:
     """Return a time zone of the IANA database, or of an offset such as ``+05:30``."""
     if offset := re.fullmatch(r"([+-])(0\d|1[0-4]):([0-5]\d)", name):
         sign, hours, minutes = offset.groups()
@@ -544,7 +554,9 @@ def _zone(name: str) -> tzinfo:
         raise BadMessage("tz is not the name of a time zone, such as Europe/Berlin.") from error
 
 
-def _download(pieces: AsyncIterator[str], exporter: Exporter, title: str) -> StreamingResponse:
+def _download_response(
+    pieces: AsyncIterator[str], exporter: Exporter, title: str
+) -> StreamingResponse:
     name = exporter.file_name(title)
     return StreamingResponse(
         pieces,
@@ -553,7 +565,7 @@ def _download(pieces: AsyncIterator[str], exporter: Exporter, title: str) -> Str
     )
 
 
-def _turn(conversation: Conversation, turn: Turn) -> TurnView:
+def _turn_view(conversation: Conversation, turn: Turn) -> TurnView:
     sibling, siblings = conversation.siblings(turn)
     return TurnView(
         id=turn.id,
@@ -564,16 +576,16 @@ def _turn(conversation: Conversation, turn: Turn) -> TurnView:
             for part in turn.question_parts
             if isinstance(part, ImagePart | FilePart)
         ],
-        created_at=_time(turn.created_at),
+        created_at=_datetime_of(turn.created_at),
         waiting=turn.waiting,
         sibling=sibling,
         siblings=siblings,
         feedback=turn.feedback.verdict if turn.feedback else None,
-        answer=[_stream(stream) for stream in turn.segments],
+        answer=[_stream_view(stream) for stream in turn.segments],
     )
 
 
-def _stream(stream: Stream) -> AnswerStream:
+def _stream_view(stream: Stream) -> AnswerStream:
     end = stream.log.end
     error = end.error if end else None
     is_cut = end is not None and (end.reason == "interrupted" or end.error is not None)
@@ -589,14 +601,14 @@ def _stream(stream: Stream) -> AnswerStream:
         input_tokens=end.usage.input_tokens if end else None,
         output_tokens=end.usage.output_tokens if end else None,
         parts=[
-            _part(piece)
+            _answer_part(piece)
             for piece in stream.log.read(0, stream.log.head)
             if not (isinstance(piece, PartPiece) and is_hidden(piece.delta.part))
         ],
     )
 
 
-def _part(piece: Piece) -> AnswerPart:
+def _answer_part(piece: Piece) -> AnswerPart:
     match piece:
         case TextPiece():
             return AnswerPart(type="text", text=piece.text)
@@ -617,16 +629,16 @@ def _other_part(part: Attachment) -> AnswerPart:
     return AnswerPart(type="part", kind=kind, part="", text=label_of(part), data=data)
 
 
-def _hit(hit: Hit) -> SearchHit:
+def _search_hit(hit: Hit) -> SearchHit:
     return SearchHit(
         conversation=hit.conversation_id,
         title=hit.title,
         turn=hit.turn_id,
         kind=hit.kind,
         snippet=list(hit.snippet),
-        created_at=_time(hit.created_at),
+        created_at=_datetime_of(hit.created_at),
     )
 
 
-def _time(seconds: float) -> datetime:
+def _datetime_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

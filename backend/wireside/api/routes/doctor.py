@@ -20,8 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
 from wireside.api.dependencies import CurrentCaller
-from wireside.api.middleware.client_address import peer as client_address
-from wireside.api.middleware.refusals import refuse
+from wireside.api.middleware.client_address import peer_address as client_address
+from wireside.api.middleware.refusals import send_refusal
 from wireside.api.policy import API, SOCKET, route_policy, with_policy
 from wireside.diagnosis.judge import judge
 from wireside.diagnosis.measured import Measured, Seen
@@ -87,7 +87,7 @@ class ProbeSlots:
         self._taken: Counter[str] = Counter()
 
     @contextmanager
-    def take(self, address: str) -> Iterator[None]:
+    def occupy_slot(self, address: str) -> Iterator[None]:
         """Occupy a seat while the context is open. Raises ``RateLimited``."""
         network = network_of(address)
         if self._taken.total() >= SEATS or self._taken[network] >= SEATS_OF_ADDRESS:
@@ -110,7 +110,7 @@ class Doctor:
         self._clock = clock
         self._seats = ProbeSlots()
 
-    def router(self) -> APIRouter:
+    def build_router(self) -> APIRouter:
         """Return the routes. They are not public API; only the doctor's two probes use them."""
         router = APIRouter(prefix="/api/doctor", include_in_schema=False)
         router.get("/echo")(self.echo)
@@ -123,11 +123,11 @@ class Doctor:
 
     async def echo(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Return the request as the server sees it."""
-        return _fresh(asdict(self._look(request.scope, who)))
+        return _uncached_json(asdict(self._describe_request(request.scope, who)))
 
     async def stream(self, who: CurrentCaller, request: Request) -> StreamingResponse:
         """Stream numbered pieces at fixed intervals, as server-sent events."""
-        pieces = self._pieces(client_address(request.scope))
+        pieces = self._numbered_pieces(client_address(request.scope))
         first = await anext(pieces)  # a rate-limit error must be raised before the response starts
 
         async def all_pieces() -> AsyncIterator[str]:
@@ -139,8 +139,8 @@ class Doctor:
             all_pieces(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
-    async def _pieces(self, address: str) -> AsyncIterator[str]:
-        with self._seats.take(address):
+    async def _numbered_pieces(self, address: str) -> AsyncIterator[str]:
+        with self._seats.occupy_slot(address):
             began = self._clock()
             for number in range(PIECES):
                 if number:
@@ -152,12 +152,12 @@ class Doctor:
     async def large(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Read a large body and discard it."""
         size = 0
-        with self._seats.take(client_address(request.scope)):
+        with self._seats.occupy_slot(client_address(request.scope)):
             async for data in request.stream():
                 size += len(data)
                 if size > LARGE_BYTES:
                     raise TooLarge(f"No more than {LARGE_BYTES // 2**20} MB.")
-        return _fresh({"bytes": size})
+        return _uncached_json({"bytes": size})
 
     async def judge(self, who: CurrentCaller, request: Request) -> JSONResponse:
         """Return findings for a probe's measurements."""
@@ -166,17 +166,17 @@ class Doctor:
             body += data
             if len(body) > MEASURED_BYTES:
                 raise TooLarge("No measurements are so long.")
-        return _judged(bytes(body))
+        return _findings_response(bytes(body))
 
     async def judge_in_query(
         self, who: CurrentCaller, measured: Annotated[str, Query(max_length=MEASURED_BYTES)]
     ) -> JSONResponse:
         """Like ``judge``, for pages with a refused ``Origin``, which the doctor must detect."""
-        return _judged(measured.encode())
+        return _findings_response(measured.encode())
 
     # ---- the request as the server sees it -----------------------------------------------------
 
-    def _look(self, scope: Scope, caller: Caller) -> Seen:
+    def _describe_request(self, scope: Scope, caller: Caller) -> Seen:
         headers: dict[str, str] = {}
         for raw_name, value in scope["headers"]:
             name = raw_name.decode("latin-1")
@@ -205,18 +205,20 @@ class Doctor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket: pings, pieces, silence."""
         try:
-            with self._seats.take(client_address(scope)):
-                await self._talk(scope, receive, send)
+            with self._seats.occupy_slot(client_address(scope)):
+                await self._serve_socket(scope, receive, send)
         except RateLimited as full:
-            await refuse(scope, receive, send, full)
+            await send_refusal(scope, receive, send, full)
 
-    async def _talk(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
         caller: Caller = scope["state"]["caller"]
         # Send only what is requested: a keepalive ping would hide a proxy's timeout.
         await send({"type": "websocket.accept", "wireside.pings": False})
-        await _say(send, {"type": "seen", "seen": asdict(self._look(scope, caller))})
+        await _send_frame(
+            send, {"type": "seen", "seen": asdict(self._describe_request(scope, caller))}
+        )
         reason = "That is all."
         try:
             async with asyncio.timeout(SOCKET_S):
@@ -224,18 +226,18 @@ class Doctor:
                     message = await receive()
                     if message["type"] == "websocket.disconnect":
                         return
-                    if not await self._reply(message, receive, send):
+                    if not await self._handle_frame(message, receive, send):
                         reason = "The doctor does not know this frame."
                         break
         except TimeoutError:
             reason = "Time is up."
         await send({"type": "websocket.close", "code": 1008, "reason": reason})
 
-    async def _reply(self, message: Message, receive: Receive, send: Send) -> bool:
+    async def _handle_frame(self, message: Message, receive: Receive, send: Send) -> bool:
         """Handle a frame; return whether it is a known one."""
-        match _frame(message.get("text") or ""):
+        match _parse_frame(message.get("text") or ""):
             case {"type": "ping"}:
-                await _say(send, {"type": "pong", "now": self._now()})
+                await _send_frame(send, {"type": "pong", "now": self._now()})
             case {"type": "pieces"}:
                 await self._send_pieces(send)
             case {"type": "silence", "seconds": int() | float() as seconds} if (
@@ -252,7 +254,7 @@ class Doctor:
             if number:
                 await asyncio.sleep(GAP_S)
             ms = round((self._clock() - began) * 1000)
-            await _say(send, {"type": "piece", "number": number, "sent_ms": ms})
+            await _send_frame(send, {"type": "piece", "number": number, "sent_ms": ms})
 
 
 async def _be_silent(seconds: float, receive: Receive, send: Send) -> None:
@@ -261,14 +263,14 @@ async def _be_silent(seconds: float, receive: Receive, send: Send) -> None:
         async with asyncio.timeout(seconds):
             await receive()
     except TimeoutError:
-        await _say(send, {"type": "over"})
+        await _send_frame(send, {"type": "over"})
 
 
-async def _say(send: Send, frame: dict[str, Any]) -> None:
+async def _send_frame(send: Send, frame: dict[str, Any]) -> None:
     await send({"type": "websocket.send", "text": json.dumps(frame)})
 
 
-def _frame(text: str) -> object:
+def _parse_frame(text: str) -> object:
     if len(text) > FRAME_CHARS:
         return None
     try:
@@ -277,13 +279,13 @@ def _frame(text: str) -> object:
         return None
 
 
-def _judged(text: bytes) -> JSONResponse:
+def _findings_response(text: bytes) -> JSONResponse:
     try:
         measured = _read.validate_json(text)
     except ValidationError as error:
         raise BadMessage("These are no measurements.") from error
-    return _fresh({"findings": [asdict(finding) for finding in judge(measured)]})
+    return _uncached_json({"findings": [asdict(finding) for finding in judge(measured)]})
 
 
-def _fresh(value: dict[str, Any]) -> JSONResponse:
+def _uncached_json(value: dict[str, Any]) -> JSONResponse:
     return JSONResponse(value, headers={"Cache-Control": "no-store"})

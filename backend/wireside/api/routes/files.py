@@ -55,7 +55,7 @@ class Upload(BaseModel):
 class FileRoutes:
     """The routes ``/api/uploads`` and ``/api/files``."""
 
-    def router(self) -> APIRouter:
+    def build_router(self) -> APIRouter:
         """Return the router."""
         router = APIRouter(prefix="/api", tags=["files"], responses={**PROBLEMS})
         router.post("/uploads", status_code=201, openapi_extra={"requestBody": _ANY_FILE})(
@@ -74,8 +74,8 @@ class FileRoutes:
         A file that no question refers to is deleted after a day, others with their conversation.
         """
         if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            return _view(await _upload_of_form(files, request, name))
-        return _view(await files.upload(name or "file", request.stream()))
+            return _upload_view(await _upload_of_form(files, request, name))
+        return _upload_view(await files.upload(name or "file", request.stream()))
 
     async def show(self, files: OwnFiles, request: Request, file_id: Id) -> Response:
         """Read a file. Browsers show images and download everything else."""
@@ -108,7 +108,7 @@ class _FormParser(MultiPartParser):
 
 async def _upload_of_form(files: CallerFiles, request: Request, name: str) -> StoredFile:
     """Keep the file of a form, which a temporary file holds until the form is complete."""
-    stream = _limited(request, files.rules.max_bytes)
+    stream = _limited_body(request, files.rules.max_bytes)
     parser = _FormParser(request.headers, stream, max_files=1, max_fields=8)
     try:
         form = await parser.parse()
@@ -118,12 +118,12 @@ async def _upload_of_form(files: CallerFiles, request: Request, name: str) -> St
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise BadMessage("file: is missing in the form.")
-        return await files.upload(name or file.filename or "file", _pieces(file.file))
+        return await files.upload(name or file.filename or "file", _file_pieces(file.file))
     finally:
         await form.close()
 
 
-async def _limited(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _limited_body(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     size = 0
     async for piece in request.stream():
         size += len(piece)
@@ -132,7 +132,7 @@ async def _limited(request: Request, max_bytes: int) -> AsyncGenerator[bytes, No
         yield piece
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _file_pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
     while piece := await asyncio.to_thread(file.read, FORM_BYTES):
         yield piece
 
@@ -149,7 +149,7 @@ def _disposition(file: StoredFile) -> str:
     return f"{kind}; filename*=UTF-8''{quote(file.name, safe='')}"
 
 
-def _view(file: StoredFile) -> Upload:
+def _upload_view(file: StoredFile) -> Upload:
     return Upload(
         id=file.id,
         name=file.name,

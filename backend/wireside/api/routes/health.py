@@ -112,7 +112,9 @@ def health_routes(
         """
         health = look()
         reason = (
-            DRAINING if health.is_draining else await _problem(chat, health, reach_store_in_time)
+            DRAINING
+            if health.is_draining
+            else await _readiness_problem(chat, health, reach_store_in_time)
         )
         if reason is not None:
             response.status_code = 503
@@ -127,7 +129,7 @@ def health_routes(
     return with_policy(router, HEALTH)
 
 
-async def _problem(
+async def _readiness_problem(
     chat: ChatService, health: Health, reach_store: Callable[[], Awaitable[None]]
 ) -> str | None:
     """Return why the server is not ready, as a sentence; None if it is."""
@@ -158,7 +160,7 @@ def documents() -> APIRouter:
     return with_policy(router, replace(FILE, is_cross_origin=True))
 
 
-def routes(chat: ChatService) -> APIRouter:
+def api_routes(chat: ChatService) -> APIRouter:
     """Return the routes under ``/api``."""
     router = APIRouter(prefix="/api")
 

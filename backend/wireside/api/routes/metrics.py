@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from wireside.api.errors import json_response
-from wireside.api.middleware.client_address import peer
+from wireside.api.middleware.client_address import peer_address
 from wireside.api.policy import Access, Kind, RoutePolicy, with_policy
 from wireside.errors import NotFound, Unauthorized
 from wireside.protocol.handshake import is_loopback
@@ -34,7 +34,7 @@ def metrics_routes(render: Render, token: str | None) -> APIRouter:
 
     @router.get("/metrics")
     async def metrics(request: Request) -> Response:
-        if token is not None and not _brings(request, token):
+        if token is not None and not _has_token(request, token):
             return json_response(Unauthorized("The token of WIRESIDE_METRICS_TOKEN is needed."))
         if token is None and not _is_from_here(request):
             return json_response(NotFound("There is no /metrics."))
@@ -44,13 +44,13 @@ def metrics_routes(render: Render, token: str | None) -> APIRouter:
     return with_policy(router, METRICS)
 
 
-def _brings(request: Request, token: str) -> bool:
+def _has_token(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     is_same = secrets.compare_digest(given.strip().encode("latin-1"), token.encode())
     return is_same and scheme.lower() == "bearer"
 
 
 def _is_from_here(request: Request) -> bool:
-    address = peer(request.scope)
+    address = peer_address(request.scope)
     is_direct = not any(name in request.headers for name in _FORWARDED)
     return is_direct and bool(address) and is_loopback(address)

@@ -197,7 +197,7 @@ async def test_who_is_put_out_before_the_handshake_is_answered_is_refused() -> N
         sent.append(message["type"])
 
     held = RevocableSocket(send)
-    held.end()
+    held.revoke_access()
     await held.send({"type": "websocket.accept"})
-    await held.ended()
+    await held.wait_closed()
     assert sent == ["websocket.close"]

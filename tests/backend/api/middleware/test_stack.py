@@ -326,5 +326,5 @@ async def test_websockets_keep_one_frame_of_the_middlewares(
         if "wireside.api.middleware" in coroutine.cr_frame.f_globals["__name__"]:
             names.append(coroutine.cr_code.co_qualname)
         coroutine = coroutine.cr_await
-    assert names == ["ConnectionLimit._count"]
+    assert names == ["ConnectionLimit._count_connection"]
     await asyncio.sleep(0)

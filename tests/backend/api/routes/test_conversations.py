@@ -35,9 +35,9 @@ def import_limits() -> ImportLimits:
 @pytest.fixture
 async def http(chat: ChatService, import_limits: ImportLimits) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    ErrorResponses(count=lambda _: None).register(app)
+    ErrorResponses(count=lambda _: None).register_handlers(app)
     routes = ConversationRoutes(lambda text: f"<p>{text}</p>", time.time, import_limits)
-    app.include_router(routes.router())
+    app.include_router(routes.build_router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"chat": chat}
@@ -267,7 +267,7 @@ async def test_an_update_keeps_what_was_chosen_and_shared(
 
     (name,) = (await http.post("/import", content=export("one"))).json()["conversations"]
     turn = (await http.get(f"/{name}")).json()["turns"][0]["id"]
-    await store.judge(turn, Feedback("up", "fine"))
+    await store.set_feedback(turn, Feedback("up", "fine"))
     await store.keep_options(name, Options(model="chosen"))
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
     opened = await chat.library.open(name)
@@ -281,7 +281,7 @@ async def test_an_update_keeps_what_was_chosen_and_shared(
     assert stored.options == Options(model="chosen")
     page = (await http.get(f"/{new}")).json()
     assert [turn["feedback"] for turn in page["turns"]] == ["up", None]
-    await store.purge(float("inf"))
+    await store.purge_conversations(float("inf"))
     assert "one" in await sharing.page(secret)
 
 

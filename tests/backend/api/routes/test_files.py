@@ -32,9 +32,9 @@ def file_rules() -> FileRules:
 @pytest.fixture
 async def http(chat: ChatService) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    ErrorResponses(count=lambda _: None).register(app)
-    app.include_router(FileRoutes().router())
-    app.include_router(ConversationRoutes(str, time.time).router())
+    ErrorResponses(count=lambda _: None).register_handlers(app)
+    app.include_router(FileRoutes().build_router())
+    app.include_router(ConversationRoutes(str, time.time).build_router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"chat": chat}
