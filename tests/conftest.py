@@ -92,7 +92,7 @@ async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqlStore]:
 async def saving(store: SqlStore, tasks: Tasks) -> GroupCommit:
     # a test may replace `store.commit`
     saving = GroupCommit(lambda writes: store.commit_writes(writes), time.monotonic)
-    tasks.create_task(saving.run(), name="group commit")
+    tasks.create_task(saving.write_until_cancelled(), name="group commit")
     return saving
 
 

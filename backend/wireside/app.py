@@ -107,18 +107,18 @@ class Application(ServedApplication):
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Open and close all resources around the server's lifespan."""
         async with nicegui_running():
-            await self._start()
+            await self._start_parts()
             try:
                 yield
             finally:
-                await self._end()
+                await self._stop_parts()
 
-    async def _start(self) -> None:
+    async def _start_parts(self) -> None:
         parts = self.parts
         await parts.store.open()
         if parts.auth.gate.mode == "password":
             self.first_link = await parts.auth.accounts.first_link()
-        parts.tasks.create_task(parts.saving.run(), name="group commit")
+        parts.tasks.create_task(parts.saving.write_until_cancelled(), name="group commit")
         await parts.chat.core.resume_waiting()
         parts.tasks.create_task(parts.telemetry.run(), name="telemetry")
         parts.tasks.create_task(parts.telemetry.watch_loop(), name="lag of the event loop")
@@ -127,17 +127,17 @@ class Application(ServedApplication):
         parts.tasks.create_task(self._keep_house(), name="housekeeping")
         parts.tasks.create_task(self._warm_up(), name="warm-up")
         if parts.auth.has_accounts:
-            parts.tasks.create_task(parts.auth.gate.watch(), name="who is here")
-            parts.tasks.create_task(parts.auth.audit.run(), name="audit")
+            parts.tasks.create_task(parts.auth.gate.close_revoked(), name="who is here")
+            parts.tasks.create_task(parts.auth.audit.write_entries(), name="audit")
 
-    async def _end(self) -> None:
+    async def _stop_parts(self) -> None:
         parts = self.parts
         if not parts.runner.is_draining:  # ``wireside serve`` drains before it closes sockets
             await self.drain()
-        await parts.saving.finish(LAST_WRITES_S, write_s=WRITE_S)
+        await parts.saving.finish_writing(LAST_WRITES_S, write_s=WRITE_S)
         parts.pages.close()
         await parts.tasks.aclose()
-        await parts.auth.audit.flush()
+        await parts.auth.audit.flush_entries()
         await parts.history.aclose()
         await parts.provider.aclose()
         await parts.limiter.aclose()
@@ -154,7 +154,7 @@ class Application(ServedApplication):
         try:
             await self.parts.provider.warm_up()
             with suppress(WiresideError):
-                await self.parts.catalog.models()
+                await self.parts.catalog.list_models()
             await aside(words.prepare_tables)
             for label in highlighting.USUAL:
                 await aside(highlighting.prepare, label)
@@ -165,12 +165,12 @@ class Application(ServedApplication):
         parts = self.parts
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            parts.runner.expire()
+            parts.runner.release_expired()
             await parts.store.look_after()
             try:
                 await parts.chat.library.clean_up(parts.retention)
                 await parts.files.sweep()
                 if parts.auth.has_accounts:
-                    await parts.auth.audit.forget(self.settings.audit_days)
+                    await parts.auth.audit.remove_outdated(self.settings.audit_days)
             except StoreError:  # its cause has been logged by the store
                 _log.warning("clean_up_failed")

@@ -131,7 +131,7 @@ class MountedChat:
         parts = self.application.parts
         user = await parts.store.accounts.find_user_by_subject(subject_of(user_id))
         if user is not None:
-            parts.auth.gate.presence.end_user(user.id)
+            parts.auth.gate.presence.close_of_user(user.id)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

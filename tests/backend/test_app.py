@@ -254,14 +254,14 @@ async def test_a_default_model_that_refuses_to_chat_is_passed_over(tmp_path: Pat
     async with FakeOpenAI(models=("first", "second")) as lab:
         parts = create_app(Settings(openai_base_url=lab.url, data_dir=tmp_path)).parts
         try:
-            assert await parts.catalog.resolve(None) == "first"
+            assert await parts.catalog.resolve_model(None) == "first"
             request = ModelRequest(
                 model="first", messages=(Message.of_text("user", "/lab no-chat"),)
             )
             with pytest.raises(UnknownModel, match="can't chat"):
                 async for _ in parts.provider.stream(request):
                     pass
-            assert await parts.catalog.resolve(None) == "second"
-            assert [model.can_chat for model in await parts.catalog.models()] == [True, False]
+            assert await parts.catalog.resolve_model(None) == "second"
+            assert [model.can_chat for model in await parts.catalog.list_models()] == [True, False]
         finally:
             await parts.provider.aclose()

@@ -33,18 +33,18 @@ class HandStream:
     def is_live(self) -> bool:
         return self.log.end is None
 
-    def reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
+    def new_reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
         return Reader(self.log, self.bell, offset, wake)
 
     def say(self, text: str) -> None:
-        self.log.append(TextDelta(text))
-        self.bell.ring()
+        self.log.append_entry(TextDelta(text))
+        self.bell.notify_listeners()
 
     def close(
         self, reason: FinishReason | None = "stop", error: WiresideError | None = None
     ) -> Self:
-        self.log.close(End(None if error else reason, error))
-        self.bell.ring()
+        self.log.close_with(End(None if error else reason, error))
+        self.bell.notify_listeners()
         return self
 
 

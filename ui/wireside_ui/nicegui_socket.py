@@ -244,7 +244,9 @@ def _only_to_theirs(
         # The authentication middleware registers WebSockets itself. With long polling it sees
         # separate requests, which a caller with another role may send as well.
         if pages is not None and caller is not None and scope.get("type") == "http":
-            held[sid] = pages.presence.enter(caller, partial(_end, core.sio.manager, sid))
+            held[sid] = pages.presence.register_connection(
+                caller, partial(_end, core.sio.manager, sid)
+            )
         return result
 
     return guarded

@@ -90,7 +90,7 @@ class ChatEndpoint:
             await self._receive_frames(session, receive)
         finally:
             self._counters.disconnected()
-            session.leave()
+            session.handle_disconnect()
             writer.cancel()
             await asyncio.wait([writer])
 
@@ -109,7 +109,7 @@ class ChatEndpoint:
         if text is None:
             session.receive_binary()
         else:
-            session.receive(text, self._clock())
+            session.receive_frame(text, self._clock())
         return True
 
 
@@ -140,7 +140,7 @@ async def _write_frames(session: Session, send: Send) -> None:
         return send({"type": "websocket.close", "code": code, "reason": reason})
 
     try:
-        await session.write(send_text, close_socket)
+        await session.write_frames(send_text, close_socket)
     except OSError:
         pass  # the peer is gone; the receiving task gets a disconnect as well
     except Exception as error:  # without its writer, the connection would hang

@@ -91,7 +91,7 @@ class Accounts:
             return None
         old = [one.id for one in await self._store.invitations()]
         await self._store.remove_invitations(old)
-        return await self._invite(LOCAL, "admin")
+        return await self._add_invitation(LOCAL, "admin")
 
     async def invitation(self, secret: str) -> tuple[Invitation, str]:
         """Return the invitation of a link and the name of its account ("" for a new account).
@@ -109,7 +109,7 @@ class Accounts:
         user = await self._store.find_user(found.user_id)
         return found, user.name if user else ""
 
-    async def join(self, secret: str, name: str, password: str) -> User:
+    async def accept_invitation(self, secret: str, name: str, password: str) -> User:
         """Create the invited account, or set the password of the account that the link resets.
 
         Raises:
@@ -118,7 +118,7 @@ class Accounts:
         """
         invitation, _ = await self.invitation(secret)
         if invitation.user_id is not None:
-            return await self._set_anew(invitation, password)
+            return await self._reset_password(invitation, password)
         name = checked_name(invitation.name or name)
         if await self._store.user_named(name):
             raise BadMessage("That name is taken; choose another name.")
@@ -127,26 +127,28 @@ class Accounts:
             name=name,
             role=invitation.role,
             created_at=self._now(),
-            password=await self._passwords.hash(password),
+            password=await self._passwords.hash_password(password),
         )
         if not await self._store.add_user(user, invitation=invitation.id):
             raise BadMessage("That name is taken, or the link has just been used.")
-        self._record(_as(user), "account_made", f"as {user.role}")
+        self._record(_caller_of_user(user), "account_made", f"as {user.role}")
         return user
 
-    async def _set_anew(self, invitation: Invitation, password: str) -> User:
+    async def _reset_password(self, invitation: Invitation, password: str) -> User:
         user = await self._store.find_user(invitation.user_id or "")
         if user is None:
             raise NotFound("This account no longer exists.")
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash_password(password)
         if not await self._store.set_password(user.id, hashed, invitation=invitation.id):
             raise NotFound("This link has already been used.")
         await self._store.end_sign_ins(user.id)
-        self._presence.end_user(user.id)
-        self._record(_as(user), "password_reset")
+        self._presence.close_of_user(user.id)
+        self._record(_caller_of_user(user), "password_reset")
         return replace(user, password=hashed)
 
-    async def vouched(self, somebody: ExternalIdentity, *, visit_from: str | None = None) -> User:
+    async def sign_in_external(
+        self, somebody: ExternalIdentity, *, visit_from: str | None = None
+    ) -> User:
         """Return the account of an externally authenticated user; create it on the first visit.
 
         ``visit_from`` is the client address where no session is created (proxy, host): the first
@@ -164,8 +166,10 @@ class Accounts:
             was, user = user.role, replace(user, role=somebody.role)
             # the provider assigns the groups, also those of the last administrator
             await self._store.set_role(user.id, user.role, even_of_last=True)
-            self._presence.end_user(user.id)
-            self._record(_as(user), "role_changed", f"{user.name}: {was} to {user.role}")
+            self._presence.close_of_user(user.id)
+            self._record(
+                _caller_of_user(user), "role_changed", f"{user.name}: {was} to {user.role}"
+            )
         now = self._now()
         if user.seen_at is None or now - user.seen_at >= SEEN_S:
             is_first = await self._store.record_user_activity(
@@ -173,7 +177,7 @@ class Accounts:
             )
             if is_first and visit_from is not None and is_another_day(user.seen_at, now):
                 by = "by the host" if somebody.subject.startswith("host ") else "by the proxy"
-                self._record(replace(_as(user), address=visit_from), "signed_in", by)
+                self._record(replace(_caller_of_user(user), address=visit_from), "signed_in", by)
         return user
 
     async def _make_vouched(self, somebody: ExternalIdentity) -> User:
@@ -188,7 +192,11 @@ class Accounts:
                 subject=somebody.subject,
             )
             if added := await self._store.add_user(user, role_of_first=role_of_first):
-                self._record(_as(added), "account_made", f"as {added.role}, by {somebody.subject}")
+                self._record(
+                    _caller_of_user(added),
+                    "account_made",
+                    f"as {added.role}, by {somebody.subject}",
+                )
                 return added
             if known := await self._store.find_user_by_subject(
                 somebody.subject
@@ -198,7 +206,7 @@ class Accounts:
 
     # ---- operations of every user ------------------------------------------------------------
 
-    async def user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> User | None:
         """Return an account by id, without an authorisation check."""
         return await self._store.find_user(user_id)
 
@@ -215,11 +223,11 @@ class Accounts:
         if user is None or user.password is None:
             raise BadMessage("Your account has no password here: sign-in is external.")
         await self._tries.record_attempt(user.name, caller.address)
-        if not await self._passwords.is_right(old, user.password):
+        if not await self._passwords.verify_password(old, user.password):
             self._record(caller, "password_refused")
             raise BadMessage(WRONG)
         await self._tries.was_right(user.name, caller.address)
-        hashed = await self._passwords.hash(new)
+        hashed = await self._passwords.hash_password(new)
         if not await self._store.set_password(user.id, hashed, was=user.password):
             self._record(caller, "password_refused")  # the password was changed concurrently
             raise BadMessage(WRONG)
@@ -230,7 +238,7 @@ class Accounts:
 
     # ---- administration ----------------------------------------------------------------------
 
-    async def users(self, caller: Caller) -> Sequence[User]:
+    async def list_users(self, caller: Caller) -> Sequence[User]:
         """Return all accounts."""
         caller.require("admin")
         return await self._store.list_users()
@@ -241,7 +249,7 @@ class Accounts:
         now = self._now()
         return [one for one in await self._store.invitations() if one.expires_at > now]
 
-    async def create(self, caller: Caller, *, name: str, role: Role, password: str) -> User:
+    async def create_user(self, caller: Caller, *, name: str, role: Role, password: str) -> User:
         """Create an account with a password.
 
         Raises:
@@ -251,7 +259,7 @@ class Accounts:
         caller.require("admin")
         self._require_passwords()
         name = checked_name(name)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash_password(password)
         user = await self._store.add_user(
             User(id=new_id(), name=name, role=role, created_at=self._now(), password=hashed)
         )
@@ -260,7 +268,7 @@ class Accounts:
         self._record(caller, "account_made", f"{user.name} as {user.role}")
         return user
 
-    async def invite(self, caller: Caller, role: Role, name: str = "") -> str:
+    async def create_invitation(self, caller: Caller, role: Role, name: str = "") -> str:
         """Return the secret of a single-use link that creates an account.
 
         The link becomes invalid when the caller loses the administrator role.
@@ -271,11 +279,13 @@ class Accounts:
             name = checked_name(name)
             if await self._store.user_named(name):
                 raise BadMessage("That name is taken; choose another name.")
-        secret = await self._invite(caller, role, name)
+        secret = await self._add_invitation(caller, role, name)
         self._record(caller, "invited", f"{name or 'a new user'} as {role}")
         return secret
 
-    async def _invite(self, caller: Caller, role: Role, name: str = "", user_id: str = "") -> str:
+    async def _add_invitation(
+        self, caller: Caller, role: Role, name: str = "", user_id: str = ""
+    ) -> str:
         secret, now = new_secret(), self._now()
         invitation = Invitation(
             id=new_id(),
@@ -297,61 +307,61 @@ class Accounts:
         await self._store.remove_invitations([invitation_id])
         self._record(caller, "invitation_taken_back")
 
-    async def reset(self, caller: Caller, user_id: str) -> str:
+    async def create_reset_link(self, caller: Caller, user_id: str) -> str:
         """Return the secret of a single-use link that resets an account's password."""
         caller.require("admin")
         self._require_passwords()
-        user = await self._user(user_id)
+        user = await self._require_user(user_id)
         if user.password is None:
             raise BadMessage("This account has no password here: sign-in is external.")
-        secret = await self._invite(caller, user.role, user.name, user.id)
+        secret = await self._add_invitation(caller, user.role, user.name, user.id)
         self._record(caller, "password_reset_offered", user.name)
         return secret
 
     async def set_role(self, caller: Caller, user_id: str, role: Role) -> None:
         """Change an account's role; its open connections are closed and reconnect with it."""
         caller.require("admin")
-        user = await self._user(user_id)
+        user = await self._require_user(user_id)
         if role != user.role:
             if not await self._store.set_role(user_id, role, by=_account_of(caller)):
-                raise await self._why_not(caller)
-            self._presence.end_user(user_id)
+                raise await self._refusal_reason(caller)
+            self._presence.close_of_user(user_id)
             self._record(caller, "role_changed", f"{user.name}: {user.role} to {role}")
 
-    async def disable(self, caller: Caller, user_id: str) -> None:
+    async def disable_user(self, caller: Caller, user_id: str) -> None:
         """Disable an account; its open pages and connections are closed.
 
         Its sessions are kept until the account is enabled: they do not authenticate, but let the
         sign-in page explain why.
         """
         caller.require("admin")
-        user = await self._user(user_id)
+        user = await self._require_user(user_id)
         if not await self._store.disable_user(user_id, self._now(), by=_account_of(caller)):
-            raise await self._why_not(caller)
-        self._presence.end_user(user_id)
+            raise await self._refusal_reason(caller)
+        self._presence.close_of_user(user_id)
         self._record(caller, "account_disabled", user.name)
 
-    async def enable(self, caller: Caller, user_id: str) -> None:
+    async def enable_user(self, caller: Caller, user_id: str) -> None:
         """Enable a disabled account. Sessions from before it was disabled are deleted."""
         caller.require("admin")
-        user = await self._user(user_id)
+        user = await self._require_user(user_id)
         if user.disabled_at is not None:
             await self._store.end_sign_ins(user_id)
         if not await self._store.enable_user(user_id, by=_account_of(caller)):
-            raise await self._why_not(caller)
+            raise await self._refusal_reason(caller)
         self._record(caller, "account_enabled", user.name)
 
-    async def remove(self, caller: Caller, user_id: str) -> None:
+    async def remove_user(self, caller: Caller, user_id: str) -> None:
         """Remove an account and all of its data, conversations included."""
         caller.require("admin")
-        user = await self._user(user_id)
+        user = await self._require_user(user_id)
         if not await self._store.remove_user(user_id, self._now(), by=_account_of(caller)):
-            raise await self._why_not(caller)
-        self._presence.end_user(user_id)
+            raise await self._refusal_reason(caller)
+        self._presence.close_of_user(user_id)
         self._on_removed(user_id)
         self._record(caller, "account_removed", user.name)
 
-    async def _why_not(self, caller: Caller) -> RequestError:
+    async def _refusal_reason(self, caller: Caller) -> RequestError:
         """Return the error for a refused change: the caller's role may have just been revoked."""
         if by := _account_of(caller):
             user = await self._store.find_user(by)
@@ -359,7 +369,7 @@ class Accounts:
                 return Forbidden()
         return BadMessage(LAST)
 
-    async def _user(self, user_id: str) -> User:
+    async def _require_user(self, user_id: str) -> User:
         user = await self._store.find_user(user_id)
         if user is None:
             raise NotFound("There is no such account.")
@@ -375,7 +385,7 @@ def _account_of(caller: Caller) -> str | None:
     return caller.user_id or None
 
 
-def _as(user: User) -> Caller:
+def _caller_of_user(user: User) -> Caller:
     return Caller(user_id=user.id, name=user.name, role=user.role)
 
 
@@ -393,9 +403,9 @@ def checked_name(name: str) -> str:
 
 def clean_name(name: str) -> str:
     """Return the canonical form of a name: NFKC, case-folded, without invisible characters."""
-    shown = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_shown(char))
+    shown = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_visible_char(char))
     return " ".join(shown.casefold().split())[:MAX_NAME_CHARS]
 
 
-def _is_shown(char: str) -> bool:
+def _is_visible_char(char: str) -> bool:
     return char == " " or unicodedata.category(char)[0] not in "CZ"

@@ -69,15 +69,15 @@ class Audit:
         )
         self._has_some.set()
 
-    async def run(self) -> None:
+    async def write_entries(self) -> None:
         """Write buffered entries until cancelled."""
         while True:
             await self._has_some.wait()
             self._has_some.clear()
             await asyncio.sleep(WRITE_S)
-            await self.flush()
+            await self.flush_entries()
 
-    async def flush(self) -> None:
+    async def flush_entries(self) -> None:
         """Write all buffered entries now; keep them buffered if the store is unavailable."""
         async with self._writing:
             entries = list(self._waiting)
@@ -91,7 +91,7 @@ class Audit:
             for _ in entries:
                 self._waiting.popleft()
 
-    async def read(
+    async def read_entries(
         self, caller: Caller, query: str = "", *, before: int | None = None, limit: int = PAGE
     ) -> Sequence[AuditEntry]:
         """Return the entries that contain all words of ``query`` (at most 10), newest first.
@@ -99,10 +99,10 @@ class Audit:
         ``before`` is the id of an entry and selects the page before it. Requires an administrator.
         """
         caller.require("admin")
-        await self.flush()
+        await self.flush_entries()
         return await self._store.read_audit_entries(query.split()[:10], before=before, limit=limit)
 
-    async def forget(self, days: float) -> None:
+    async def remove_outdated(self, days: float) -> None:
         """Remove entries older than ``days``; does nothing if it ran less than an hour ago."""
         if self._now() - self._forgot_at < FORGET_S:
             return

@@ -75,7 +75,7 @@ class RolesByGroup:
     admin: frozenset[str] = frozenset()
     user: frozenset[str] = frozenset()
 
-    def role(self, groups: frozenset[str]) -> Role | None:
+    def role_of_member(self, groups: frozenset[str]) -> Role | None:
         """Return the role of a member of ``groups``; None where administrators assign roles."""
         if groups & self.admin:
             return "admin"
@@ -112,7 +112,7 @@ class Authenticator:
         self._proxy = proxy
         self._watch_every_s = watch_every_s
 
-    async def caller(self, credentials: Credentials) -> Caller | None:
+    async def authenticate(self, credentials: Credentials) -> Caller | None:
         """Return the caller of a request, None if the credentials are missing or invalid.
 
         Raises:
@@ -125,20 +125,20 @@ class Authenticator:
         if credentials.host_user is not None:
             return await self._vouched_by_host(credentials.host_user, address)
         if credentials.bearer is not None:
-            return await self._keys.caller(credentials.bearer, address)
+            return await self._keys.authenticate(credentials.bearer, address)
         if credentials.ticket is not None:
-            caller = self._tickets.redeem(credentials.ticket, credentials.origin)
-            return caller if caller and await self.is_here(caller) else None
+            caller = self._tickets.redeem_ticket(credentials.ticket, credentials.origin)
+            return caller if caller and await self.is_still_valid(caller) else None
         if not credentials.is_own_page:
             return None
         if self.mode == "proxy":
             return await self._vouched_by_proxy(credentials)
         if credentials.cookie is not None:
-            return await self._sign_ins.caller(credentials.cookie, address)
+            return await self._sign_ins.authenticate(credentials.cookie, address)
         return None
 
     async def _vouched_by_proxy(self, credentials: Credentials) -> Caller | None:
-        name = _text(credentials.headers.get(self._proxy.user_header, "")).strip()
+        name = _decode_header(credentials.headers.get(self._proxy.user_header, "")).strip()
         if not credentials.is_from_proxy or not name:
             return None
         if {self._proxy.user_header, self._proxy.groups_header} & credentials.repeated:
@@ -147,25 +147,25 @@ class Authenticator:
         if len(name) > MAX_SUBJECT_CHARS:
             _log.warning("vouched_refused", reason="The user name sent by the proxy is too long.")
             return None
-        said = _text(credentials.headers.get(self._proxy.groups_header, ""))
+        said = _decode_header(credentials.headers.get(self._proxy.groups_header, ""))
         groups = frozenset(group.strip() for group in said.split(",")) - {""}
-        identity = ExternalIdentity(f"proxy {name}", name, self._proxy.roles.role(groups))
-        caller = await self._vouched(identity, credentials.address)
+        identity = ExternalIdentity(f"proxy {name}", name, self._proxy.roles.role_of_member(groups))
+        caller = await self._external_caller(identity, credentials.address)
         return replace(caller, groups=groups)
 
     async def _vouched_by_host(self, user: HostUser, address: str) -> Caller | None:
         if len(user.id) > MAX_SUBJECT_CHARS:
             _log.warning("vouched_refused", reason="The id of the host's user is too long.")
             return None
-        role = user.role or self._proxy.roles.role(user.groups) or "user"
-        caller = await self._vouched(
+        role = user.role or self._proxy.roles.role_of_member(user.groups) or "user"
+        caller = await self._external_caller(
             ExternalIdentity(subject_of(user.id), user.name, role), address
         )
         return replace(caller, name=user.name, host_id=user.id, groups=user.groups)
 
-    async def _vouched(self, identity: ExternalIdentity, address: str) -> Caller:
+    async def _external_caller(self, identity: ExternalIdentity, address: str) -> Caller:
         try:
-            user = await self._accounts.vouched(identity, visit_from=address)
+            user = await self._accounts.sign_in_external(identity, visit_from=address)
         except RequestError as error:
             _log.warning("vouched_refused", reason=str(error))
             raise
@@ -177,26 +177,26 @@ class Authenticator:
             address=address,
         )
 
-    async def is_here(self, caller: Caller) -> bool:
+    async def is_still_valid(self, caller: Caller) -> bool:
         """Return whether the caller's credential is still valid and its role unchanged.
 
         Raises:
             StoreError: the store is unavailable.
         """
-        return not await self._gone({caller})
+        return not await self._revoked_callers({caller})
 
-    async def watch(self) -> None:
+    async def close_revoked(self) -> None:
         """Close connections with revoked credentials every ``watch_every_s``, until cancelled."""
         while True:
             await asyncio.sleep(self._watch_every_s)
             try:
-                if gone := await self._gone(self.presence.callers):
-                    self.presence.end(gone.__contains__)
+                if gone := await self._revoked_callers(self.presence.connected_callers):
+                    self.presence.close_where(gone.__contains__)
                 await self._store.clean_up(self._now())
             except StoreError:
                 continue  # the store reports its failures itself
 
-    async def _gone(self, callers: set[Caller]) -> set[Caller]:
+    async def _revoked_callers(self, callers: set[Caller]) -> set[Caller]:
         """Return the callers whose session or key is no longer valid, or whose role has changed."""
         here = {caller for caller in callers if caller.credential}
         if not here:
@@ -211,7 +211,7 @@ class Authenticator:
         return {one for one in here if (one.credential, one.role) not in valid}
 
 
-def _text(value: str) -> str:
+def _decode_header(value: str) -> str:
     """Decode a header value: proxies send UTF-8, and ASGI servers decode it as Latin-1."""
     try:
         return value.encode("latin-1").decode("utf-8")

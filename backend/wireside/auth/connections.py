@@ -15,32 +15,32 @@ class LiveConnections:
         self.endings = 0
         """Revocation counter; lets a handshake notice a revocation during its authentication."""
 
-    def enter(self, caller: Caller, end: Callable[[], None]) -> Callable[[], None]:
+    def register_connection(self, caller: Caller, end: Callable[[], None]) -> Callable[[], None]:
         """Register a connection that ``end()`` closes; return a function that unregisters it."""
         key = object()
         self._here[key] = caller, end
 
-        def leave() -> None:
+        def unregister() -> None:
             self._here.pop(key, None)
 
-        return leave
+        return unregister
 
     @property
-    def callers(self) -> set[Caller]:
+    def connected_callers(self) -> set[Caller]:
         """All callers with an open connection."""
         return {caller for caller, _ in self._here.values()}
 
-    def end(self, is_over: Callable[[Caller], bool]) -> None:
+    def close_where(self, is_over: Callable[[Caller], bool]) -> None:
         """Close the connections of callers for which ``is_over`` is true."""
         self.endings += 1
         for caller, end in tuple(self._here.values()):
             if is_over(caller):
                 end()
 
-    def end_user(self, user_id: str) -> None:
+    def close_of_user(self, user_id: str) -> None:
         """Close all connections of a user."""
-        self.end(lambda caller: caller.user_id == user_id)
+        self.close_where(lambda caller: caller.user_id == user_id)
 
     def end_credentials(self, credentials: frozenset[str]) -> None:
         """Close the connections that were authenticated by these sessions or keys."""
-        self.end(lambda caller: caller.credential in credentials)
+        self.close_where(lambda caller: caller.credential in credentials)

@@ -18,7 +18,7 @@ def cookie_of(header: str, *, is_secure: bool, root_path: str = "") -> str | Non
     have set the other one, and a sibling host too, except below a root path. Of several cookies of
     that name, browsers send the one with the longest path first.
     """
-    wanted = _name(is_secure=is_secure, root_path=root_path)
+    wanted = _cookie_name(is_secure=is_secure, root_path=root_path)
     for pair in header.split(";"):
         name, _, value = pair.strip().partition("=")
         if name == wanted:
@@ -33,14 +33,14 @@ def set_cookie(value: str, *, days: float, is_secure: bool, root_path: str = "")
     It is sent to paths below ``root_path`` only, so that servers at other paths of the host keep
     their own.
     """
-    name = _name(is_secure=is_secure, root_path=root_path)
+    name = _cookie_name(is_secure=is_secure, root_path=root_path)
     age = int(days * 86_400) if value else 0
     end = "; Secure" if is_secure else ""
     path = root_path or "/"
     return f"{name}={value}; Max-Age={age}; Path={path}; HttpOnly; SameSite=Lax{end}"
 
 
-def _name(*, is_secure: bool, root_path: str) -> str:
+def _cookie_name(*, is_secure: bool, root_path: str) -> str:
     if not is_secure:
         return COOKIE
     return SECURE_COOKIE_BELOW_PATH if root_path else SECURE_COOKIE

@@ -47,7 +47,7 @@ class Keys:
         self._presence = presence
         self._now = wall_clock
 
-    async def create(
+    async def create_key(
         self,
         caller: Caller,
         name: str,
@@ -108,7 +108,7 @@ class Keys:
         self._record(caller, "key_made", f"{key.id} {name}: {', '.join(sorted(scopes))}")
         return key, f"wireside_{key.id}_{secret}"
 
-    async def caller(self, text: str, address: str) -> Caller | None:
+    async def authenticate(self, text: str, address: str) -> Caller | None:
         """Return the caller that a key authenticates, None if the key is invalid or expired."""
         match = _KEY.fullmatch(text)
         found = await self._store.find_key_by_id(match[1]) if match else None
@@ -138,12 +138,12 @@ class Keys:
             self._record(caller, "key_used", f"{key.id} {key.name}")
         return caller
 
-    async def of(self, caller: Caller) -> Sequence[ApiKey]:
+    async def list_keys(self, caller: Caller) -> Sequence[ApiKey]:
         """Return the caller's keys."""
         caller.require_in_person()
         return await self._store.list_keys(caller.user_id)
 
-    async def revoke(self, caller: Caller, key_id: str) -> None:
+    async def revoke_key(self, caller: Caller, key_id: str) -> None:
         """Revoke a key and close the connections that were opened with it.
 
         Raises:

@@ -44,19 +44,19 @@ class Remaining:
 class Limiter(Protocol):
     """Interface of rate limiters; a window is identified by its name."""
 
-    async def hit(self, name: str, rate: Rate) -> Remaining:
+    async def count_hit(self, name: str, rate: Rate) -> Remaining:
         """Count one hit if any is left; ``was_counted`` of the result is False if none was."""
         ...
 
-    async def add_hits(self, name: str, rate: Rate, count: int) -> None:
+    async def count_hits(self, name: str, rate: Rate, count: int) -> None:
         """Count ``count`` hits unconditionally, also beyond the limit."""
         ...
 
-    async def left(self, name: str, rate: Rate) -> Remaining:
+    async def remaining(self, name: str, rate: Rate) -> Remaining:
         """Return the state of a window without counting a hit."""
         ...
 
-    async def forget(self, name: str, rate: Rate) -> None:
+    async def reset_window(self, name: str, rate: Rate) -> None:
         """Reset a window."""
         ...
 
@@ -73,34 +73,34 @@ class MemoryLimiter:
         self._windows: dict[str, CountingWindow] = {}
         self._look_at = 1024
 
-    async def hit(self, name: str, rate: Rate) -> Remaining:
+    async def count_hit(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         now = self._clock()
-        window = self._window(name, rate, now)
+        window = self._window_for(name, rate, now)
         was_counted = window.left(now) > 0
         if was_counted:
             window.add(now, 1)
         return Remaining(window.left(now), window.reset_s(now), was_counted)
 
-    async def add_hits(self, name: str, rate: Rate, count: int) -> None:
+    async def count_hits(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         now = self._clock()
-        self._window(name, rate, now).add(now, count)
+        self._window_for(name, rate, now).add(now, count)
 
-    async def left(self, name: str, rate: Rate) -> Remaining:
+    async def remaining(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         now = self._clock()
-        window = self._window(name, rate, now)
+        window = self._window_for(name, rate, now)
         return Remaining(window.left(now), window.reset_s(now))
 
-    async def forget(self, name: str, rate: Rate) -> None:
+    async def reset_window(self, name: str, rate: Rate) -> None:
         """See ``Limiter``."""
         self._windows.pop(name, None)
 
     async def aclose(self) -> None:
         """See ``Limiter``."""
 
-    def _window(self, name: str, rate: Rate, now: float) -> CountingWindow:
+    def _window_for(self, name: str, rate: Rate, now: float) -> CountingWindow:
         window = self._windows.get(name)
         if window is None or window.limit != rate.limit:
             if len(self._windows) >= self._look_at:
@@ -142,61 +142,61 @@ class RedisLimiter:
         self._alone = MemoryLimiter(clock)
         self._is_lost = False
 
-    async def hit(self, name: str, rate: Rate) -> Remaining:
+    async def count_hit(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
-        item = _item(rate)
+        item = _limit_item(rate)
         try:
             was_counted = await self._moving.hit(item, name)
             stats = await self._moving.get_window_stats(item, name)
         except Exception as error:  # the library documents no common base class
-            self._lose(error)
-            return await self._alone.hit(name, rate)
+            self._note_failure(error)
+            return await self._alone.count_hit(name, rate)
         self._is_lost = False
-        return Remaining(stats.remaining, _until(stats.reset_time), was_counted)
+        return Remaining(stats.remaining, _seconds_until(stats.reset_time), was_counted)
 
-    async def add_hits(self, name: str, rate: Rate, count: int) -> None:
+    async def count_hits(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         try:
-            await self._fixed.hit(_item(rate), "sum", name, cost=count)
+            await self._fixed.hit(_limit_item(rate), "sum", name, cost=count)
         except Exception as error:
-            self._lose(error)
-            await self._alone.add_hits(name, rate, count)
+            self._note_failure(error)
+            await self._alone.count_hits(name, rate, count)
 
-    async def left(self, name: str, rate: Rate) -> Remaining:
+    async def remaining(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         try:
-            moving = await self._moving.get_window_stats(_item(rate), name)
-            fixed = await self._fixed.get_window_stats(_item(rate), "sum", name)
+            moving = await self._moving.get_window_stats(_limit_item(rate), name)
+            fixed = await self._fixed.get_window_stats(_limit_item(rate), "sum", name)
         except Exception as error:
-            self._lose(error)
-            return await self._alone.left(name, rate)
+            self._note_failure(error)
+            return await self._alone.remaining(name, rate)
         stats = min(moving, fixed, key=lambda stats: stats.remaining)
-        return Remaining(stats.remaining, _until(stats.reset_time))
+        return Remaining(stats.remaining, _seconds_until(stats.reset_time))
 
-    async def forget(self, name: str, rate: Rate) -> None:
+    async def reset_window(self, name: str, rate: Rate) -> None:
         """See ``Limiter``."""
-        await self._alone.forget(name, rate)
+        await self._alone.reset_window(name, rate)
         try:
-            await self._moving.clear(_item(rate), name)
+            await self._moving.clear(_limit_item(rate), name)
         except Exception as error:
-            self._lose(error)
+            self._note_failure(error)
 
     async def aclose(self) -> None:
         """See ``Limiter``."""
         with suppress(Exception):  # the connection may be broken
             await self._storage.bridge.storage.aclose()
 
-    def _lose(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         if not self._is_lost:
             self._is_lost = True
             _log.warning("redis_lost", error=type(error).__name__)
 
 
-def _item(rate: Rate) -> RateLimitItem:
+def _limit_item(rate: Rate) -> RateLimitItem:
     from limits import RateLimitItemPerSecond
 
     return RateLimitItemPerSecond(rate.limit, rate.window_s, namespace="wireside")
 
 
-def _until(reset_time: float) -> float:
+def _seconds_until(reset_time: float) -> float:
     return max(0.0, reset_time - time.time())

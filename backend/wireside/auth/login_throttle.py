@@ -43,20 +43,22 @@ class LoginThrottle:
         network = network_of(address)
         for what, rate in (
             (f"tries at {network}", AT_NETWORK),
-            (_there(name, network), OF_NAME_THERE),
+            (_name_and_network(name, network), OF_NAME_THERE),
             (f"tries of {name}", OF_NAME),
         ):
-            left = await self._limiter.hit(what, rate)
+            left = await self._limiter.count_hit(what, rate)
             if not left.was_counted:
-                if (await self._limiter.hit(f"noted {what}", _ONCE)).was_counted:
+                if (await self._limiter.count_hit(f"noted {what}", _ONCE)).was_counted:
                     who = unauthenticated_at(address)
                     self._record(who, "sign_in_throttled", name)
                 raise RateLimited(retry_after=left.reset_s)
 
     async def was_right(self, name: str, address: str) -> None:
         """Reset the counter of a name and network after a correct password."""
-        await self._limiter.forget(_there(name, network_of(address)), OF_NAME_THERE)
+        await self._limiter.reset_window(
+            _name_and_network(name, network_of(address)), OF_NAME_THERE
+        )
 
 
-def _there(name: str, network: str) -> str:
+def _name_and_network(name: str, network: str) -> str:
     return f"tries there {network} {name}"

@@ -85,39 +85,41 @@ class OpenId:
             },
         )
 
-    async def begin(self, request: Request, callback: str) -> Response:
+    async def start_sign_in(self, request: Request, callback: str) -> Response:
         """Redirect to the provider, which redirects back to the URL ``callback``.
 
         Raises:
             SignInFailed: the provider is unreachable or misconfigured.
         """
         try:
-            scope = self._scope(await self._metadata())
+            scope = self._requested_scope(await self._load_metadata())
             response: Response = await self._client.authorize_redirect(
                 request, callback, scope=scope
             )
         except Exception as error:
-            raise _failed(error) from error
+            raise _sign_in_failure(error) from error
         return response
 
-    async def finish(self, request: Request) -> ExternalIdentity:
+    async def finish_sign_in(self, request: Request) -> ExternalIdentity:
         """Return the user that the provider has authenticated.
 
         Raises:
             SignInFailed: the provider refused, is unreachable, or returned an invalid token.
         """
         try:
-            await self._metadata()
+            await self._load_metadata()
             token = await self._client.authorize_access_token(request)
-            claims = await self._claims(token)
-            role = self._rules.roles.role(_groups(claims.get(self._rules.groups_claim)))
+            claims = await self._read_claims(token)
+            role = self._rules.roles.role_of_member(
+                _groups_of_claim(claims.get(self._rules.groups_claim))
+            )
         except Exception as error:
-            raise _failed(error) from error
+            raise _sign_in_failure(error) from error
         subject = claims["sub"]
         name = next((str(claims[claim]) for claim in _NAMES if claims.get(claim)), subject)
         return ExternalIdentity(f"oidc {self._issuer} {subject}", name, role)
 
-    async def _metadata(self) -> dict[str, Any]:
+    async def _load_metadata(self) -> dict[str, Any]:
         """Return the provider's metadata, cached unless its issuer is not the configured one."""
         metadata: dict[str, Any] = await self._client.load_server_metadata()
         if str(metadata.get("issuer")).rstrip("/") != self._issuer:
@@ -127,14 +129,14 @@ class OpenId:
         metadata[_ALGORITHMS] = signed or ["RS256"]  # never "none"
         return metadata
 
-    def _scope(self, metadata: dict[str, Any]) -> str:
+    def _requested_scope(self, metadata: dict[str, Any]) -> str:
         """Return the scopes to request; includes groups if roles need them and a scope exists."""
         claim = self._rules.groups_claim
         is_wanted = self._rules.roles != RolesByGroup()
         has_scope = is_wanted and claim in metadata.get("scopes_supported", ())
         return f"openid profile email {claim}" if has_scope else "openid profile email"
 
-    async def _claims(self, token: dict[str, Any]) -> dict[str, Any]:
+    async def _read_claims(self, token: dict[str, Any]) -> dict[str, Any]:
         """Return the claims of the ID token, completed from the userinfo endpoint if needed."""
         claims = dict(token.get("userinfo") or {})
         subject = claims.get("sub")
@@ -144,7 +146,7 @@ class OpenId:
         is_enough = any(claims.get(name) for name in _NAMES) and not (
             lacks_groups and self._rules.roles != RolesByGroup()
         )
-        if is_enough or "userinfo_endpoint" not in await self._metadata():
+        if is_enough or "userinfo_endpoint" not in await self._load_metadata():
             return claims
         more = dict(await self._client.userinfo(token=token))
         if more.get("sub") != subject:
@@ -156,7 +158,7 @@ class _Wrong(Exception):
     """A response of the provider violates the specification; the text is for the log."""
 
 
-def _failed(error: Exception) -> SignInFailed:
+def _sign_in_failure(error: Exception) -> SignInFailed:
     """Return the error shown to the user, and log the details for the operator.
 
     authlib and the library that verifies tokens have separate error hierarchies, and a malformed
@@ -180,7 +182,7 @@ def _failed(error: Exception) -> SignInFailed:
     return SignInFailed("denied" if code == "access_denied" else "wrong")
 
 
-def _groups(said: object) -> frozenset[str]:
+def _groups_of_claim(said: object) -> frozenset[str]:
     """Return the groups in a claim, which is a list or a single value."""
     if isinstance(said, list):
         return frozenset(map(str, said))

@@ -27,7 +27,7 @@ class Passwords:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._nobodys: str | None = None
 
-    async def hash(self, password: str) -> str:
+    async def hash_password(self, password: str) -> str:
         """Return the hash of a password.
 
         Raises:
@@ -40,18 +40,18 @@ class Passwords:
         if len(set(password)) < 4:
             raise BadMessage("The password is too easy to guess.")
         async with self._turns:
-            return await asyncio.to_thread(self._hashes.hash, _one_form(password))
+            return await asyncio.to_thread(self._hashes.hash, _normalize_unicode(password))
 
-    async def is_right(self, password: str, known: str | None) -> bool:
+    async def verify_password(self, password: str, known: str | None) -> bool:
         """Return whether a password matches the hash ``known``.
 
         With ``known`` None it is False after the same time, so that the response time does not
         reveal whether an account exists.
         """
         async with self._turns:
-            return await asyncio.to_thread(self._is_right, _one_form(password), known)
+            return await asyncio.to_thread(self._matches_hash, _normalize_unicode(password), known)
 
-    def _is_right(self, password: str, known: str | None) -> bool:
+    def _matches_hash(self, password: str, known: str | None) -> bool:
         if self._nobodys is None:
             self._nobodys = self._hashes.hash("nobody's password")
         try:
@@ -61,6 +61,6 @@ class Passwords:
         return is_right and known is not None
 
 
-def _one_form(password: str) -> str:
+def _normalize_unicode(password: str) -> str:
     """Normalise to NFKC: keyboards differ in how they compose accents."""
     return unicodedata.normalize("NFKC", password)

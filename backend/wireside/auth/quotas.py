@@ -37,10 +37,10 @@ class UserQuotas:
         self._busy: Counter[str] = Counter()
         """Answers running in this process, by the name of the user or key."""
 
-    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+    def acquire_slot(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
         """See ``Quotas``. Never awaits, so concurrent requests can't both take the last slot."""
         taken = []
-        for name, most in self._streams(caller):
+        for name, most in self._stream_limits(caller):
             if self._busy[name] >= most and not is_due:
                 raise TooMany(
                     f"Your limit of {most} concurrent answers is reached; wait until one ends."
@@ -48,37 +48,40 @@ class UserQuotas:
             taken.append(name)
         self._busy.update(taken)
 
-        def free() -> None:
+        def release_slot() -> None:
             for name in taken:
                 self._busy[name] -= 1
                 if not self._busy[name]:
                     del self._busy[name]
             taken.clear()
 
-        return free
+        return release_slot
 
     async def record_message(self, caller: Caller) -> None:
         """See ``Quotas``."""
-        budgets = [await self._limiter.left(*one) for one in self._budgets(caller)]
+        budgets = [await self._limiter.remaining(*one) for one in self._token_budgets(caller)]
         for spent in budgets:
             if not spent.count:
                 raise RateLimited(retry_after=spent.reset_s)
-        for name, rate in self._messages(caller):
-            left = await self._limiter.hit(name, rate)
+        for name, rate in self._message_rates(caller):
+            left = await self._limiter.count_hit(name, rate)
             if not left.was_counted:
                 raise RateLimited(retry_after=left.reset_s)
 
-    async def spend(self, caller: Caller, tokens: int) -> None:
+    async def record_tokens(self, caller: Caller, tokens: int) -> None:
         """See ``Quotas``."""
-        for name, rate in self._budgets(caller):
-            await self._limiter.add_hits(name, rate, tokens)
+        for name, rate in self._token_budgets(caller):
+            await self._limiter.count_hits(name, rate, tokens)
 
     async def allowance(self, caller: Caller) -> QuotaState:
         """See ``Quotas``."""
         messages, tokens = await asyncio.gather(
-            self._least(self._messages(caller)), self._least(self._budgets(caller))
+            self._least_remaining(self._message_rates(caller)),
+            self._least_remaining(self._token_budgets(caller)),
         )
-        streams = [(max(0, most - self._busy[name]), most) for name, most in self._streams(caller)]
+        streams = [
+            (max(0, most - self._busy[name]), most) for name, most in self._stream_limits(caller)
+        ]
         left, limit = min(streams, default=(None, None))
         return QuotaState(
             messages_left=messages[0].count if messages else None,
@@ -95,9 +98,9 @@ class UserQuotas:
         """Count a request to the REST API; return what is left and the limit."""
         rate = Rate(self._limits.requests_per_minute, MINUTE)
         name = caller.credential or f"user {caller.user_id} {caller.address}"
-        return await self._limiter.hit(f"requests {name}", rate), rate
+        return await self._limiter.count_hit(f"requests {name}", rate), rate
 
-    def _messages(self, caller: Caller) -> Iterator[tuple[str, Rate]]:
+    def _message_rates(self, caller: Caller) -> Iterator[tuple[str, Rate]]:
         if caller.messages_per_minute is not None:
             yield f"messages {caller.credential}", Rate(caller.messages_per_minute, MINUTE)
         if self._limits.messages_per_minute is not None and caller.user_id:
@@ -106,18 +109,20 @@ class UserQuotas:
             limit = self._limits.messages_per_minute_address
             yield f"messages at {caller.address}", Rate(limit, MINUTE)
 
-    def _budgets(self, caller: Caller) -> Iterator[tuple[str, Rate]]:
+    def _token_budgets(self, caller: Caller) -> Iterator[tuple[str, Rate]]:
         if caller.tokens_per_day is not None:
             yield f"tokens {caller.credential}", Rate(caller.tokens_per_day, DAY)
         if self._limits.tokens_per_day is not None:
             yield f"tokens {caller.user_id}", Rate(self._limits.tokens_per_day, DAY)
 
-    def _streams(self, caller: Caller) -> Iterator[tuple[str, int]]:
+    def _stream_limits(self, caller: Caller) -> Iterator[tuple[str, int]]:
         if caller.streams is not None:
             yield f"streams {caller.credential}", caller.streams
         if self._limits.streams is not None:
             yield f"streams {caller.user_id}", self._limits.streams
 
-    async def _least(self, windows: Iterator[tuple[str, Rate]]) -> tuple[Remaining, Rate] | None:
-        found = [(await self._limiter.left(name, rate), rate) for name, rate in windows]
+    async def _least_remaining(
+        self, windows: Iterator[tuple[str, Rate]]
+    ) -> tuple[Remaining, Rate] | None:
+        found = [(await self._limiter.remaining(name, rate), rate) for name, rate in windows]
         return min(found, key=lambda one: one[0].count, default=None)

@@ -65,12 +65,12 @@ class BrowserSessions:
         name = clean_name(name)
         await self._tries.record_attempt(name, address)
         user = await self._store.user_named(name)
-        is_right = await self._passwords.is_right(password, user.password if user else None)
+        is_right = await self._passwords.verify_password(password, user.password if user else None)
         if user is None or not is_right or user.disabled_at is not None:
             self._record(unauthenticated_at(address), "sign_in_failed", name)
             raise AccountDisabled if user is not None and is_right else Unauthorized(_WRONG)
         await self._tries.was_right(name, address)
-        return await self.begin(user, agent=agent, address=address)
+        return await self.create_session(user, agent=agent, address=address)
 
     async def sign_in_vouched(
         self, somebody: ExternalIdentity, accounts: Accounts, *, agent: str, address: str
@@ -81,13 +81,13 @@ class BrowserSessions:
             AccountDisabled: the account is disabled.
         """
         try:
-            user = await accounts.vouched(somebody)
+            user = await accounts.sign_in_external(somebody)
         except Forbidden:
             self._record(unauthenticated_at(address), "sign_in_failed", somebody.name)
             raise
-        return await self.begin(user, agent=agent, address=address)
+        return await self.create_session(user, agent=agent, address=address)
 
-    async def begin(self, user: User, *, agent: str, address: str) -> str:
+    async def create_session(self, user: User, *, agent: str, address: str) -> str:
         """Create a new session and return the cookie's value; an id is never reused (fixation).
 
         ``user`` is the record that was authenticated. Checking a password takes time, so the store
@@ -117,7 +117,7 @@ class BrowserSessions:
         )
         return self._signer.sign(token).decode()
 
-    async def caller(self, cookie: str, address: str) -> Caller | None:
+    async def authenticate(self, cookie: str, address: str) -> Caller | None:
         """Return the caller of a session cookie, None if the session is invalid or expired.
 
         Raises:
@@ -146,12 +146,12 @@ class BrowserSessions:
             address=address,
         )
 
-    async def of(self, caller: Caller) -> Sequence[SignIn]:
+    async def list_sessions(self, caller: Caller) -> Sequence[SignIn]:
         """Return the caller's sessions, most recently used first."""
         caller.require_in_person()
         return await self._store.list_sign_ins(caller.user_id)
 
-    async def end(self, caller: Caller, sign_in_id: str | None = None) -> None:
+    async def end_session(self, caller: Caller, sign_in_id: str | None = None) -> None:
         """End the current session, or the caller's session ``sign_in_id``; close its connections.
 
         Raises:
@@ -162,15 +162,15 @@ class BrowserSessions:
         ended = await self._store.end_sign_ins(caller.user_id, only=sign_in_id or here)
         if sign_in_id is not None and not ended:
             raise NotFound("You have no such session.")
-        self._ended(caller, ended)
+        self._close_connections(caller, ended)
 
     async def end_others(self, caller: Caller) -> None:
         """End all sessions of the caller but the current one."""
         caller.require_in_person()
         here = caller.credential.removeprefix("session ")
-        self._ended(caller, await self._store.end_sign_ins(caller.user_id, but=here))
+        self._close_connections(caller, await self._store.end_sign_ins(caller.user_id, but=here))
 
-    def _ended(self, caller: Caller, ids: Sequence[str]) -> None:
+    def _close_connections(self, caller: Caller, ids: Sequence[str]) -> None:
         if not ids:
             return
         self._presence.end_credentials(frozenset(f"session {one}" for one in ids))

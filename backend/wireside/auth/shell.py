@@ -39,7 +39,7 @@ async def witnessed(store: AccountStore, *, has_accounts: bool) -> AsyncIterator
     try:
         yield CommandLineAudit(audit)
     finally:
-        await audit.flush()
+        await audit.flush_entries()
 
 
 def _user_name() -> str:

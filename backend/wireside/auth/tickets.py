@@ -33,13 +33,13 @@ class Tickets:
         self._counts: Counter[str] = Counter()
         """Number of unused tickets, by user id."""
 
-    def issue(self, caller: Caller, origin: str | None = None) -> str:
+    def issue_ticket(self, caller: Caller, origin: str | None = None) -> str:
         """Return a ticket that authenticates a page of ``origin`` as ``caller``.
 
         Raises:
             TooMany: too many tickets are unused.
         """
-        self._forget()
+        self._remove_expired()
         if len(self._given) >= MAX_TICKETS or self._counts[caller.user_id] >= MAX_OF_ONE:
             raise TooMany("Too many tickets are unused; try again in a moment.")
         ticket = new_secret()
@@ -47,24 +47,24 @@ class Tickets:
         self._counts[caller.user_id] += 1
         return ticket
 
-    def redeem(self, ticket: str, origin: str | None) -> Caller | None:
+    def redeem_ticket(self, ticket: str, origin: str | None) -> Caller | None:
         """Return the ticket's caller; None if it is used, expired or for another origin."""
-        self._forget()
-        found = self._take(digest(ticket))
+        self._remove_expired()
+        found = self._take_valid(digest(ticket))
         if found is None:
             return None
         _, caller, wanted = found
         return caller if wanted is None or wanted == origin else None
 
-    def _forget(self) -> None:
+    def _remove_expired(self) -> None:
         now = self._clock()
         while self._given:
             oldest = next(iter(self._given))
             if self._given[oldest][0] > now:
                 break
-            self._take(oldest)
+            self._take_valid(oldest)
 
-    def _take(self, hashed: str) -> _Given | None:
+    def _take_valid(self, hashed: str) -> _Given | None:
         found = self._given.pop(hashed, None)
         if found is not None:
             _, caller, _ = found

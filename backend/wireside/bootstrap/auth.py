@@ -90,7 +90,7 @@ def build_auth(
         keys=keys,
         tickets=tickets,
         quotas=UserQuotas(limiter, _quota_limits(settings)),
-        open_id=_open_id(settings) if mode == "oidc" else None,
+        open_id=_build_open_id(settings) if mode == "oidc" else None,
         audit=audit,
         days=settings.session_days,
     )
@@ -103,13 +103,15 @@ def build_limiter(settings: Settings) -> Limiter:
     return RedisLimiter(settings.redis_url.get_secret_value(), time.monotonic)
 
 
-def _roles(settings: Settings) -> RolesByGroup:
+def _roles_by_group(settings: Settings) -> RolesByGroup:
     return RolesByGroup(frozenset(settings.admin_groups), frozenset(settings.user_groups))
 
 
 def _proxy_rules(settings: Settings) -> ProxyRules:
     return ProxyRules(
-        settings.proxy_user_header.lower(), settings.proxy_groups_header.lower(), _roles(settings)
+        settings.proxy_user_header.lower(),
+        settings.proxy_groups_header.lower(),
+        _roles_by_group(settings),
     )
 
 
@@ -123,7 +125,7 @@ def _quota_limits(settings: Settings) -> QuotaLimits:
     )
 
 
-def _open_id(settings: Settings) -> OpenId:
+def _build_open_id(settings: Settings) -> OpenId:
     try:
         from wireside.auth.oidc import OpenId, OpenIdRules  # a large import that few servers need
     except ImportError as error:
@@ -137,6 +139,6 @@ def _open_id(settings: Settings) -> OpenId:
             client_secret=secret.get_secret_value() if secret else None,
             name=settings.oidc_name,
             groups_claim=settings.oidc_groups_claim,
-            roles=_roles(settings),
+            roles=_roles_by_group(settings),
         )
     )

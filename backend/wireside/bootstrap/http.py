@@ -70,7 +70,9 @@ def build_asgi(
 def _add_routes(
     app: FastAPI, settings: Settings, parts: Parts, chat_endpoint: ChatEndpoint
 ) -> None:
-    app.include_router(health_routes(parts.chat, partial(_health, parts), partial(_query, parts)))
+    app.include_router(
+        health_routes(parts.chat, partial(_build_health, parts), partial(_query_store, parts))
+    )
     app.include_router(api_routes(parts.chat))
     app.include_router(documents())
     exposition = Exposition(parts.sample_state)
@@ -185,17 +187,17 @@ def _chat_endpoint(settings: Settings, parts: Parts) -> ChatEndpoint:
     )
 
 
-def _health(parts: Parts) -> Health:
+def _build_health(parts: Parts) -> Health:
     return Health(
         is_draining=parts.runner.is_draining,
         provider=parts.provider.kind,
-        streams=parts.runner.live,
+        streams=parts.runner.live_count,
         behind_s=parts.saving.backlog.behind_s,
         memory_mb=memory_mb(),
         problem=parts.store.problem,
     )
 
 
-async def _query(parts: Parts) -> None:
+async def _query_store(parts: Parts) -> None:
     """Make a small query to the store. Raises ``StoreError``."""
     await parts.store.conversation("")

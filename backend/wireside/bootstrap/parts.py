@@ -94,7 +94,7 @@ def build_parts(
     telemetry = build_telemetry(
         settings,
         tracer,
-        open_streams=lambda: runner.live,
+        open_streams=lambda: runner.live_count,
         open_pages=lambda: pages.count_connected(),
     )
     if provider is None and (chat is None or settings.uses_openai):

@@ -32,7 +32,7 @@ def build_provider(
     """
     tags = ReasoningTags(settings.reasoning_tags)
 
-    def connect(base_url: str | None, api_key: str | None) -> OpenAIProvider:
+    def connect_openai(base_url: str | None, api_key: str | None) -> OpenAIProvider:
         return OpenAIProvider(
             api_key=api_key,
             base_url=base_url,
@@ -46,11 +46,11 @@ def build_provider(
 
     if settings.uses_openai:
         key = settings.openai_api_key
-        return connect(settings.openai_base_url, key.get_secret_value() if key else None)
+        return connect_openai(settings.openai_base_url, key.get_secret_value() if key else None)
     limits = LocalLimits(
         context_tokens=settings.local_context_tokens, parallel=settings.local_parallel
     )
-    return LocalProvider(weights.path(settings.cache_dir), connect, limits)
+    return LocalProvider(weights.path(settings.cache_dir), connect_openai, limits)
 
 
 def build_catalog(settings: Settings, provider: Provider) -> Catalog:

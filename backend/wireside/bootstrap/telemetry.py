@@ -46,14 +46,14 @@ def sample_state(
     telemetry: Telemetry, runner: Runner, saving: GroupCommit, open_pages: Callable[[], int]
 ) -> State:
     """Return the current state, for the metrics. ``open_pages`` is that of ``build_telemetry``."""
-    kept, kept_chars = runner.kept
+    kept, kept_chars = runner.kept_size
     return State(
         telemetry=telemetry,
         open_pages=open_pages(),
-        open_streams=runner.live,
+        open_streams=runner.live_count,
         kept_streams=kept,
         kept_chars=kept_chars,
-        lags=tuple(runner.lags()),
+        lags=tuple(runner.reader_lags()),
         backlog=saving.backlog,
         is_draining=runner.is_draining,
         memory_mb=memory_mb(),

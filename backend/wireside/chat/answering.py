@@ -12,15 +12,15 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from wireside.chat import tree
-from wireside.chat.context import answer_messages, recent, turn_messages
+from wireside.chat.context import answer_messages, recent_messages, turn_messages
 from wireside.chat.conversation import Conversation, Turn, options_for
-from wireside.chat.dependencies import ChatDependencies, ChatRules, can_see
+from wireside.chat.dependencies import ChatDependencies, ChatRules, accepts_images
 from wireside.chat.opened import OpenConversations
 from wireside.chat.slots import AnswerSlots
 from wireside.chat.titles import ask_for_title
 from wireside.errors import InternalError, WiresideError
 from wireside.files.context import with_contents
-from wireside.generation.runner import Stream, new_name
+from wireside.generation.runner import Stream, new_stream_name
 from wireside.identity import Caller
 from wireside.messages import End, Message, ModelRequest, Options, RequestContext, Usage
 from wireside.parts import DataPart, FilePart, ImagePart, Part, states_of, upload_of
@@ -72,7 +72,7 @@ class ConversationRunner:
         A question may wait and then start in the context of another request.
         """
 
-    def observe(self, turn: Turn, question: QuestionObserver) -> None:
+    def observe_turn(self, turn: Turn, question: QuestionObserver) -> None:
         """Instrument the answer of a turn that waits by the observer of its question."""
         self._questions[turn] = question
 
@@ -82,20 +82,20 @@ class ConversationRunner:
         The lock need not be held.
         """
         if conversation.next_turn is not None:
-            self._soon(self._answer_next(conversation, caller))
+            self._run_in_background(self._answer_next(conversation, caller))
 
     async def _answer_next(self, conversation: Conversation, caller: Caller) -> None:
-        async with self._conversations.lock(conversation):
+        async with self._conversations.transition_lock(conversation):
             while (turn_id := conversation.next_turn) is not None:
                 if self._runner.is_draining:  # the next process answers it
                     break
-                turn = await self._conversations.turn(conversation, turn_id)
+                turn = await self._conversations.read_turn(conversation, turn_id)
                 self.slots.acquire_due(conversation, owner_of(conversation.info))
-                await self.answer(conversation, turn, caller)
+                await self.start_answer(conversation, turn, caller)
             # withdrawn or deleted between two answers, the next turn needs no slot
-            self.slots.settle(conversation)
+            self.slots.release_unneeded(conversation)
 
-    async def answer(
+    async def start_answer(
         self,
         conversation: Conversation,
         turn: Turn,
@@ -123,7 +123,7 @@ class ConversationRunner:
         question = self._questions.pop(turn, None) or self._watcher.question("again")
         question.in_conversation(conversation.id)
         with question.being_asked():
-            what = await self._request(
+            what = await self._request_for(
                 conversation,
                 conversation.branches,
                 turn,
@@ -133,7 +133,7 @@ class ConversationRunner:
                 answer=answer,
                 files=files,
             )
-            await self._start(
+            await self._start_segment(
                 conversation,
                 turn,
                 what,
@@ -143,7 +143,7 @@ class ConversationRunner:
                 file_ids=tuple(filter(None, map(upload_of, files))),
             )
 
-    async def ask(
+    async def add_and_answer(
         self,
         conversation: Conversation,
         added: TurnAdded,
@@ -158,19 +158,19 @@ class ConversationRunner:
         question.in_conversation(conversation.id)
         with question.being_asked():
             branches = conversation.branches | {branch.id: branch}
-            what = await self._request(conversation, branches, record, record.options, caller)
-            segment = self._segment(record, what, record.options.model)
+            what = await self._request_for(conversation, branches, record, record.options, caller)
+            segment = self._new_segment(record, what, record.options.model)
             begun = conversation.begin_answer(record, segment)
             await self._conversations.store_together(added, begun)
-            events = conversation.apply(added)
-            stream = self._open(conversation, begun, what, caller)
+            events = conversation.apply_change(added)
+            stream = self._open_stream(conversation, begun, what, caller)
             events += conversation.start_answer(begun, stream)
         turn = conversation.live[record.id]
-        self._conversations.publish(conversation, events)
-        self._soon(self._follow(conversation, turn, stream, caller))
+        self._conversations.publish_events(conversation, events)
+        self._run_in_background(self._follow_stream(conversation, turn, stream, caller))
         return turn
 
-    async def _request(
+    async def _request_for(
         self,
         conversation: Conversation,
         branches: Mapping[int, Branch],
@@ -184,10 +184,10 @@ class ConversationRunner:
     ) -> ModelRequest | End:
         """Return the request that answers a turn of ``branches``, or why there can't be one."""
         try:
-            messages, states = await self._context(conversation, branches, turn)
+            messages, states = await self._context_for(conversation, branches, turn)
             if continues and answer is None:
                 messages = (*messages, *self._said_before(turn))
-            model = await self._models.resolve(options.model)
+            model = await self._models.resolve_model(options.model)
             messages = await self._with_files(conversation, messages, model)
             request = self._rules.model_request(messages, options, model)
             context = RequestContext(
@@ -214,15 +214,17 @@ class ConversationRunner:
         answered = answer_messages(turn.answer, self._rules.history)
         return (*answered, GO_ON) if answered else ()
 
-    async def leave(self, conversation: Conversation, turn: Turn, caller: Caller) -> None:
+    async def stop_answers_from(
+        self, conversation: Conversation, turn: Turn, caller: Caller
+    ) -> None:
         """Stop the running answers and cancel the waiting turns of the shown path from ``turn``."""
-        self._conversations.publish(conversation, conversation.stop_from(turn))
+        self._conversations.publish_events(conversation, conversation.stop_from(turn))
         for waiting_id in tuple(conversation.waiting):
-            waiting = await self._conversations.turn(conversation, waiting_id)
-            if waiting.depth >= turn.depth and conversation.shows(waiting):
-                await self._start(conversation, waiting, End("cancelled"), caller)
+            waiting = await self._conversations.read_turn(conversation, waiting_id)
+            if waiting.depth >= turn.depth and conversation.is_on_shown_path(waiting):
+                await self._start_segment(conversation, waiting, End("cancelled"), caller)
 
-    async def _start(
+    async def _start_segment(
         self,
         conversation: Conversation,
         turn: Turn,
@@ -234,7 +236,7 @@ class ConversationRunner:
         file_ids: tuple[str, ...] = (),
     ) -> None:
         """Add a segment to ``turn``: a stream that starts, or one that could not."""
-        segment = self._segment(turn, what, model)
+        segment = self._new_segment(turn, what, model)
         begun = conversation.begin_answer(turn, segment, replaces=replaces, file_ids=file_ids)
         try:
             await self._conversations.store_together(begun)
@@ -243,19 +245,22 @@ class ConversationRunner:
         except Exception:
             _log.exception("answer_failed", turn=turn.id)
             what = End(None, InternalError())
-        stream = self._open(conversation, begun, what, caller)
-        self._conversations.publish(conversation, conversation.start_answer(begun, stream))
-        self._soon(self._follow(conversation, turn, stream, caller))
+        stream = self._open_stream(conversation, begun, what, caller)
+        self._conversations.publish_events(conversation, conversation.start_answer(begun, stream))
+        self._run_in_background(self._follow_stream(conversation, turn, stream, caller))
 
-    def _segment(
+    def _new_segment(
         self, turn: Turn | TurnRecord, what: ModelRequest | End, model: str | None
     ) -> Segment:
         name = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
         return Segment(
-            stream=new_name(), model=name, sanitize=turn.options.sanitize, created_at=self._now()
+            stream=new_stream_name(),
+            model=name,
+            sanitize=turn.options.sanitize,
+            created_at=self._now(),
         )
 
-    def _open(
+    def _open_stream(
         self,
         conversation: Conversation,
         begun: AnswerBegun,
@@ -268,7 +273,7 @@ class ConversationRunner:
             what = End("cancelled")
         if isinstance(what, ModelRequest):
             try:
-                stream = self._runner.start(
+                stream = self._runner.start_answer(
                     what, owner=owner, sanitize=segment.sanitize, stored_as=segment.stream
                 )
             except WiresideError as error:
@@ -278,27 +283,33 @@ class ConversationRunner:
                 what = End(None, InternalError())
             else:
                 payer = caller if caller.user_id == owner else owner_of(conversation.info)
-                self._soon(count_tokens(self._quotas, payer, stream, request_chars(what)))
+                self._run_in_background(
+                    count_tokens(self._quotas, payer, stream, request_chars(what))
+                )
                 return stream
-        return self._runner.ended(segment.model, what, owner=owner, stored_as=segment.stream)
+        return self._runner.failed_answer(
+            segment.model, what, owner=owner, stored_as=segment.stream
+        )
 
-    async def _follow(
+    async def _follow_stream(
         self, conversation: Conversation, turn: Turn, stream: Stream, caller: Caller
     ) -> None:
         """Wait for the end of an answer, then start the next one. Does not need the lock."""
         try:
-            await stream.ended()
+            await stream.wait_ended()
         finally:
             events = conversation.end_answer(turn, stream)
-            self.slots.settle(conversation)
-            self._conversations.publish(conversation, events)
+            self.slots.release_unneeded(conversation)
+            self._conversations.publish_events(conversation, events)
         self.schedule_next(conversation, caller)
         end = stream.log.end
         if turn.depth == 0 and conversation.info.title_source == "words" and end and end.reason:
-            await self._name(conversation, turn)
-        await self._saving.saved(stream)  # keeps the turn in memory until the store has all of it
+            await self._name_conversation(conversation, turn)
+        await self._saving.wait_saved(
+            stream
+        )  # keeps the turn in memory until the store has all of it
 
-    async def _name(self, conversation: Conversation, turn: Turn) -> None:
+    async def _name_conversation(self, conversation: Conversation, turn: Turn) -> None:
         """Let a model name the conversation after its first answer."""
         if self._rules.title_model is None or not turn.text:
             return
@@ -309,11 +320,11 @@ class ConversationRunner:
         if not title or conversation.info.title_source != "words" or conversation.is_deleted:
             return
         with suppress(WiresideError):  # the first words remain as its title
-            async with self._conversations.lock(conversation):
+            async with self._conversations.transition_lock(conversation):
                 change = conversation.change_info(title=title, title_source="model")
-                await self._conversations.perform(conversation, change)
+                await self._conversations.perform_change(conversation, change)
 
-    async def _context(
+    async def _context_for(
         self,
         conversation: Conversation,
         branches: Mapping[int, Branch],
@@ -325,14 +336,14 @@ class ConversationRunner:
         """
         limit = self._rules.history
         first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
-        spans = tree.clip(tree.path(branches, turn.branch), first, last)
+        spans = tree.clip_spans(tree.path_of_spans(branches, turn.branch), first, last)
         messages: list[Message] = []
         states: dict[str, DataPart] = {}
-        for earlier in await self._conversations.turns(conversation, spans):
+        for earlier in await self._conversations.read_turns(conversation, spans):
             answer = earlier.answer
             messages += turn_messages(earlier.question_parts, answer, limit)
             states |= states_of(answer)
-        context = recent([*messages, Message("user", turn.question_parts)], limit)
+        context = recent_messages([*messages, Message("user", turn.question_parts)], limit)
         return context, tuple(states.values())
 
     async def _with_files(
@@ -340,7 +351,9 @@ class ConversationRunner:
     ) -> tuple[Message, ...]:
         """Return messages with the contents of their files, as the model can read them."""
         files = self._files.of(owner_of(conversation.info))
-        return await with_contents(files, messages, can_see=partial(can_see, self._models, model))
+        return await with_contents(
+            files, messages, can_see=partial(accepts_images, self._models, model)
+        )
 
     async def _contents_of(
         self, conversation: Conversation, files: Sequence[ImagePart | FilePart], model: str
@@ -352,7 +365,7 @@ class ConversationRunner:
         (filled,) = await self._with_files(conversation, asked, model)
         return {upload_of(file) or "": part for file, part in zip(files, filled.parts, strict=True)}
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work, name="conversation")
 
 
@@ -366,11 +379,11 @@ async def count_tokens(quotas: Quotas, caller: Caller, stream: Stream, request_c
 
     Without usage figures from the model, four characters count as one token.
     """
-    await stream.ended()
+    await stream.wait_ended()
     usage = stream.log.end.usage if stream.log.end else Usage()
     read = request_chars // 4 if usage.input_tokens is None else usage.input_tokens
     wrote = stream.log.head // 4 if usage.output_tokens is None else usage.output_tokens
-    await quotas.spend(caller, read + wrote)
+    await quotas.record_tokens(caller, read + wrote)
 
 
 def request_chars(request: ModelRequest) -> int:

@@ -48,7 +48,7 @@ Begin = Callable[[int], Awaitable[BatchItem]]
 
 
 class BatchRun:
-    """One batch in progress. Readers wait for ``outcome``; the server runs ``run``."""
+    """One batch in progress. Readers use ``wait_for_outcome``; the server runs ``answer_all``."""
 
     def __init__(self, size: int, stopped_at: int | None = None) -> None:
         """``stopped_at`` is the index of the first question that must not be asked."""
@@ -68,40 +68,40 @@ class BatchRun:
             return
         self.stopped_at = len(self._outcomes)
         if self._outcomes and isinstance(last := self._outcomes[-1], BatchItem):
-            last.stream.stop()
+            last.stream.stop_answer()
 
-    async def outcome(self, index: int) -> Outcome:
+    async def wait_for_outcome(self, index: int) -> Outcome:
         """Wait for the outcome of the question at ``index`` and return it."""
         while len(self._outcomes) <= index:
             self._moved.clear()
             await self._moved.wait()
         return self._outcomes[index]
 
-    async def run(self, begin: Begin) -> None:
+    async def answer_all(self, begin: Begin) -> None:
         """Answer all questions in order; ``begin`` starts the answer to the given index."""
         try:
             while not self.is_over:
                 await self._answer_next(begin)
         finally:
             while not self.is_over:  # on shutdown each question still gets exactly one outcome
-                self._add(Overloaded("The server is shutting down; try again in a moment."))
+                self._add_outcome(Overloaded("The server is shutting down; try again in a moment."))
 
     async def _answer_next(self, begin: Begin) -> None:
         index = len(self._outcomes)
         if self.stopped_at is not None and index >= self.stopped_at:
-            return self._add(None)
+            return self._add_outcome(None)
         try:
             begun = await begin(index)
         except WiresideError as error:
-            return self._add(error.with_traceback(None))
+            return self._add_outcome(error.with_traceback(None))
         except Exception:
             _log.exception("batch_failed", index=index)
-            return self._add(InternalError())
-        self._add(begun)
+            return self._add_outcome(InternalError())
+        self._add_outcome(begun)
         if self.stopped_at is not None:  # stopped while the answer started
-            begun.stream.stop()
-        await begun.stream.ended()
+            begun.stream.stop_answer()
+        await begun.stream.wait_ended()
 
-    def _add(self, outcome: Outcome) -> None:
+    def _add_outcome(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
         self._moved.set()

@@ -43,15 +43,15 @@ def answer_messages(answer: Sequence[Part], limit: ContextLimit) -> tuple[Messag
 def _shortened(part: Part, max_chars: int) -> Part:
     if not isinstance(part, ToolCallPart):
         return part
-    result = None if part.result is None else _cut(part.result, max_chars)
-    return replace(part, arguments=_cut(part.arguments, max_chars), result=result)
+    result = None if part.result is None else _truncate(part.result, max_chars)
+    return replace(part, arguments=_truncate(part.arguments, max_chars), result=result)
 
 
-def _cut(text: str, max_chars: int) -> str:
+def _truncate(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[:max_chars]}…"
 
 
-def recent(history: Sequence[Message], limit: ContextLimit) -> tuple[Message, ...]:
+def recent_messages(history: Sequence[Message], limit: ContextLimit) -> tuple[Message, ...]:
     """Return the end of ``history`` that fits ``limit``, starting with a user's message.
 
     The last message is always included, however long: if it does not fit, the model must report
@@ -77,11 +77,11 @@ class ContextText:
         self._limit = limit
         self._messages: tuple[Message, ...] = ()
 
-    def asking(self, question: str) -> tuple[Message, ...]:
+    def messages_with(self, question: str) -> tuple[Message, ...]:
         """Return the context in which to ask ``question``, without remembering it yet."""
-        return recent((*self._messages, Message.of_text("user", question)), self._limit)
+        return recent_messages((*self._messages, Message.of_text("user", question)), self._limit)
 
-    def add(self, question: str, answer: Sequence[Part]) -> None:
+    def remember_turn(self, question: str, answer: Sequence[Part]) -> None:
         """Remember a turn; one without an answer is dropped."""
         if turn := turn_messages(text_parts(question), answer, self._limit):
-            self._messages = recent((*self._messages, *turn), self._limit)
+            self._messages = recent_messages((*self._messages, *turn), self._limit)

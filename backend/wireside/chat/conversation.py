@@ -3,12 +3,13 @@
 Nothing here awaits, stores, notifies or reads a clock: ``OpenConversations`` and
 ``ConversationRunner`` execute it, ids, times and streams are passed in.
 
-Theory of operation: what the store keeps changes in three steps. A transition (``ask``, ``fork``,
-``withdraw`` …) checks the state and returns a change, a value with everything that must be stored.
-The caller stores it. ``apply`` (``start_answer`` for an answer) then makes it the state and returns
-the events for readers: a change that can't be stored is dropped, and no reader has seen it. The
-caller holds the conversation's lock from the transition to ``apply``. The end of an answer and a
-deletion are known to the store already; they change the state at once.
+Theory of operation: what the store keeps changes in three steps. A transition (``append_turn``,
+``fork_turn``, ``withdraw_turn`` …) checks the state and returns a change, a value with everything
+that must be stored. The caller stores it. ``apply_change`` (``start_answer`` for an answer) then
+makes it the state and returns the events for readers: a change that can't be stored is dropped, and
+no reader has seen it. The caller holds the conversation's lock from the transition to
+``apply_change``. The end of an answer and a deletion are known to the store already; they change
+the state at once.
 
 A turn waits, is answered and ends. The first waiting turn is the next to be answered once no other
 answer is running (``next_turn``). A retry of an answer without text and "Continue" start an ended
@@ -182,25 +183,25 @@ class Conversation:
         """Need slots only for the running and the next answer again."""
         self.reserved_slots = 0
 
-    def path(self) -> list[Span]:
+    def shown_path(self) -> list[Span]:
         """Return the spans of the shown turns."""
-        return tree.path(self.branches, self.shown)
+        return tree.path_of_spans(self.branches, self.shown)
 
     def siblings(self, turn: Turn) -> tuple[int, int]:
         """Return the index of a turn among its siblings, and their number.
 
         Siblings are turns that follow the same turn.
         """
-        branches = tree.siblings(self.branches, turn.branch, turn.depth)
+        branches = tree.sibling_branches(self.branches, turn.branch, turn.depth)
         return branches.index(turn.branch), len(branches)
 
-    def shows(self, turn: Turn) -> bool:
+    def is_on_shown_path(self, turn: Turn) -> bool:
         """Return whether a turn is on the shown path."""
-        return any(_contains(span, turn) for span in self.path())
+        return any(_span_contains(span, turn) for span in self.shown_path())
 
     # ---- turns in memory ---------------------------------------------------------------------
 
-    def known(self, turn_id: str) -> Turn | None:
+    def turn_in_memory(self, turn_id: str) -> Turn | None:
         """Return a turn that is already in memory, or None."""
         return self._turns.get(turn_id)
 
@@ -212,10 +213,10 @@ class Conversation:
         if turn := self._turns.get(record.id):
             return turn
         segments = [
-            find(segment.stream) or Stream.restored(segment, self.info.owner)
+            find(segment.stream) or Stream.from_segment(segment, self.info.owner)
             for segment in record.segments
         ]
-        return self._remember(record, segments)
+        return self._remember_turn(record, segments)
 
     def load_turns(
         self, spans: Sequence[Span], records: Iterable[TurnRecord], find: FindStream
@@ -226,11 +227,11 @@ class Conversation:
         """
         turns = {record.id: self.load_turn(record, find) for record in records}
         for turn in tuple(self._turns.values()):
-            if any(_contains(span, turn) for span in spans):
+            if any(_span_contains(span, turn) for span in spans):
                 turns[turn.id] = turn
         return sorted(turns.values(), key=lambda turn: turn.depth)
 
-    def _remember(self, record: TurnRecord, segments: list[Stream]) -> Turn:
+    def _remember_turn(self, record: TurnRecord, segments: list[Stream]) -> Turn:
         turn = Turn(
             id=record.id,
             question_parts=record.question_parts,
@@ -249,7 +250,7 @@ class Conversation:
 
     # ---- transitions: return what must be stored -----------------------------------------------
 
-    def create(self, title: str) -> ConversationCreated:
+    def create_empty(self, title: str) -> ConversationCreated:
         """Create the conversation with a title chosen by the user, before it has any turn."""
         return ConversationCreated(replace(self.info, title=title, title_source="person"))
 
@@ -263,7 +264,7 @@ class Conversation:
         if len(self.waiting) >= WAITING_TURNS:
             raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
 
-    def ask(
+    def append_turn(
         self, turn_id: str, question: tuple[Part, ...], options: Options, *, now: float
     ) -> TurnAdded:
         """Ask at the end of the shown path. Raises ``NotFound`` or ``TooMany``.
@@ -272,12 +273,12 @@ class Conversation:
         """
         self.check_not_deleted()
         self.check_queue()
-        title = self.title or title_of(text_of(question) or name_of_file(question))
-        branch = tree.longer(self.branches, self.shown)
-        record = self._record(turn_id, question, options, branch, now)
-        return self._add(record, branch, replace(self.info, title=title))
+        title = self.title or title_from_question(text_of(question) or name_of_file(question))
+        branch = tree.extend_branch(self.branches, self.shown)
+        record = self._turn_record(turn_id, question, options, branch, now)
+        return self._turn_added(record, branch, replace(self.info, title=title))
 
-    def fork(
+    def fork_turn(
         self,
         turn: Turn,
         turn_id: str,
@@ -290,9 +291,9 @@ class Conversation:
 
         The new turn is a sibling of ``turn``; the turns after that leave the shown path.
         """
-        branch = tree.fork(self.branches, turn.branch, turn.depth)
-        record = self._record(turn_id, question, options_for(turn, options), branch, now)
-        return self._add(record, branch, self.info)
+        branch = tree.fork_branch(self.branches, turn.branch, turn.depth)
+        record = self._turn_record(turn_id, question, options_for(turn, options), branch, now)
+        return self._turn_added(record, branch, self.info)
 
     def retry_in_progress(self, turn: Turn, options: Options | None) -> Turn | None:
         """Return the turn that already does what a retry of ``turn`` would do, or None.
@@ -302,7 +303,7 @@ class Conversation:
         """
         if turn.is_live or turn.waiting:
             return turn
-        branches = tree.siblings(self.branches, turn.branch, turn.depth)
+        branches = tree.sibling_branches(self.branches, turn.branch, turn.depth)
         for other in (*self.live.values(), *self.waiting.values()):
             if (
                 other is not None
@@ -316,20 +317,20 @@ class Conversation:
                 return other
         return None
 
-    def withdraw(self, turn: Turn) -> TurnWithdrawn:
+    def withdraw_turn(self, turn: Turn) -> TurnWithdrawn:
         """Withdraw a waiting turn. Raises ``NotFound`` if it is not waiting.
 
         If it ends the shown path as the only turn of its branch, a sibling is shown instead.
         """
         if not turn.waiting:
             raise NotFound("This message is being answered already.")
-        changed = tree.without(self.branches, turn.branch, turn.depth)
+        changed = tree.branches_without(self.branches, turn.branch, turn.depth)
         branches = self.branches | {branch.id: branch for branch in changed}
         shown = self.shown
-        if tree.is_empty(branches[shown]) and (
-            siblings := tree.siblings(branches, shown, turn.depth)
+        if tree.is_empty_branch(branches[shown]) and (
+            siblings := tree.sibling_branches(branches, shown, turn.depth)
         ):
-            shown = tree.tip(branches, siblings[-1], turn.depth)
+            shown = tree.tip_branch(branches, siblings[-1], turn.depth)
         return TurnWithdrawn(turn_id=turn.id, branches=tuple(changed), shown=shown)
 
     def begin_answer(
@@ -357,13 +358,15 @@ class Conversation:
 
     def show_turn(self, turn: Turn) -> BranchShown | None:
         """Put a turn on the shown path; None if it is there."""
-        return None if self.shows(turn) else self._show(turn.branch, turn.depth)
+        return None if self.is_on_shown_path(turn) else self._branch_shown(turn.branch, turn.depth)
 
     def show_sibling(self, turn: Turn, step: int) -> BranchShown | None:
         """Show the next (1) or previous (-1) sibling of a turn; None if there is none."""
-        siblings = tree.siblings(self.branches, turn.branch, turn.depth)
+        siblings = tree.sibling_branches(self.branches, turn.branch, turn.depth)
         index = siblings.index(turn.branch) + step
-        return self._show(siblings[index], turn.depth) if 0 <= index < len(siblings) else None
+        return (
+            self._branch_shown(siblings[index], turn.depth) if 0 <= index < len(siblings) else None
+        )
 
     def choose_options(self, options: Options) -> OptionsChosen | None:
         """Choose the model and settings for the next answers; None if they are chosen already."""
@@ -377,7 +380,7 @@ class Conversation:
         """Change fields of ``info``: title, pin, archive, tags."""
         return InfoChanged(replace(self.info, **changes))
 
-    def _record(
+    def _turn_record(
         self, turn_id: str, question: tuple[Part, ...], options: Options, branch: Branch, now: float
     ) -> TurnRecord:
         return TurnRecord(
@@ -391,16 +394,16 @@ class Conversation:
             is_waiting=True,
         )
 
-    def _add(self, record: TurnRecord, branch: Branch, info: ConversationInfo) -> TurnAdded:
+    def _turn_added(self, record: TurnRecord, branch: Branch, info: ConversationInfo) -> TurnAdded:
         info = replace(info, updated_at=record.created_at)
         return TurnAdded(record=record, branch=branch, info=info, creates=not self.is_stored)
 
-    def _show(self, branch: int, depth: int) -> BranchShown:
-        return BranchShown(tree.tip(self.branches, branch, depth))
+    def _branch_shown(self, branch: int, depth: int) -> BranchShown:
+        return BranchShown(tree.tip_branch(self.branches, branch, depth))
 
     # ---- changes that are stored: return the events ------------------------------------------
 
-    def apply(self, change: Change) -> list[Event]:
+    def apply_change(self, change: Change) -> list[Event]:
         """Make a stored change part of the state; returns the events for readers."""
         match change:
             case ConversationCreated(info):
@@ -417,7 +420,7 @@ class Conversation:
                 self.options = options
                 return [ConversationChanged()]
             case FeedbackGiven(turn_id, feedback):
-                if turn := self.known(turn_id):
+                if turn := self.turn_in_memory(turn_id):
                     turn.feedback = feedback
                 return [TurnChanged(turn_id)]
             case InfoChanged(info):
@@ -431,7 +434,7 @@ class Conversation:
         self.branches[change.branch.id] = change.branch
         self.shown = change.branch.id
         self.waiting[change.record.id] = None
-        self._remember(change.record, [])
+        self._remember_turn(change.record, [])
         events: list[Event] = [EntryChanged(change.info), ConversationChanged()]
         is_fork = change.branch.first == change.branch.last and change.branch.parent is not None
         return [*events, QuestionsChanged()] if is_fork else events
@@ -474,7 +477,7 @@ class Conversation:
         return [
             StopAnswer(later.segments[-1])
             for later in self.live.values()
-            if later.depth >= turn.depth and self.shows(later)
+            if later.depth >= turn.depth and self.is_on_shown_path(later)
         ]
 
     def delete(self) -> list[Event]:
@@ -489,7 +492,7 @@ class Conversation:
         return [ConversationChanged()]
 
 
-def title_of(question: str) -> str:
+def title_from_question(question: str) -> str:
     """Return a title made of the first words of a question."""
     words = " ".join(question.split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1] + "…"
@@ -510,5 +513,5 @@ def _asks(turn: Turn) -> bool:
     return turn.end is not None and turn.end.reason == "asking"
 
 
-def _contains(span: Span, turn: Turn) -> bool:
+def _span_contains(span: Span, turn: Turn) -> bool:
     return turn.branch == span.branch and span.first <= turn.depth <= span.last

@@ -52,7 +52,7 @@ class ChatCore:
         if count:
             _log.warning("answers_interrupted", answers=count)
         for conversation_id in await self.parts.store.conversations_with_waiting_turns():
-            if conversation := await self.conversations.open(conversation_id):
+            if conversation := await self.conversations.open_conversation(conversation_id):
                 self.answers.schedule_next(conversation, owner_of(conversation.info))
 
     def asked_stream(self, digest: bytes) -> str | None:

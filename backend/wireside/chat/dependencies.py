@@ -24,11 +24,11 @@ from wireside.ports.store import Store
 class Models(Protocol):
     """Lists the available models and resolves their names."""
 
-    async def models(self) -> Sequence[ModelInfo]:
+    async def list_models(self) -> Sequence[ModelInfo]:
         """Return the available models, the default first. Raises ``WiresideError``."""
         ...
 
-    async def resolve(self, name: str | None) -> str:
+    async def resolve_model(self, name: str | None) -> str:
         """Return the model to use. Raises ``UnknownModel`` or another ``WiresideError``."""
         ...
 
@@ -51,10 +51,10 @@ class ChatDependencies:
     """Audit log of deletions and exports."""
 
 
-async def can_see(models: Models, model: str) -> bool | None:
+async def accepts_images(models: Models, model: str) -> bool | None:
     """Return whether a model accepts images; None if that is unknown."""
     try:
-        listed = await models.models()
+        listed = await models.list_models()
     except WiresideError:
         return None
     return next((info.can_see for info in listed if info.id == model), None)

@@ -22,14 +22,14 @@ def graphemes(text: str) -> Iterator[str]:
     """
     start = 0
     for at in range(1, len(text)):
-        if not _belongs(text, start, at):
+        if not _continues_grapheme(text, start, at):
             yield text[start:at]
             start = at
     if text:
         yield text[start:]
 
 
-def cut(text: str, max_chars: int, *, max_bytes: int | None = None) -> str:
+def cut_at_grapheme(text: str, max_chars: int, *, max_bytes: int | None = None) -> str:
     """Return the beginning of ``text`` in at most ``max_chars`` code points and ``max_bytes`` of
     UTF-8, without a part of a grapheme. A first grapheme that is too long is cut all the same.
     """
@@ -48,7 +48,7 @@ def cut(text: str, max_chars: int, *, max_bytes: int | None = None) -> str:
     return start
 
 
-def _belongs(text: str, start: int, at: int) -> bool:
+def _continues_grapheme(text: str, start: int, at: int) -> bool:
     """Return whether the character at ``at`` belongs to the grapheme that begins at ``start``."""
     char, before = text[at], text[at - 1]
     if _is_flag_half(char):

@@ -15,7 +15,7 @@ from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.core import ChatCore
 from wireside.chat.watchers import Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound
-from wireside.generation.tasks import whole
+from wireside.generation.tasks import runs_to_completion
 from wireside.identity import NOBODY, Caller
 from wireside.messages import Options, TextDelta
 from wireside.ports.store import Store
@@ -77,36 +77,36 @@ class Library:
         self._now = core.parts.wall_clock
 
     @property
-    def _owner(self) -> str:
+    def _owner_id(self) -> str:
         return self.caller.user_id
 
     # ---- one conversation --------------------------------------------------------------------
 
-    async def open(self, conversation_id: str) -> Conversation | None:
+    async def open_conversation(self, conversation_id: str) -> Conversation | None:
         """Return the conversation of that id, or None if the caller has none."""
-        conversation = await self._conversations.open(conversation_id)
-        is_own = conversation is not None and conversation.info.owner == self._owner
+        conversation = await self._conversations.open_conversation(conversation_id)
+        is_own = conversation is not None and conversation.info.owner == self._owner_id
         return conversation if is_own else None
 
-    def new(self) -> Conversation:
+    def new_conversation(self) -> Conversation:
         """Return a conversation with an unguessable id; it is stored with its first turn."""
-        return self._conversations.new(self._owner)
+        return self._conversations.new_conversation(self._owner_id)
 
-    async def turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
+    async def read_turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
         """Return the shown turns at the depths ``first`` … ``last``, both included."""
         self.caller.require("read")
         if not conversation.is_stored:
             return []
-        spans = tree.clip(conversation.path(), first, last)
-        return await self._conversations.turns(conversation, spans)
+        spans = tree.clip_spans(conversation.shown_path(), first, last)
+        return await self._conversations.read_turns(conversation, spans)
 
-    async def turn(self, conversation: Conversation, turn_id: str) -> Turn:
+    async def read_turn(self, conversation: Conversation, turn_id: str) -> Turn:
         """Return a turn of any branch. Raises ``NotFound``."""
-        return await self._conversations.turn(conversation, turn_id)
+        return await self._conversations.read_turn(conversation, turn_id)
 
     # ---- lists of conversations --------------------------------------------------------------
 
-    async def page(
+    async def list_page(
         self,
         *,
         archived: bool = False,
@@ -117,7 +117,7 @@ class Library:
         """Return a page of conversations: pinned ones first, then the newest."""
         self.caller.require("read")
         return await self._store.conversations(
-            owner=self._owner, archived=archived, tag=tag, cursor=cursor, limit=limit
+            owner=self._owner_id, archived=archived, tag=tag, cursor=cursor, limit=limit
         )
 
     async def search(
@@ -126,23 +126,23 @@ class Library:
         """Return places that match each word of ``query``, newest first."""
         self.caller.require("read")
         return await self._store.search_documents(
-            query, owner=self._owner, cursor=cursor, limit=limit
+            query, owner=self._owner_id, cursor=cursor, limit=limit
         )
 
     @property
     def answering(self) -> frozenset[str]:
         """Ids of the conversations in which an answer is being generated."""
-        return self._conversations.answering.of(self._owner)
+        return self._conversations.answering.answering_ids(self._owner_id)
 
     async def asking(self) -> frozenset[str]:
         """Return the ids of the conversations whose shown turns have an open question."""
         self.caller.require("read")
         found: set[str] = set()
-        for place in await self._store.asking(self._owner, limit=MAX_ASKING):
-            conversation = await self.open(place.conversation_id)
+        for place in await self._store.asking(self._owner_id, limit=MAX_ASKING):
+            conversation = await self.open_conversation(place.conversation_id)
             if conversation is not None and any(
                 span.branch == place.branch and span.first <= place.depth <= span.last
-                for span in conversation.path()
+                for span in conversation.shown_path()
             ):
                 found.add(place.conversation_id)
         return frozenset(found)
@@ -152,36 +152,40 @@ class Library:
 
         ``changed`` must be cheap.
         """
-        return self._conversations.list_watchers.watch(self._owner, changed)
+        return self._conversations.list_watchers.add_watcher(self._owner_id, changed)
 
-    def _notify(self, info: ConversationInfo) -> None:
-        self._conversations.list_watchers.notify(info.owner, Listed(info))
+    def _notify_watchers(self, info: ConversationInfo) -> None:
+        self._conversations.list_watchers.notify_watchers(info.owner, Listed(info))
 
     # ---- changes by the user -----------------------------------------------------------------
 
-    @whole
+    @runs_to_completion
     async def create(self, title: str) -> ConversationInfo:
         """Create an empty conversation. Raises ``BadMessage``."""
         self.caller.require("chat")
-        conversation = self.new()
-        await self._conversations.perform(conversation, conversation.create(_title(title)))
+        conversation = self.new_conversation()
+        await self._conversations.perform_change(
+            conversation, conversation.create_empty(_validate_title(title))
+        )
         return conversation.info
 
     async def rename(
         self, conversation_id: str, title: str, *, source: TitleSource = "person"
     ) -> ConversationInfo:
         """Rename a conversation. Raises ``NotFound``, ``BadMessage``."""
-        return await self._change(conversation_id, {"title": _title(title), "title_source": source})
+        return await self._change_entry(
+            conversation_id, {"title": _validate_title(title), "title_source": source}
+        )
 
     async def pin(self, conversation_id: str, is_pinned: bool) -> ConversationInfo:
         """Pin or unpin a conversation. Raises ``NotFound``."""
-        return await self._change(
+        return await self._change_entry(
             conversation_id, {"pinned_at": self._now() if is_pinned else None}
         )
 
     async def archive(self, conversation_id: str, is_archived: bool) -> ConversationInfo:
         """Archive or unarchive a conversation. Raises ``NotFound``."""
-        return await self._change(
+        return await self._change_entry(
             conversation_id, {"archived_at": self._now() if is_archived else None}
         )
 
@@ -190,37 +194,37 @@ class Library:
         clean = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags))
         if len(tags) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARS for tag in clean):
             raise BadMessage(f"tags: at most {MAX_TAGS}, of 1 to {MAX_TAG_CHARS} characters each.")
-        return await self._change(conversation_id, {"tags": clean})
+        return await self._change_entry(conversation_id, {"tags": clean})
 
-    @whole
+    @runs_to_completion
     async def delete(self, conversation_ids: Sequence[str]) -> None:
         """Delete conversations and stop their answers. Can be undone for ``UNDO_S``."""
         self.caller.require("chat")
-        gone = await self._delete(conversation_ids, self._owner)
+        gone = await self._delete_of_owner(conversation_ids, self._owner_id)
         for conversation_id in gone:
             self.witness.record(self.caller, "conversation_deleted", conversation_id)
 
-    async def _delete(self, conversation_ids: Sequence[str], owner: str) -> Sequence[str]:
+    async def _delete_of_owner(self, conversation_ids: Sequence[str], owner: str) -> Sequence[str]:
         gone = await self._store.delete_conversations(conversation_ids, self._now(), owner=owner)
         for conversation_id in gone:
-            if conversation := self._conversations.known(conversation_id):
-                self._conversations.publish(conversation, conversation.delete())
-        self._conversations.list_watchers.notify(owner, Gone(tuple(gone), owner))
+            if conversation := self._conversations.conversation_in_memory(conversation_id):
+                self._conversations.publish_events(conversation, conversation.delete())
+        self._conversations.list_watchers.notify_watchers(owner, Gone(tuple(gone), owner))
         return gone
 
-    @whole
+    @runs_to_completion
     async def restore(self, conversation_ids: Sequence[str]) -> list[ConversationInfo]:
         """Undo a deletion; returns the restored conversations."""
         self.caller.require("chat")
         infos: list[ConversationInfo] = []
         for conversation_id in await self._store.restore_conversations(
-            conversation_ids, owner=self._owner
+            conversation_ids, owner=self._owner_id
         ):
-            if known := self._conversations.known(conversation_id):
-                self._conversations.publish(known, known.undelete())
-            if conversation := await self.open(conversation_id):
+            if known := self._conversations.conversation_in_memory(conversation_id):
+                self._conversations.publish_events(known, known.undelete())
+            if conversation := await self.open_conversation(conversation_id):
                 infos.append(conversation.info)
-                self._notify(conversation.info)
+                self._notify_watchers(conversation.info)
         return infos
 
     async def clean_up(self, retention: Retention) -> None:
@@ -237,7 +241,7 @@ class Library:
             ):
                 for owner in {owner for _, owner in old}:
                     theirs = [name for name, its_owner in old if its_owner == owner]
-                    count += len(await self._delete(theirs, owner))
+                    count += len(await self._delete_of_owner(theirs, owner))
         finally:
             if count:
                 by_itself = replace(NOBODY, user_id="")
@@ -245,56 +249,60 @@ class Library:
 
     def forget_all_of(self, owner: str) -> None:
         """Stop all answers of an account that was removed with its data."""
-        for conversation in self._conversations.known_of(owner):
-            self._conversations.publish(conversation, conversation.delete())
+        for conversation in self._conversations.conversations_in_memory(owner):
+            self._conversations.publish_events(conversation, conversation.delete())
 
-    @whole
-    async def _change(self, conversation_id: str, changes: dict[str, Any]) -> ConversationInfo:
+    @runs_to_completion
+    async def _change_entry(
+        self, conversation_id: str, changes: dict[str, Any]
+    ) -> ConversationInfo:
         self.caller.require("chat")
-        conversation = await self.open(conversation_id)
+        conversation = await self.open_conversation(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
-        async with self._conversations.lock(conversation):
+        async with self._conversations.transition_lock(conversation):
             change = conversation.change_info(**changes)
-            await self._conversations.perform(conversation, change)
+            await self._conversations.perform_change(conversation, change)
         return change.info
 
     # ---- import and export -------------------------------------------------------------------
 
-    async def walk(
+    async def iterate_turns(
         self, conversation: Conversation, which: Literal["shown", "all"]
     ) -> AsyncIterator[TurnRecord]:
         """Iterate over the shown turns, or over those of all branches, one page at a time."""
         self.caller.require("read")
-        async for record in walk(self._store, conversation, which):
+        async for record in iterate_turns(self._store, conversation, which):
             yield record
 
-    @whole
-    async def add(self, imported: Imported) -> ConversationInfo:
+    @runs_to_completion
+    async def add_imported(self, imported: Imported) -> ConversationInfo:
         """Store a conversation that was read from a file."""
         self.caller.require("chat")
-        info = replace(imported.info, owner=self._owner)
+        info = replace(imported.info, owner=self._owner_id)
         turns = [
             replace(turn, question_parts=await self.files.adopted(turn.question_parts))
             for turn in imported.turns
         ]
         await self._store.add_conversation(info, imported.branches, imported.shown, turns)
-        self._notify(info)
+        self._notify_watchers(info)
         return info
 
     async def known_imports(self) -> dict[int | str, list[str]]:
         """Return the ids of the caller's conversations by time of creation, in milliseconds, and by
         title.
 
-        ``merge`` uses it to find conversations that a file contains again.
+        ``merge_imported`` uses it to find conversations that a file contains again.
         """
         known: dict[int | str, list[str]] = {}
-        for conversation_id, title, created_at in await self._store.titles_and_times(self._owner):
+        for conversation_id, title, created_at in await self._store.titles_and_times(
+            self._owner_id
+        ):
             for key in (_milliseconds(created_at), title):
                 known.setdefault(key, []).append(conversation_id)
         return known
 
-    async def merge(
+    async def merge_imported(
         self, imported: Imported, known: dict[int | str, list[str]]
     ) -> tuple[Literal["added", "updated", "unchanged"], str]:
         """Store a conversation of a file, unless it is already present.
@@ -314,12 +322,12 @@ class Library:
         feedback: dict[tuple[str, str], Feedback] = {}
         key = created_at if imported.is_dated else imported.info.title
         for conversation_id in known.get(key, [])[-MAX_TWINS:]:
-            found = await self.open(conversation_id)
+            found = await self.open_conversation(conversation_id)
             if found is None:
                 continue
             records = [
                 (_fingerprint(turn), turn.feedback)
-                async for turn in walk(self._store, found, "all")
+                async for turn in iterate_turns(self._store, found, "all")
             ]
             its_turns = Counter(fingerprint for fingerprint, _ in records)
             if new_turns <= its_turns:
@@ -328,14 +336,14 @@ class Library:
                 outdated = found
                 feedback = {key: given for key, given in records if given is not None}
         if outdated is None:
-            info = await self.add(imported)
+            info = await self.add_imported(imported)
         else:
-            info = await self._replace(outdated, imported, feedback)
+            info = await self._replace_outdated(outdated, imported, feedback)
         for key in (created_at, imported.info.title):
             known.setdefault(key, []).append(info.id)
         return ("added" if outdated is None else "updated"), info.id
 
-    async def _replace(
+    async def _replace_outdated(
         self,
         outdated: Conversation,
         imported: Imported,
@@ -347,7 +355,7 @@ class Library:
             for turn in imported.turns
         ]
         info = _with_choices(imported.info, outdated.info)
-        info = await self.add(replace(imported, info=info, turns=tuple(turns)))
+        info = await self.add_imported(replace(imported, info=info, turns=tuple(turns)))
         if outdated.options is not None:
             await self._keep_options(info.id, outdated.options)
         await self._store.move_shares(outdated.id, info.id)
@@ -355,19 +363,19 @@ class Library:
         return info
 
     async def _keep_options(self, conversation_id: str, options: Options) -> None:
-        if conversation := await self.open(conversation_id):
-            async with self._conversations.lock(conversation):
+        if conversation := await self.open_conversation(conversation_id):
+            async with self._conversations.transition_lock(conversation):
                 change = conversation.choose_options(options)
-                await self._conversations.perform(conversation, change)
+                await self._conversations.perform_change(conversation, change)
 
 
-async def walk(
+async def iterate_turns(
     store: Store, conversation: Conversation, which: Literal["shown", "all"]
 ) -> AsyncIterator[TurnRecord]:
     """Iterate over the shown turns, or over those of all branches, one page at a time."""
     if which == "shown":
         for first in range(0, conversation.total, PAGE):
-            spans = tree.clip(conversation.path(), first, first + PAGE - 1)
+            spans = tree.clip_spans(conversation.shown_path(), first, first + PAGE - 1)
             for record in await store.read_turns(conversation.id, spans):
                 yield record
         return
@@ -406,7 +414,7 @@ def _with_choices(info: ConversationInfo, earlier: ConversationInfo) -> Conversa
     )
 
 
-def _title(text: str) -> str:
+def _validate_title(text: str) -> str:
     title = " ".join(text.split())
     if not 0 < len(title) <= MAX_TITLE_CHARS:
         raise BadMessage(f"title: 1 to {MAX_TITLE_CHARS} characters.")

@@ -26,7 +26,7 @@ from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.dependencies import ChatDependencies
 from wireside.chat.watchers import Answering, AnsweringLists, Asking, ListChange, Listed, Watchers
 from wireside.errors import BadMessage, NotFound
-from wireside.generation.runner import new_name
+from wireside.generation.runner import new_stream_name
 from wireside.records import AnswerBegun, ConversationInfo, Span, TurnAdded, TurnWithdrawn
 
 
@@ -51,7 +51,7 @@ class OpenConversations:
 
     # ---- reading -----------------------------------------------------------------------------
 
-    async def open(self, conversation_id: str) -> Conversation | None:
+    async def open_conversation(self, conversation_id: str) -> Conversation | None:
         """Return the conversation of that id, None if there is none or it is deleted."""
         if conversation := self._open.get(conversation_id):
             return None if conversation.is_deleted else conversation
@@ -61,53 +61,53 @@ class OpenConversations:
         # another task may have opened it during the query
         return self._open.setdefault(conversation_id, Conversation(stored))
 
-    def new(self, owner: str) -> Conversation:
+    def new_conversation(self, owner: str) -> Conversation:
         """Return a conversation with an unguessable id; it is stored with its first turn."""
         now = self._now()
         info = ConversationInfo(
-            id=new_name(), title="", created_at=now, updated_at=now, owner=owner
+            id=new_stream_name(), title="", created_at=now, updated_at=now, owner=owner
         )
         conversation = Conversation.new(info)
         self._open[conversation.id] = conversation
         return conversation
 
-    def known(self, conversation_id: str) -> Conversation | None:
+    def conversation_in_memory(self, conversation_id: str) -> Conversation | None:
         """Return a conversation that is in memory, even if it is deleted."""
         return self._open.get(conversation_id)
 
-    def known_of(self, owner: str) -> list[Conversation]:
+    def conversations_in_memory(self, owner: str) -> list[Conversation]:
         """Return the conversations of ``owner`` that are in memory."""
         return [one for one in list(self._open.values()) if one.info.owner == owner]
 
-    async def turn(self, conversation: Conversation, turn_id: str) -> Turn:
+    async def read_turn(self, conversation: Conversation, turn_id: str) -> Turn:
         """Return a turn of any branch. Raises ``NotFound``."""
-        if turn := conversation.known(turn_id):
+        if turn := conversation.turn_in_memory(turn_id):
             return turn
         record = await self._store.read_turn(turn_id) if conversation.is_stored else None
         if record is None or record.conversation_id != conversation.id:
             raise NotFound("This message is not in the conversation any more.")
-        return conversation.load_turn(record, self._runner.known)
+        return conversation.load_turn(record, self._runner.stream_in_memory)
 
-    async def turns(self, conversation: Conversation, spans: Sequence[Span]) -> list[Turn]:
+    async def read_turns(self, conversation: Conversation, spans: Sequence[Span]) -> list[Turn]:
         """Return the turns of ``spans``, in order of their depth."""
         if not spans:
             return []
         records = await self._store.read_turns(conversation.id, spans)
-        return conversation.load_turns(spans, records, self._runner.known)
+        return conversation.load_turns(spans, records, self._runner.stream_in_memory)
 
     # ---- changing ----------------------------------------------------------------------------
 
-    def lock(self, conversation: Conversation) -> asyncio.Lock:
+    def transition_lock(self, conversation: Conversation) -> asyncio.Lock:
         """Return the lock to hold from a transition of a conversation until it is applied."""
         return self._locks.setdefault(conversation.id, asyncio.Lock())
 
-    async def perform(self, conversation: Conversation, change: Change | None) -> None:
+    async def perform_change(self, conversation: Conversation, change: Change | None) -> None:
         """Store a change, then apply it and show it to readers; None is no change."""
         if change is not None:
-            await self.store(conversation, change)
-            self.publish(conversation, conversation.apply(change))
+            await self.store_change(conversation, change)
+            self.publish_events(conversation, conversation.apply_change(change))
 
-    async def store(self, conversation: Conversation, change: Change) -> None:
+    async def store_change(self, conversation: Conversation, change: Change) -> None:
         """Store a change. Those that answers depend on are queued while the store fails.
 
         Raises:
@@ -139,37 +139,37 @@ class OpenConversations:
             Overloaded: too many questions wait for the store.
         """
         is_question = any(isinstance(change, TurnAdded) for change in changes)
-        if not await self._saving.keep(*changes, refusable=is_question):
+        if not await self._saving.commit_writes(*changes, refusable=is_question):
             raise BadMessage("turn_id: it is taken; choose another one.")
 
     # ---- readers -----------------------------------------------------------------------------
 
-    def publish(self, conversation: Conversation, events: Iterable[Event]) -> None:
+    def publish_events(self, conversation: Conversation, events: Iterable[Event]) -> None:
         """Send events to the watchers of a conversation and of its owner's list."""
         owner = conversation.info.owner
         for event in events:
             match event:
                 case ConversationChanged():
-                    self.watchers.notify(conversation.id, None)
+                    self.watchers.notify_watchers(conversation.id, None)
                 case TurnChanged(turn_id):
-                    self.watchers.notify(conversation.id, turn_id)
+                    self.watchers.notify_watchers(conversation.id, turn_id)
                 case EntryChanged(info):
-                    self.list_watchers.notify(owner, Listed(info))
+                    self.list_watchers.notify_watchers(owner, Listed(info))
                 case AnsweringChanged(is_answering):
-                    if self.answering.set(owner, conversation.id, is_answering):
-                        change = Answering(self.answering.of(owner), owner)
-                        self.list_watchers.notify(owner, change)
+                    if self.answering.set_answering(owner, conversation.id, is_answering):
+                        change = Answering(self.answering.answering_ids(owner), owner)
+                        self.list_watchers.notify_watchers(owner, change)
                 case QuestionsChanged():
-                    self.list_watchers.notify(owner, Asking(owner))
+                    self.list_watchers.notify_watchers(owner, Asking(owner))
                 case StopAnswer(stream):
-                    stream.stop()
+                    stream.stop_answer()
                 case _:
                     assert_never(event)
 
-    async def until(self, conversation: Conversation, condition: Callable[[], bool]) -> None:
+    async def wait_until(self, conversation: Conversation, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` is true, which is checked at each change of a conversation."""
         has_changed = asyncio.Event()
-        unwatch = self.watchers.watch(conversation.id, lambda _: has_changed.set())
+        unwatch = self.watchers.add_watcher(conversation.id, lambda _: has_changed.set())
         try:
             while not condition():
                 has_changed.clear()

@@ -1,8 +1,8 @@
 """The chat service used by pages and sockets: ask, stop, resume and continue.
 
 A stream belongs to the server, so it continues when its caller disconnects. Streams and
-conversations belong to an account; each caller has a ``ChatService`` view (``of``) from which those
-of other accounts are not accessible.
+conversations belong to an account; each caller has a ``ChatService`` view (``for_caller``) from
+which those of other accounts are not accessible.
 
 A conversation is changed under its lock, by the transitions of ``Conversation``. A question is
 first stored as a waiting turn; the first waiting turn is answered once no other answer of the
@@ -26,7 +26,7 @@ from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
 from wireside.chat.context import ContextLimit
 from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.core import ChatCore
-from wireside.chat.dependencies import can_see
+from wireside.chat.dependencies import accepts_images
 from wireside.chat.library import Library
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, TooLarge, WiresideError
 from wireside.extension.questions import (
@@ -39,8 +39,8 @@ from wireside.extension.questions import (
 from wireside.files.context import check_images, with_contents
 from wireside.files.service import question_parts
 from wireside.generation.commits import GroupCommit
-from wireside.generation.runner import Stream, new_name
-from wireside.generation.tasks import whole
+from wireside.generation.runner import Stream, new_stream_name
+from wireside.generation.tasks import runs_to_completion
 from wireside.identity import LOCAL, Caller
 from wireside.messages import Message, ModelInfo, Options, RequestContext
 from wireside.parts import DataPart, Part, has_files, with_text
@@ -93,7 +93,7 @@ class ChatService:
         self._quotas = core.parts.quotas
         self._watcher = core.parts.watcher
 
-    def of(self, caller: Caller) -> ChatService:
+    def for_caller(self, caller: Caller) -> ChatService:
         """Return a view of the same chat for ``caller``."""
         return ChatService(self.core, caller)
 
@@ -114,11 +114,11 @@ class ChatService:
 
     async def models(self) -> Sequence[ModelInfo]:
         """Return the available models, the default first. Raises ``WiresideError``."""
-        return await self._models.models()
+        return await self._models.list_models()
 
     # ---- single questions --------------------------------------------------------------------
 
-    async def ask(self, ask: Ask) -> Stream:
+    async def start_stream(self, ask: Ask) -> Stream:
         """Start an answer, or return the one started earlier by the same request.
 
         Returns before the model is called. Raises ``TooMany``, ``RateLimited``, ``UnknownModel``,
@@ -126,35 +126,35 @@ class ChatService:
         """
         self.caller.require("chat")
         with self._watcher.question("ask").being_asked():
-            return await self._ask(ask)
+            return await self._start_or_find(ask)
 
-    async def _ask(self, ask: Ask) -> Stream:
-        digest = None if ask.key is None else _digest(self.caller.user_id, ask)
+    async def _start_or_find(self, ask: Ask) -> Stream:
+        digest = None if ask.key is None else _request_digest(self.caller.user_id, ask)
         if stream := self._asked_before(digest):
             return stream
         with ExitStack() as undo:
-            release_slot = self._quotas.occupy(self.caller)
+            release_slot = self._quotas.acquire_slot(self.caller)
             undo.callback(release_slot)
-            model = await self._models.resolve(ask.options.model)
-            sees = partial(can_see, self._models, model)
+            model = await self._models.resolve_model(ask.options.model)
+            sees = partial(accepts_images, self._models, model)
             messages = await with_contents(self.files, ask.messages, can_see=sees)
             await self._quotas.record_message(self.caller)
             if stream := self._asked_before(digest):  # started in the meantime
                 return stream
-            stream = self._start(replace(ask, messages=messages), model, release_slot)
+            stream = self._start_stream(replace(ask, messages=messages), model, release_slot)
             undo.pop_all()
         if digest is not None:
             self.core.remember_asked(digest, stream.name)
         return stream
 
-    def ask_all(self, ask: BatchQuestions) -> BatchRun:
+    def start_batch(self, ask: BatchQuestions) -> BatchRun:
         """Start a batch, or return the one started earlier by the same request.
 
         The server asks its questions one after another, even if the caller disconnects. An error
         that prevents an answer is the outcome of its question.
         """
         self.caller.require("chat")
-        digest = _sha256(("batch", self.caller.user_id, ask))
+        digest = _sha256_of_repr(("batch", self.caller.user_id, ask))
         if ask.key is not None and (known := self.core.batches.get(digest)):
             return known
         batch = BatchRun(len(ask.questions), self.core.stopped_at(digest))
@@ -166,13 +166,13 @@ class ChatService:
     async def _run_batch(self, batch: BatchRun, ask: BatchQuestions, digest: bytes) -> None:
         conversation = ask.conversation
 
-        async def begin(index: int) -> BatchItem:
+        async def start_item(index: int) -> BatchItem:
             nonlocal conversation
             key = None if ask.key is None else f"batch {index} {ask.key}"
             question = ask.questions[index]
             if conversation is None:
                 messages, sanitize = (Message.of_text("user", question),), ask.options.sanitize
-                stream = await self.ask(
+                stream = await self.start_stream(
                     Ask(messages=messages, options=ask.options, key=key, sanitize=sanitize)
                 )
                 begun = BatchItem(stream)
@@ -185,12 +185,12 @@ class ChatService:
             return begun
 
         try:
-            await batch.run(begin)
+            await batch.answer_all(start_item)
         finally:
             if ask.key is not None and batch.stopped_at is not None:
                 self.core.remember_stopped(digest, batch.stopped_at)
 
-    async def find(self, name: str) -> Stream:
+    async def find_stream(self, name: str) -> Stream:
         """Return the stream of that name, from memory or from the store.
 
         Raises ``Expired`` for a stream that was never stored and has left the resume window, and
@@ -198,23 +198,25 @@ class ChatService:
         """
         self.caller.require("read", "chat")
         owner = self.caller.user_id
-        if self._runner.known(name) is None and (stored := await self._store.read_segment(name)):
+        if self._runner.stream_in_memory(name) is None and (
+            stored := await self._store.read_segment(name)
+        ):
             segment, conversation_id = stored
-            if await self.library.open(conversation_id):
-                return Stream.restored(segment, owner)
-        return self._runner.find(name, owner)
+            if await self.library.open_conversation(conversation_id):
+                return Stream.from_segment(segment, owner)
+        return self._runner.find_stream(name, owner)
 
-    async def stop(self, stream: Stream) -> None:
+    async def stop_stream(self, stream: Stream) -> None:
         """Stop an answer; returns when the upstream response is closed and the end published."""
         self.caller.require("chat")
-        stream.stop()
-        await stream.ended()
+        stream.stop_answer()
+        await stream.wait_ended()
 
     async def allowance(self) -> QuotaState:
         """Return what the caller may still use."""
         return await self._quotas.allowance(self.caller)
 
-    def _start(self, ask: Ask, model: str, release_slot: Callable[[], None]) -> Stream:
+    def _start_stream(self, ask: Ask, model: str, release_slot: Callable[[], None]) -> Stream:
         request = self._rules.model_request(ask.messages, ask.options, model)
         context = RequestContext(
             user_id=self.caller.host_id or self.caller.user_id,
@@ -223,8 +225,10 @@ class ChatService:
             options=ask.options.values,
         )
         request = replace(request, context=context)
-        stream = self._runner.start(request, owner=self.caller.user_id, sanitize=ask.sanitize)
-        stream.at_end(release_slot)
+        stream = self._runner.start_answer(
+            request, owner=self.caller.user_id, sanitize=ask.sanitize
+        )
+        stream.call_at_end(release_slot)
         counting = count_tokens(self._quotas, self.caller, stream, request_chars(request))
         self.core.start_task(counting)
         return stream
@@ -233,7 +237,7 @@ class ChatService:
         if digest is None or (name := self.core.asked_stream(digest)) is None:
             return None
         try:
-            return self._runner.find(name, self.caller.user_id)
+            return self._runner.find_stream(name, self.caller.user_id)
         except WiresideError:  # it has left the resume window, so the key may be used again
             self.core.forget_asked(digest)
             return None
@@ -250,11 +254,13 @@ class ChatService:
         if conversation := self.core.beginning.get(name):
             return conversation
         record = await self._store.read_turn(turn_id)
-        if record is not None and (known := await self.library.open(record.conversation_id)):
+        if record is not None and (
+            known := await self.library.open_conversation(record.conversation_id)
+        ):
             return known
-        return self.core.beginning.setdefault(name, self.library.new())
+        return self.core.beginning.setdefault(name, self.library.new_conversation())
 
-    async def ask_in(
+    async def ask_in_conversation(
         self,
         conversation_id: str,
         question: str,
@@ -265,18 +271,20 @@ class ChatService:
     ) -> tuple[Conversation, Turn]:
         """Ask in the conversation of that id, "new" for a new one.
 
-        The same ``key`` with the same content is asked once. Raises the errors of ``send``.
+        The same ``key`` with the same content is asked once. Raises what ``send_question`` does.
         """
         asked = (self.caller.user_id, conversation_id, question, options, key, tuple(attachments))
-        turn_id = f"key-{_sha256(asked).hex()[:40]}" if key else new_name()
+        turn_id = f"key-{_sha256_of_repr(asked).hex()[:40]}" if key else new_stream_name()
         conversation: Conversation | None
         if conversation_id == NEW:
-            conversation = await self.conversation_for(turn_id) if key else self.library.new()
+            conversation = (
+                await self.conversation_for(turn_id) if key else self.library.new_conversation()
+            )
         else:
-            conversation = await self.library.open(conversation_id)
+            conversation = await self.library.open_conversation(conversation_id)
         if conversation is None:
             raise NotFound("conversation: there is none of that id.")
-        turn = await self.send(
+        turn = await self.send_question(
             conversation, question, turn_id=turn_id, options=options, attachments=attachments
         )
         return conversation, turn
@@ -290,15 +298,15 @@ class ChatService:
         options: Options,
         attachments: Sequence[str] = (),
     ) -> tuple[Stream, str]:
-        """Ask as ``ask_in`` does and wait until the answer starts.
+        """Ask as ``ask_in_conversation`` does and wait until the answer starts.
 
         Returns its stream and the id of the conversation. Also raises ``NotFound`` if the question
         is withdrawn before that.
         """
-        conversation, turn = await self.ask_in(
+        conversation, turn = await self.ask_in_conversation(
             conversation_id, question, key=key, options=options, attachments=attachments
         )
-        await self._conversations.until(
+        await self._conversations.wait_until(
             conversation, lambda: not turn.waiting or conversation.is_deleted
         )
         if not turn.segments:
@@ -307,8 +315,8 @@ class ChatService:
             raise NotFound("message: it was taken back before it was answered.")
         return turn.segments[0], conversation.id
 
-    @whole
-    async def send(
+    @runs_to_completion
+    async def send_question(
         self,
         conversation: Conversation,
         question: str,
@@ -328,33 +336,33 @@ class ChatService:
                 StoreError: the question is refused.
         """
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
+        async with self._conversations.transition_lock(conversation):
             if turn := await self._sent_before(conversation, turn_id):
                 return turn
             self._check_question(question, has_files=bool(attachments))
             conversation.check_queue()
             files = await self.files.attached(attachments)
             parts = question_parts(question, files)
-            with self._answers.slots.reserved(conversation, self.caller):
-                model = await self._models.resolve(options.model)
+            with self._answers.slots.reserve_slot(conversation, self.caller):
+                model = await self._models.resolve_model(options.model)
                 if files:
-                    check_images(files, can_see=await can_see(self._models, model))
+                    check_images(files, can_see=await accepts_images(self._models, model))
                 await self._quotas.record_message(self.caller)
-                added = conversation.ask(turn_id, parts, options, now=self._now())
-                turn = await self._add(conversation, added)
+                added = conversation.append_turn(turn_id, parts, options, now=self._now())
+                turn = await self._store_turn(conversation, added)
         self._answers.schedule_next(conversation, self.caller)
         return turn
 
-    @whole
-    async def withdraw(self, conversation: Conversation, turn_id: str) -> str:
+    @runs_to_completion
+    async def withdraw_turn(self, conversation: Conversation, turn_id: str) -> str:
         """Withdraw a waiting turn; returns its question. Raises ``NotFound``."""
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
-            turn = await self.library.turn(conversation, turn_id)
-            await self._conversations.perform(conversation, conversation.withdraw(turn))
+        async with self._conversations.transition_lock(conversation):
+            turn = await self.library.read_turn(conversation, turn_id)
+            await self._conversations.perform_change(conversation, conversation.withdraw_turn(turn))
         return turn.question
 
-    @whole
+    @runs_to_completion
     async def choose_options(self, conversation: Conversation, options: Options) -> None:
         """Store the model and settings for the next answers in a conversation.
 
@@ -362,9 +370,9 @@ class ChatService:
         without turns: its first turn keeps the options that it was asked with.
         """
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
+        async with self._conversations.transition_lock(conversation):
             change = conversation.choose_options(options)
-            await self._conversations.perform(conversation, change)
+            await self._conversations.perform_change(conversation, change)
 
     async def options_of(self, conversation: Conversation) -> Options:
         """Return the options for the next answer in a conversation.
@@ -374,12 +382,12 @@ class ChatService:
         if conversation.options is not None:
             return conversation.options
         last = conversation.total - 1
-        for turn in await self.library.turns(conversation, last, last) if last >= 0 else ():
+        for turn in await self.library.read_turns(conversation, last, last) if last >= 0 else ():
             return replace(turn.options, sanitize=False)
         return Options()
 
-    @whole
-    async def retry(
+    @runs_to_completion
+    async def retry_turn(
         self, conversation: Conversation, turn_id: str, options: Options | None = None
     ) -> Turn:
         """Answer the same question again, with ``options`` or those of the turn.
@@ -391,26 +399,26 @@ class ChatService:
         options waits for the first text of an answer: a double click asks once.
         """
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
-            turn = await self.library.turn(conversation, turn_id)
+        async with self._conversations.transition_lock(conversation):
+            turn = await self.library.read_turn(conversation, turn_id)
             if known := conversation.retry_in_progress(turn, options):
                 return known
             replaces = not turn.text
-            with self._answers.slots.reserved(conversation, self.caller, at_once=replaces):
+            with self._answers.slots.reserve_slot(conversation, self.caller, at_once=replaces):
                 await self._quotas.record_message(self.caller)
                 if replaces:
-                    await self._answers.answer(
+                    await self._answers.start_answer(
                         conversation, turn, self.caller, replaces=True, options=options
                     )
                     return turn
-                again = await self._fork(
-                    conversation, turn, new_name(), turn.question_parts, options
+                again = await self._ask_in_place(
+                    conversation, turn, new_stream_name(), turn.question_parts, options
                 )
         self._answers.schedule_next(conversation, self.caller)
         return again
 
-    @whole
-    async def edit(
+    @runs_to_completion
+    async def edit_turn(
         self,
         conversation: Conversation,
         turn_id: str,
@@ -421,39 +429,39 @@ class ChatService:
     ) -> Turn:
         """Ask a changed question in place of a turn, with ``options`` or those of the turn.
 
-        The turns after it leave the shown path. Raises the errors of ``send``.
+        The turns after it leave the shown path. Raises the errors of ``send_question``.
         """
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
+        async with self._conversations.transition_lock(conversation):
             if known := await self._sent_before(conversation, new_turn_id):
                 return known
-            turn = await self.library.turn(conversation, turn_id)
+            turn = await self.library.read_turn(conversation, turn_id)
             self._check_question(question, has_files=has_files(turn.question_parts))
-            with self._answers.slots.reserved(conversation, self.caller):
-                await self._models.resolve((options or turn.options).model)
+            with self._answers.slots.reserve_slot(conversation, self.caller):
+                await self._models.resolve_model((options or turn.options).model)
                 await self._quotas.record_message(self.caller)
                 parts = with_text(turn.question_parts, question)
-                edited = await self._fork(conversation, turn, new_turn_id, parts, options)
+                edited = await self._ask_in_place(conversation, turn, new_turn_id, parts, options)
         self._answers.schedule_next(conversation, self.caller)
         return edited
 
-    @whole
+    @runs_to_completion
     async def continue_answer(
         self, conversation: Conversation, turn_id: str, options: Options | None = None
     ) -> None:
         """Continue an answer that was cut off, with ``options`` or those of the turn."""
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
-            turn = await self.library.turn(conversation, turn_id)
+        async with self._conversations.transition_lock(conversation):
+            turn = await self.library.read_turn(conversation, turn_id)
             if not turn.can_continue:
                 return
-            with self._answers.slots.reserved(conversation, self.caller, at_once=True):
+            with self._answers.slots.reserve_slot(conversation, self.caller, at_once=True):
                 await self._quotas.record_message(self.caller)
-                await self._answers.answer(
+                await self._answers.start_answer(
                     conversation, turn, self.caller, continues=True, options=options
                 )
 
-    @whole
+    @runs_to_completion
     async def answer_question(
         self, conversation: Conversation, turn_id: str | None, part_id: str, value: object
     ) -> Turn:
@@ -472,7 +480,7 @@ class ChatService:
             TooMany, Overloaded, StoreError: the answer can't be used now.
         """
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
+        async with self._conversations.transition_lock(conversation):
             turn = await self._asking_turn(conversation, turn_id, part_id)
             if turn.is_live:
                 raise AlreadyAnswered
@@ -482,8 +490,8 @@ class ChatService:
             if wants_file(question):
                 value = await self._file_answer(question, value)
             given = answered(question, value).part
-            with self._answers.slots.reserved(conversation, self.caller, at_once=True):
-                await self._answers.answer(
+            with self._answers.slots.reserve_slot(conversation, self.caller, at_once=True):
+                await self._answers.start_answer(
                     conversation,
                     turn,
                     self.caller,
@@ -509,10 +517,10 @@ class ChatService:
         """Return the turn that has a question. Raises ``NotFound``."""
         conversation.check_not_deleted()
         if turn_id is not None:
-            turns = [await self.library.turn(conversation, turn_id)]
+            turns = [await self.library.read_turn(conversation, turn_id)]
         else:
             last = conversation.total - 1
-            turns = await self.library.turns(conversation, max(0, last - ASKED_TURNS), last)
+            turns = await self.library.read_turns(conversation, max(0, last - ASKED_TURNS), last)
         for turn in reversed(turns):
             if any(isinstance(part, DataPart) and part.id == part_id for part in turn.answer):
                 return turn
@@ -525,42 +533,46 @@ class ChatService:
 
         Raises the errors of ``answer_question``.
         """
-        conversation = await self.library.open(conversation_id)
+        conversation = await self.library.open_conversation(conversation_id)
         if conversation is None:
             raise NotFound("conversation: there is none of that id.")
         turn = await self.answer_question(conversation, None, part_id, value)
         return turn.segments[-1], conversation.id
 
-    @whole
+    @runs_to_completion
     async def show_sibling(self, conversation: Conversation, turn_id: str, step: int) -> None:
         """Show the next (1) or previous (-1) sibling of a turn, and the turns that follow it.
 
         Does nothing past the first and the last sibling.
         """
         self.caller.require("chat")
-        async with self._conversations.lock(conversation):
-            turn = await self.library.turn(conversation, turn_id)
-            await self._conversations.perform(conversation, conversation.show_sibling(turn, step))
+        async with self._conversations.transition_lock(conversation):
+            turn = await self.library.read_turn(conversation, turn_id)
+            await self._conversations.perform_change(
+                conversation, conversation.show_sibling(turn, step)
+            )
 
-    @whole
+    @runs_to_completion
     async def show_turn(self, conversation: Conversation, turn_id: str) -> Turn:
         """Put a turn on the shown path and return it. Raises ``NotFound``."""
-        turn = await self.library.turn(conversation, turn_id)
+        turn = await self.library.read_turn(conversation, turn_id)
         if self.caller.may("chat"):
-            async with self._conversations.lock(conversation):
-                await self._conversations.perform(conversation, conversation.show_turn(turn))
+            async with self._conversations.transition_lock(conversation):
+                await self._conversations.perform_change(conversation, conversation.show_turn(turn))
         return turn
 
-    @whole
+    @runs_to_completion
     async def give_feedback(
         self, conversation: Conversation, turn_id: str, feedback: Feedback | None
     ) -> None:
         """Store feedback on an answer, or remove it. Raises ``NotFound``."""
         self.caller.require("chat")
-        turn = await self.library.turn(conversation, turn_id)
-        await self._conversations.perform(conversation, conversation.give_feedback(turn, feedback))
+        turn = await self.library.read_turn(conversation, turn_id)
+        await self._conversations.perform_change(
+            conversation, conversation.give_feedback(turn, feedback)
+        )
 
-    def watch(
+    def watch_conversation(
         self, conversation: Conversation, changed: Callable[[str | None], None]
     ) -> Callable[[], None]:
         """Call ``changed`` on each change of a conversation; returns a function that unsubscribes.
@@ -568,7 +580,7 @@ class ChatService:
         ``changed`` receives the id of a changed turn, None if the shown turns, the title or the
         options have changed. It must be cheap.
         """
-        return self._conversations.watchers.watch(conversation.id, changed)
+        return self._conversations.watchers.add_watcher(conversation.id, changed)
 
     # ---- internals -----------------------------------------------------------------------------
 
@@ -583,11 +595,11 @@ class ChatService:
     async def _sent_before(self, conversation: Conversation, turn_id: str) -> Turn | None:
         conversation.check_not_deleted()
         try:
-            return await self.library.turn(conversation, turn_id)
+            return await self.library.read_turn(conversation, turn_id)
         except NotFound:
             return None
 
-    async def _fork(
+    async def _ask_in_place(
         self,
         conversation: Conversation,
         turn: Turn,
@@ -596,30 +608,30 @@ class ChatService:
         options: Options | None,
     ) -> Turn:
         """Ask in place of ``turn`` and leave the turns after it."""
-        added = conversation.fork(turn, turn_id, question, options, now=self._now())
-        await self._answers.leave(conversation, turn, self.caller)
-        return await self._add(conversation, added)
+        added = conversation.fork_turn(turn, turn_id, question, options, now=self._now())
+        await self._answers.stop_answers_from(conversation, turn, self.caller)
+        return await self._store_turn(conversation, added)
 
-    async def _add(self, conversation: Conversation, added: TurnAdded) -> Turn:
+    async def _store_turn(self, conversation: Conversation, added: TurnAdded) -> Turn:
         question = self._watcher.question("turn")
         if conversation.answers_at_once:
-            turn = await self._answers.ask(conversation, added, self.caller, question)
+            turn = await self._answers.add_and_answer(conversation, added, self.caller, question)
         else:
-            await self._conversations.perform(conversation, added)
-            turn = await self.library.turn(conversation, added.record.id)
-            self._answers.observe(turn, question)
+            await self._conversations.perform_change(conversation, added)
+            turn = await self.library.read_turn(conversation, added.record.id)
+            self._answers.observe_turn(turn, question)
         self.core.beginning.pop((conversation.info.owner, added.record.id), None)
         return turn
 
 
-def _digest(owner: str, ask: Ask) -> bytes:
+def _request_digest(owner: str, ask: Ask) -> bytes:
     """Identify a request by its owner, its key and its content.
 
     A key that two clients share by chance, or that one guesses, must not show one of them what the
     other asked.
     """
-    return _sha256((owner, ask))
+    return _sha256_of_repr((owner, ask))
 
 
-def _sha256(value: object) -> bytes:
+def _sha256_of_repr(value: object) -> bytes:
     return hashlib.sha256(repr(value).encode()).digest()

@@ -1,4 +1,4 @@
-"""Slots among the concurrent answers of an account (``Quotas.occupy``), held by conversations.
+"""Slots among the concurrent answers of an account, held by conversations (``Quotas``).
 
 Each running answer holds a slot; the next waiting turn takes over the one of the answer before it.
 """
@@ -21,12 +21,12 @@ class AnswerSlots:
         self._held: dict[str, list[Callable[[], None]]] = {}
         """Functions that release the slots of each conversation that holds any."""
 
-    def held(self, conversation: Conversation) -> int:
+    def held_slots(self, conversation: Conversation) -> int:
         """Return the number of slots that a conversation holds."""
         return len(self._held.get(conversation.id, ()))
 
     @contextmanager
-    def reserved(
+    def reserve_slot(
         self, conversation: Conversation, caller: Caller, *, at_once: bool = False
     ) -> Iterator[None]:
         """Reserve a slot for one more answer before the first await.
@@ -37,19 +37,19 @@ class AnswerSlots:
         """
         count = conversation.reserve_slots(at_once=at_once)
         try:
-            while self.held(conversation) < count:
-                self._hold(conversation, self._quotas.occupy(caller))
+            while self.held_slots(conversation) < count:
+                self._hold_slot(conversation, self._quotas.acquire_slot(caller))
             yield
         finally:
             conversation.cancel_reservation()
-            self.settle(conversation)
+            self.release_unneeded(conversation)
 
     def acquire_due(self, conversation: Conversation, owner: Caller) -> None:
         """Acquire a slot, even above the limit, for a turn accepted before the server restarted."""
-        if not self.held(conversation):
-            self._hold(conversation, self._quotas.occupy(owner, is_due=True))
+        if not self.held_slots(conversation):
+            self._hold_slot(conversation, self._quotas.acquire_slot(owner, is_due=True))
 
-    def settle(self, conversation: Conversation) -> None:
+    def release_unneeded(self, conversation: Conversation) -> None:
         """Release the slots that neither a running answer nor the next one needs."""
         held = self._held.get(conversation.id, [])
         while len(held) > conversation.slots_needed:
@@ -57,5 +57,5 @@ class AnswerSlots:
         if not held:
             self._held.pop(conversation.id, None)
 
-    def _hold(self, conversation: Conversation, release: Callable[[], None]) -> None:
+    def _hold_slot(self, conversation: Conversation, release: Callable[[], None]) -> None:
         self._held.setdefault(conversation.id, []).append(release)

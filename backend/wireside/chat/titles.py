@@ -121,10 +121,10 @@ async def ask_for_title(
                         break
     except (WiresideError, TimeoutError):
         return None
-    return clean(said)
+    return extract_title(said)
 
 
-def clean(said: str) -> str | None:
+def extract_title(said: str) -> str | None:
     """Extract the title from a model's reply; None when there is none.
 
     Reasoning, politeness, labels, numbers, JSON, quotation marks and Markdown are removed.
@@ -133,7 +133,7 @@ def clean(said: str) -> str | None:
     'Rainy weekends'
     """
     said = _without_thoughts(said[: 2 * THOUGHT_CHARS]).strip()
-    said = _in_json(said) or said
+    said = _first_json_string(said) or said
     lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
     lines = [line for line in lines if not re.fullmatch(r"`{3,}\s*\w*", line)]
     labelled = [line for line in lines[:MAX_LINES] if _LABEL.search(re.sub(r"[*_#`]", "", line))]
@@ -142,7 +142,7 @@ def clean(said: str) -> str | None:
             return None
         if _ALOUD.search(line):
             continue
-        if title := _title_in(line):
+        if title := _title_in_line(line):
             return title if len(title) <= MAX_CHARS else None
     return None
 
@@ -155,7 +155,7 @@ def _without_thoughts(said: str) -> str:
     return _THOUGHT.sub("", said)
 
 
-def _in_json(said: str) -> str | None:
+def _first_json_string(said: str) -> str | None:
     """Return the first string value of a JSON document, even of a truncated one."""
     found = re.search(r"[{\[].*", said, re.DOTALL)
     if found is None or not re.fullmatch(
@@ -173,14 +173,14 @@ def _in_json(said: str) -> str | None:
     return document if isinstance(document, str) else None
 
 
-def _title_in(line: str) -> str | None:
+def _title_in_line(line: str) -> str | None:
     """Return the title in a line; None when the line only introduces it."""
     line = _HTML.sub("", line)
     if re.fullmatch(rf"\W*(?:{_TITLE}|{_ROLE})\W*", line, re.IGNORECASE):
         return None
     has_word = re.search(_TITLE, line, re.IGNORECASE) is not None
     if has_word and not _LABEL.search(line) and (bold := re.search(r"\*\*([^*]{2,60})\*\*", line)):
-        return _bare(bold[1]) or None  # "A good title is **Rain**."
+        return _strip_decoration(bold[1]) or None  # "A good title is **Rain**."
     line = re.sub(r"\\(?:boxed|text|textbf|title)\{([^{}]*)\}", r"\1", line)
     line = _NUMBER.sub("", _BOLD_LABEL.sub("", line))
     line = re.sub(r"\*\*|__|^#+\s*|`+", "", line).strip()
@@ -195,14 +195,14 @@ def _title_in(line: str) -> str | None:
     if bare != line:
         line, has_lead = bare, True
     elif has_word and (quoted := _QUOTED.search(line)):
-        return _bare(quoted[1]) or None  # "A good title would be "Rain"."
+        return _strip_decoration(quoted[1]) or None  # "A good title would be "Rain"."
     line = re.sub(r"\s*\(\s*\d+ \w+\s*\)\W*$", "", line)  # "(3 words)"
     if line.rstrip(" *_").endswith((":", "：")) and not has_lead:
         return None
-    return _bare(_NUMBER.sub("", line)) or None
+    return _strip_decoration(_NUMBER.sub("", line)) or None
 
 
-def _bare(text: str) -> str:
+def _strip_decoration(text: str) -> str:
     """Strip the quotation marks, Markdown and full stops around a text."""
     text = " ".join(text.split())
     stripped = text.strip(_ENDS)

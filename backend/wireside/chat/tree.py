@@ -14,7 +14,7 @@ from wireside.records import Branch, Span
 Branches = Mapping[int, Branch]
 
 
-def path(branches: Branches, shown: int) -> list[Span]:
+def path_of_spans(branches: Branches, shown: int) -> list[Span]:
     """Return the spans from the first turn to the end of the branch ``shown``, in that order.
 
     >>> trunk = Branch(id=0, parent=None, first=0, last=9)
@@ -32,7 +32,7 @@ def path(branches: Branches, shown: int) -> list[Span]:
     return spans[::-1]
 
 
-def clip(spans: list[Span], first: int, last: int) -> list[Span]:
+def clip_spans(spans: list[Span], first: int, last: int) -> list[Span]:
     """Return the parts of ``spans`` at the depths ``first`` … ``last``, both included."""
     return [
         Span(span.branch, max(first, span.first), min(last, span.last))
@@ -41,39 +41,48 @@ def clip(spans: list[Span], first: int, last: int) -> list[Span]:
     ]
 
 
-def longer(branches: Branches, shown: int) -> Branch:
+def extend_branch(branches: Branches, shown: int) -> Branch:
     """Return the branch ``shown`` extended by one turn."""
     branch = branches[shown]
     return replace(branch, last=branch.last + 1)
 
 
-def fork(branches: Branches, branch: int, depth: int) -> Branch:
+def fork_branch(branches: Branches, branch: int, depth: int) -> Branch:
     """Return a new branch whose first turn replaces the turn at ``depth``."""
     return Branch(
-        id=len(branches), parent=_parent(branches, branch, depth), first=depth, last=depth
+        id=len(branches), parent=_parent_branch(branches, branch, depth), first=depth, last=depth
     )
 
 
-def siblings(branches: Branches, branch: int, depth: int) -> list[int]:
+def sibling_branches(branches: Branches, branch: int, depth: int) -> list[int]:
     """Return the branches of all turns that follow the same turn, in order of creation.
 
     A branch whose turns were all removed is not among them.
     """
-    parent = _parent(branches, branch, depth)
+    parent = _parent_branch(branches, branch, depth)
     forks = [b.id for b in branches.values() if b.parent == parent and b.first == depth <= b.last]
     goes_on = parent is not None and branches[parent].first < depth <= branches[parent].last
     return ([parent] if goes_on and parent is not None else []) + sorted(forks)
 
 
-def tip(branches: Branches, branch: int, depth: int) -> int:
+def tip_branch(branches: Branches, branch: int, depth: int) -> int:
     """Return the branch to show when the turn at ``depth`` of ``branch`` is selected.
 
     Of the branches that continue from there, it is the one created last.
     """
-    return max([branch, *(b for b in below(branches, branch, depth) if not is_empty(branches[b]))])
+    return max(
+        [
+            branch,
+            *(
+                b
+                for b in branches_below(branches, branch, depth)
+                if not is_empty_branch(branches[b])
+            ),
+        ]
+    )
 
 
-def below(branches: Branches, branch: int, depth: int) -> list[int]:
+def branches_below(branches: Branches, branch: int, depth: int) -> list[int]:
     """Return the branches that begin after the turn at ``depth`` of ``branch``."""
     found: list[int] = []
     for candidate in sorted(branches.values(), key=lambda other: other.id):
@@ -83,14 +92,14 @@ def below(branches: Branches, branch: int, depth: int) -> list[int]:
     return found
 
 
-def without(branches: Branches, branch: int, depth: int) -> list[Branch]:
+def branches_without(branches: Branches, branch: int, depth: int) -> list[Branch]:
     """Return the branches that change when the turn at ``depth`` of ``branch`` is removed.
 
     The branch itself comes first. All turns after the removed one move up.
     """
     shorter = replace(branches[branch], last=branches[branch].last - 1)
     changed = [shorter]
-    for moved in (branches[other] for other in below(branches, branch, depth)):
+    for moved in (branches[other] for other in branches_below(branches, branch, depth)):
         first = moved.first - 1
         is_beside = moved.parent == branch and first == shorter.first
         parent = shorter.parent if is_beside else moved.parent
@@ -98,12 +107,12 @@ def without(branches: Branches, branch: int, depth: int) -> list[Branch]:
     return changed
 
 
-def is_empty(branch: Branch) -> bool:
+def is_empty_branch(branch: Branch) -> bool:
     """Return whether a branch has no turns."""
     return branch.last < branch.first
 
 
-def shared(before: list[Span], after: list[Span]) -> int:
+def shared_length(before: list[Span], after: list[Span]) -> int:
     """Return the number of leading turns that two paths have in common."""
     depth = 0
     for one, other in zip(before, after, strict=False):
@@ -115,6 +124,6 @@ def shared(before: list[Span], after: list[Span]) -> int:
     return depth
 
 
-def _parent(branches: Branches, branch: int, depth: int) -> int | None:
+def _parent_branch(branches: Branches, branch: int, depth: int) -> int | None:
     """Return the branch of the turn before the one at ``depth`` of ``branch``."""
     return branch if depth > branches[branch].first else branches[branch].parent

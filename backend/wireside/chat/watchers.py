@@ -53,7 +53,7 @@ class Watchers(Generic[T]):
     def __bool__(self) -> bool:
         return bool(self._watchers)
 
-    def watch(self, key: str, changed: Callable[[T], None]) -> Callable[[], None]:
+    def add_watcher(self, key: str, changed: Callable[[T], None]) -> Callable[[], None]:
         """Call ``changed`` on each change; returns a function that unsubscribes.
 
         ``changed`` must be cheap.
@@ -61,15 +61,15 @@ class Watchers(Generic[T]):
         watcher = object()
         self._watchers.setdefault(key, {})[watcher] = changed
 
-        def unwatch() -> None:
+        def remove_watcher() -> None:
             watchers = self._watchers.get(key, {})
             watchers.pop(watcher, None)
             if not watchers:
                 self._watchers.pop(key, None)
 
-        return unwatch
+        return remove_watcher
 
-    def notify(self, key: str, change: T) -> None:
+    def notify_watchers(self, key: str, change: T) -> None:
         """Notify the watchers of ``key``."""
         for changed in tuple(self._watchers.get(key, {}).values()):
             changed(change)
@@ -81,11 +81,11 @@ class AnsweringLists:
     def __init__(self) -> None:
         self._ids: dict[str, set[str]] = {}
 
-    def of(self, owner: str) -> frozenset[str]:
+    def answering_ids(self, owner: str) -> frozenset[str]:
         """Return the ids of the conversations of ``owner``."""
         return frozenset(self._ids.get(owner, ()))
 
-    def set(self, owner: str, conversation_id: str, is_answering: bool) -> bool:
+    def set_answering(self, owner: str, conversation_id: str, is_answering: bool) -> bool:
         """Record whether an answer is being generated; returns whether that has changed."""
         ids = self._ids.setdefault(owner, set())
         has_changed = (conversation_id in ids) != is_answering

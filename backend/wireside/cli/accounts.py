@@ -54,7 +54,7 @@ def list_users() -> None:
         table = Table(box=None, header_style="dim")
         for title in ("name", "role", "state", "sign-in", "last seen"):
             table.add_column(title)
-        for user in await opened.accounts.users(LOCAL):
+        for user in await opened.accounts.list_users(LOCAL):
             table.add_row(
                 escape(user.name),
                 user.role,
@@ -85,7 +85,7 @@ def create_user(
 
     async def create_account(opened: _Opened) -> None:
         _require_accounts(opened.settings)
-        user = await opened.accounts.create(LOCAL, name=name, role=wanted, password=password)
+        user = await opened.accounts.create_user(LOCAL, name=name, role=wanted, password=password)
         typer.echo(f"{user.name} is {_article_for(user.role)} {user.role}.")
 
     _run_with_accounts(create_account)
@@ -102,7 +102,7 @@ def invite(
 
     async def print_invitation(opened: _Opened) -> None:
         _require_accounts(opened.settings)
-        secret = await opened.accounts.invite(LOCAL, _parse_role(role), name)
+        secret = await opened.accounts.create_invitation(LOCAL, _parse_role(role), name)
         typer.echo(_join_link(opened.settings, secret))
 
     _run_with_accounts(print_invitation)
@@ -114,7 +114,7 @@ def reset(name: NameArgument) -> None:
 
     async def print_reset_link(opened: _Opened) -> None:
         _require_accounts(opened.settings)
-        secret = await opened.accounts.reset(LOCAL, (await _find_user(opened, name)).id)
+        secret = await opened.accounts.create_reset_link(LOCAL, (await _find_user(opened, name)).id)
         typer.echo(_join_link(opened.settings, secret))
 
     _run_with_accounts(print_reset_link)
@@ -135,7 +135,7 @@ def disable(name: NameArgument) -> None:
     """Disable an account: sign-in, keys and open sessions stop working."""
 
     async def disable_account(opened: _Opened) -> None:
-        await opened.accounts.disable(LOCAL, (await _find_user(opened, name)).id)
+        await opened.accounts.disable_user(LOCAL, (await _find_user(opened, name)).id)
 
     _run_with_accounts(disable_account)
 
@@ -145,7 +145,7 @@ def enable(name: NameArgument) -> None:
     """Enable a disabled account."""
 
     async def enable_account(opened: _Opened) -> None:
-        await opened.accounts.enable(LOCAL, (await _find_user(opened, name)).id)
+        await opened.accounts.enable_user(LOCAL, (await _find_user(opened, name)).id)
 
     _run_with_accounts(enable_account)
 
@@ -162,7 +162,7 @@ def remove(
         )
 
     async def remove_account(opened: _Opened) -> None:
-        await opened.accounts.remove(LOCAL, (await _find_user(opened, name)).id)
+        await opened.accounts.remove_user(LOCAL, (await _find_user(opened, name)).id)
 
     _run_with_accounts(remove_account)
 
@@ -187,7 +187,7 @@ def create(
 
     async def create_key_of_user(opened: _Opened) -> None:
         wanted = frozenset(cast("list[Scope]", [one.strip() for one in scopes.split(",")]))
-        _, text = await opened.keys.create(
+        _, text = await opened.keys.create_key(
             _caller_of(await _find_user(opened, user)),
             name,
             wanted,
@@ -209,8 +209,8 @@ def list_keys() -> None:
         table = Table(box=None, header_style="dim")
         for title in ("id", "user", "name", "scopes", "expires", "last used"):
             table.add_column(title)
-        for user in await opened.accounts.users(LOCAL):
-            for key in await opened.keys.of(_caller_of(user)):
+        for user in await opened.accounts.list_users(LOCAL):
+            for key in await opened.keys.list_keys(_caller_of(user)):
                 table.add_row(
                     key.id,
                     escape(user.name),
@@ -232,7 +232,7 @@ def revoke(
 
     async def revoke_key(opened: _Opened) -> None:
         found = await opened.store.find_key_by_id(key_id)
-        await opened.keys.revoke(_caller_of(found[1]) if found else LOCAL, key_id)
+        await opened.keys.revoke_key(_caller_of(found[1]) if found else LOCAL, key_id)
 
     _run_with_accounts(revoke_key)
 

@@ -84,7 +84,7 @@ class CommittedStream(Protocol):
     log: AnswerLog
     stored: int
 
-    def release(self, offset: int, *, end: bool) -> None:
+    def release_entries(self, offset: int, *, end: bool) -> None:
         """Release everything before ``offset`` to readers, and with ``end`` the end."""
 
 
@@ -114,13 +114,13 @@ class _Queued:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def accept(self, *, is_written: bool = True) -> None:
+    def resolve_accepted(self, *, is_written: bool = True) -> None:
         if not self.accepted.done():
             self.accepted.set_result(is_written)
         elif not is_written:  # accepted from memory, or its caller was cancelled
             _log.error("not_saved")
 
-    def refuse(self, error: Exception) -> None:
+    def reject_with(self, error: Exception) -> None:
         if self.accepted.done():
             _log.error("not_saved", exc_info=error)
         else:
@@ -171,19 +171,19 @@ class GroupCommit:
         )
 
     @property
-    def delay_s(self) -> float:
+    def write_delay_s(self) -> float:
         """How long a new write is expected to wait for those before it, in seconds."""
         return len(self._queue) * self._queued_write_s
 
-    def add(self, stream: CommittedStream) -> None:
+    def schedule_stream(self, stream: CommittedStream) -> None:
         """Schedule a stream whose log has new entries or an end."""
         self._dirty[stream] = None
         self._idle.clear()
         self._write_when_due()
         if self.is_behind:
-            stream.release(stream.log.written, end=True)
+            stream.release_entries(stream.log.written, end=True)
 
-    async def keep(self, *writes: Write, refusable: bool = False) -> bool:
+    async def commit_writes(self, *writes: Write, refusable: bool = False) -> bool:
         """Perform writes that answers depend on, in one commit, after those queued before.
 
         While the store fails, this returns at once, and the writes are performed when the store
@@ -200,8 +200,8 @@ class GroupCommit:
             Overloaded: they would wait longer than ``max_delay_s``.
             StoreError: too many writes are queued (``MAX_QUEUED``).
         """
-        if refusable and not self.is_behind and self.delay_s > self._times.max_delay_s:
-            raise Overloaded(retry_after=math.ceil(self.delay_s))
+        if refusable and not self.is_behind and self.write_delay_s > self._times.max_delay_s:
+            raise Overloaded(retry_after=math.ceil(self.write_delay_s))
         if len(self._queue) >= MAX_QUEUED:
             raise StoreError
         queued = _Queued(writes)
@@ -209,33 +209,33 @@ class GroupCommit:
         self._idle.clear()
         self._has_work.set()
         if self.is_behind:
-            queued.accept()
+            queued.resolve_accepted()
         return await queued.accepted
 
     def is_pending(self, stream: CommittedStream) -> bool:
         """Return whether part of ``stream`` is not in the store yet."""
         return stream in self._dirty
 
-    async def saved(self, stream: CommittedStream) -> None:
+    async def wait_saved(self, stream: CommittedStream) -> None:
         """Wait until the store has all of ``stream``."""
         while self.is_pending(stream):
-            await self._committed.wait()
+            await self._committed.wait_for_ring()
 
-    async def flush(self, timeout_s: float) -> bool:
+    async def wait_until_stored(self, timeout_s: float) -> bool:
         """Wait up to ``timeout_s`` for all data to be stored; return whether it is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
         return self._idle.is_set()
 
-    async def finish(self, timeout_s: float, *, write_s: float) -> bool:
-        """Like ``flush``, but nothing is written afterwards, and what is not stored is logged.
+    async def finish_writing(self, timeout_s: float, *, write_s: float) -> bool:
+        """Like ``wait_until_stored``, but nothing is written afterwards; logs what is not stored.
 
         The logged numbers are final, unless a write has not ended after another ``write_s``
         seconds: ``write_in_progress`` is logged then, as some of it may be stored nevertheless.
         """
         is_writing = False
-        if not await self.flush(timeout_s):
+        if not await self.wait_until_stored(timeout_s):
             try:
                 async with asyncio.timeout(write_s):
                     await self._writing.acquire()  # and never release it
@@ -253,7 +253,7 @@ class GroupCommit:
 
     # ---- the writer --------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def write_until_cancelled(self) -> None:
         """Write until the task is cancelled."""
         pause_s = self._times.retry_s
         while True:
@@ -262,7 +262,7 @@ class GroupCommit:
                 if self.is_behind:
                     await self._write_all()
                 else:
-                    await self._write(self._next_queued(), self._dirty)
+                    await self._write_batch(self._next_queued(), self._dirty)
             except Exception as error:  # a writer that exits would block every reader
                 self._observer.commit_failed()
                 self._fall_behind(error)
@@ -280,11 +280,11 @@ class GroupCommit:
     async def _write_all(self) -> None:
         """Write what was accepted from memory; tails may belong to queued writes."""
         while self._queue:
-            await self._write(self._next_queued(), ())
-        await self._write((), self._dirty)
+            await self._write_batch(self._next_queued(), ())
+        await self._write_batch((), self._dirty)
         while self._queue:
-            await self._write(self._next_queued(), ())
-        self._catch_up()
+            await self._write_batch(self._next_queued(), ())
+        self._note_caught_up()
 
     def _look_again(self) -> None:
         self._has_work.clear()
@@ -310,7 +310,9 @@ class GroupCommit:
         self._due = None  # if a write is in progress, `_look_again` must look at the clock again
         self._has_work.set()
 
-    async def _write(self, queued: Sequence[_Queued], streams: Collection[CommittedStream]) -> None:
+    async def _write_batch(
+        self, queued: Sequence[_Queued], streams: Collection[CommittedStream]
+    ) -> None:
         """Perform the first queued writes and write the tails of ``streams``, in one commit."""
         began_at = self._clock()
         batch = [(stream, stream.log.written, stream.log.closed) for stream in streams]
@@ -318,11 +320,11 @@ class GroupCommit:
             self._due.cancel()
             self._due = None
         writes: list[Write] = [write for one in queued for write in one.writes]
-        writes += [_tail(stream, end) for stream, _, end in batch]
+        writes += [_unsaved_tail(stream, end) for stream, _, end in batch]
         if not writes:
             return
         try:
-            is_written = await self._perform(writes)
+            is_written = await self._perform_writes(writes)
         except StoreError:
             raise
         except Exception as error:  # a fault of ours
@@ -332,30 +334,30 @@ class GroupCommit:
             return
         took_s = self._clock() - began_at
         if queued:
-            self._accept(queued, is_written)
+            self._resolve_queued(queued, is_written)
             self._queued_write_s += WEIGHT * (took_s / len(queued) - self._queued_write_s)
         if batch:
-            self._release(batch, took_s)
+            self._release_batch(batch, took_s)
             self._tails_due_at = self._clock() + min(PAUSE * took_s, self._times.max_pause_s)
 
-    def _accept(self, queued: Sequence[_Queued], is_written: Sequence[bool]) -> None:
+    def _resolve_queued(self, queued: Sequence[_Queued], is_written: Sequence[bool]) -> None:
         at = 0
         for one in queued:
             end = at + len(one.writes)
-            one.accept(is_written=all(is_written[at:end]))
+            one.resolve_accepted(is_written=all(is_written[at:end]))
             self._queue.popleft()
             at = end
 
     async def _refuse_faulty(self, queued: Sequence[_Queued], error: Exception) -> None:
         """Perform queued writes one after another, so that only the faulty ones are refused."""
         if len(queued) == 1:
-            queued[0].refuse(error)
+            queued[0].reject_with(error)
             self._queue.popleft()
             return
         for one in queued:
-            await self._write([one], ())
+            await self._write_batch([one], ())
 
-    def _release(
+    def _release_batch(
         self, batch: Sequence[tuple[CommittedStream, int, End | None]], took_s: float
     ) -> None:
         """Show readers what was committed."""
@@ -365,11 +367,11 @@ class GroupCommit:
             stream.stored = written
             if stream.log.written == written and stream.log.closed is end:
                 del self._dirty[stream]
-            stream.release(written, end=end is not None)
+            stream.release_entries(written, end=end is not None)
         self._observer.committed(took_s, len(batch), length)
-        self._committed.ring()
+        self._committed.notify_listeners()
 
-    async def _perform(self, writes: Sequence[Write]) -> Sequence[bool]:
+    async def _perform_writes(self, writes: Sequence[Write]) -> Sequence[bool]:
         """Perform writes. If they do not end within ``stall_s``, a failure begins."""
         async with self._writing:
             loop = asyncio.get_running_loop()
@@ -384,20 +386,22 @@ class GroupCommit:
             _log.error("saving_is_behind", answers=len(self._dirty), exc_info=error)
             self.is_behind = True
             self._behind_since = self._clock()
-            self.bell.ring()
+            self.bell.notify_listeners()
         for queued in self._queue:
-            queued.accept()
+            queued.resolve_accepted()
         for stream in self._dirty:
-            stream.release(stream.log.written, end=True)
+            stream.release_entries(stream.log.written, end=True)
 
-    def _catch_up(self) -> None:
+    def _note_caught_up(self) -> None:
         if self.is_behind:
             _log.warning("saving_has_caught_up")
             self.is_behind = False
-            self.bell.ring()
+            self.bell.notify_listeners()
 
 
-def _tail(stream: CommittedStream, end: End | None) -> Tail:
+def _unsaved_tail(stream: CommittedStream, end: End | None) -> Tail:
     """Return what the store does not have of an answer; of one that has ended, all of it."""
     offset = stream.stored if end is None else 0
-    return Tail(stream=stream.name, offset=offset, entries=stream.log.tail(offset), end=end)
+    return Tail(
+        stream=stream.name, offset=offset, entries=stream.log.entries_after(offset), end=end
+    )

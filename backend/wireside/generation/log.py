@@ -69,11 +69,11 @@ class AnswerLog:
         self.end: End | None = None
         """How the answer ended; set once all of it is readable."""
 
-    def append(self, entry: Entry) -> None:
+    def append_entry(self, entry: Entry) -> None:
         """Append an entry; empty text is ignored. Raises ``RuntimeError`` if the log is closed."""
         if self.closed is not None:
             raise RuntimeError("the log is closed")
-        length = _length(entry)
+        length = _entry_length(entry)
         if length:
             self.written += length
             self._entries.append(entry)
@@ -81,14 +81,14 @@ class AnswerLog:
             if not self._held:
                 self.head = self.written
 
-    def close(self, end: End) -> None:
+    def close_with(self, end: End) -> None:
         """End the answer. A second end is ignored: readers may have seen the first one already."""
         if self.closed is None:
             self.closed = end
             if not self._held:
-                self.release(self.written, end=True)
+                self.release_entries(self.written, end=True)
 
-    def release(self, offset: int, *, end: bool) -> None:
+    def release_entries(self, offset: int, *, end: bool) -> None:
         """Make everything before ``offset`` readable, and with ``end`` how the answer ended.
 
         The end of a closed log is readable once all of its text is.
@@ -98,33 +98,33 @@ class AnswerLog:
             self.end = self.closed
             self._join_neighbours()
 
-    def tail(self, offset: int) -> tuple[Entry, ...]:
+    def entries_after(self, offset: int) -> tuple[Entry, ...]:
         """Return all entries after ``offset``, readable or not, joining neighbours of one kind."""
-        return tuple(_entry(piece) for piece in self._read(offset, self.written))
+        return tuple(_entry_of_piece(piece) for piece in self._read_entries(offset, self.written))
 
-    def check(self, offset: int) -> None:
+    def check_offset(self, offset: int) -> None:
         """Raise ``BadOffset`` unless ``offset`` is a readable position of this log."""
         if not 0 <= offset <= self.head:
             raise BadOffset
 
-    def read(self, offset: int, max_chars: int) -> list[Piece]:
+    def read_pieces(self, offset: int, max_chars: int) -> list[Piece]:
         """Return up to ``max_chars`` characters from ``offset`` on.
 
         Neighbours of one kind are joined. Empty at the head. Raises ``BadOffset`` past it.
         """
-        self.check(offset)
-        return self._read(offset, min(self.head, offset + max_chars))
+        self.check_offset(offset)
+        return self._read_entries(offset, min(self.head, offset + max_chars))
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All entries so far, readable or not."""
         return tuple(self._entries)
 
-    def text(self) -> str:
+    def visible_text(self) -> str:
         """Return the visible text so far, without reasoning, tool calls and other parts."""
         return "".join(entry.text for entry in self._entries if isinstance(entry, TextDelta))
 
-    def _read(self, offset: int, limit: int) -> list[Piece]:
+    def _read_entries(self, offset: int, limit: int) -> list[Piece]:
         pieces: list[Piece] = []
         kind: type[Entry] | None = None
         texts: list[str] = []
@@ -133,7 +133,7 @@ class AnswerLog:
         while position < limit:
             entry, after = self._entries[index], self._offsets[index]
             if type(entry) is not kind and texts:
-                pieces.append(_joined(kind, texts, position))
+                pieces.append(_join_texts(kind, texts, position))
                 texts = []
             kind = type(entry)
             if isinstance(entry, ToolDelta):
@@ -146,7 +146,7 @@ class AnswerLog:
             position = min(after, limit)
             index += 1
         if texts:
-            pieces.append(_joined(kind, texts, position))
+            pieces.append(_join_texts(kind, texts, position))
         return pieces
 
     def _join_neighbours(self) -> None:
@@ -168,20 +168,20 @@ class AnswerLog:
         self._offsets = []
         position = 0
         for entry in joined:
-            position += _length(entry)
+            position += _entry_length(entry)
             self._offsets.append(position)
 
 
-def _length(entry: Entry) -> int:
+def _entry_length(entry: Entry) -> int:
     return len(entry.text) if isinstance(entry, TextDelta | ReasoningDelta) else 1
 
 
-def _joined(kind: type[Entry] | None, texts: list[str], offset: int) -> Piece:
+def _join_texts(kind: type[Entry] | None, texts: list[str], offset: int) -> Piece:
     text = texts[0] if len(texts) == 1 else "".join(texts)
     return TextPiece(text, offset) if kind is TextDelta else ReasoningPiece(text, offset)
 
 
-def _entry(piece: Piece) -> Entry:
+def _entry_of_piece(piece: Piece) -> Entry:
     match piece:
         case TextPiece():
             return TextDelta(piece.text)

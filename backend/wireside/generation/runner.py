@@ -41,7 +41,7 @@ class RunnerLimits:
     resume_window_chars: int = 64_000_000
 
 
-def new_name() -> str:
+def new_stream_name() -> str:
     """Return an unguessable name: 128 random bits."""
     return secrets.token_urlsafe(16)
 
@@ -79,12 +79,12 @@ class Stream:
         self._stop_reason: FinishReason = "interrupted"
 
     @classmethod
-    def restored(cls, segment: Segment, owner: str) -> Stream:
+    def from_segment(cls, segment: Segment, owner: str) -> Stream:
         """Return a finished stream built from a stored segment."""
         stream = cls(segment.stream, segment.model, owner=owner, sanitize=segment.sanitize)
         for entry in segment.entries:
-            stream.log.append(entry)
-        stream.log.close(segment.end or End("interrupted"))
+            stream.log.append_entry(entry)
+        stream.log.close_with(segment.end or End("interrupted"))
         return stream
 
     @property
@@ -97,11 +97,11 @@ class Stream:
         """Whether the answer may still grow."""
         return self.log.end is None
 
-    def reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
+    def new_reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
         """Return a reader that starts at ``offset``. Raises ``BadOffset``."""
         return Reader(self.log, self._bell, offset, wake)
 
-    def stop(self, reason: FinishReason = "cancelled") -> None:
+    def stop_answer(self, reason: FinishReason = "cancelled") -> None:
         """Cancel the answer; its log is closed once the upstream response is closed.
 
         Stopping a finished stream has no effect.
@@ -110,51 +110,51 @@ class Stream:
             self._stop_reason = reason
             self._task.cancel()
 
-    def lags(self) -> Iterator[int]:
+    def reader_lags(self) -> Iterator[int]:
         """Yield the lag of each following reader, in characters."""
         return (key.lag for key in self._bell.listeners if isinstance(key, Reader))
 
-    async def ended(self) -> None:
+    async def wait_ended(self) -> None:
         """Wait until the log is closed."""
         if self.is_live:
             await self._over.wait()
 
-    def _run_as(self, task: asyncio.Task[None]) -> None:
+    def _attach_task(self, task: asyncio.Task[None]) -> None:
         self._task = task
         # a task that is cancelled before its first step never enters its `try`
-        task.add_done_callback(self._ran)
+        task.add_done_callback(self._on_task_done)
 
-    def _ran(self, _: asyncio.Task[None]) -> None:
-        self._close(End(self._stop_reason))
+    def _on_task_done(self, _: asyncio.Task[None]) -> None:
+        self._close_log(End(self._stop_reason))
         self._task = None  # a task holds its context, and the stream outlives it
 
-    def release(self, offset: int, *, end: bool) -> None:
-        """See ``AnswerLog.release``."""
-        self.log.release(offset, end=end)
-        self._ring()
+    def release_entries(self, offset: int, *, end: bool) -> None:
+        """See ``AnswerLog.release_entries``."""
+        self.log.release_entries(offset, end=end)
+        self._wake_readers()
 
-    def _close(self, end: End) -> None:
-        self.log.close(end)
-        self._told()
+    def _close_log(self, end: End) -> None:
+        self.log.close_with(end)
+        self._announce()
 
-    def _told(self) -> None:
+    def _announce(self) -> None:
         if self._commits is None:
-            self._ring()
+            self._wake_readers()
         else:
-            self._commits.add(self)
+            self._commits.schedule_stream(self)
 
-    def at_end(self, work: Callable[[], None]) -> None:
+    def call_at_end(self, work: Callable[[], None]) -> None:
         """Call ``work`` once the log is closed, before readers are woken."""
         if self.is_live:
             self._at_end.append(work)
         else:
             work()
 
-    def _ring(self) -> None:
+    def _wake_readers(self) -> None:
         if not self.is_live:
             while self._at_end:
                 self._at_end.pop()()
-        self._bell.ring()
+        self._bell.notify_listeners()
         if not self.is_live:
             self._over.set()
 
@@ -191,7 +191,7 @@ class Runner:
         return self._is_draining
 
     @property
-    def live(self) -> int:
+    def live_count(self) -> int:
         """Number of running answers."""
         return len(self._live)
 
@@ -201,16 +201,16 @@ class Runner:
         return tuple(self._live.values())
 
     @property
-    def kept(self) -> tuple[int, int]:
+    def kept_size(self) -> tuple[int, int]:
         """Number of finished answers kept for resume, and their total size in characters."""
         return len(self._finished), self._finished_chars
 
-    def lags(self) -> list[int]:
+    def reader_lags(self) -> list[int]:
         """Return the lag of each reader behind its answer, in characters."""
         streams = [*self._live.values(), *(stream for _, stream in self._finished.values())]
-        return [lag for stream in streams for lag in stream.lags()]
+        return [lag for stream in streams for lag in stream.reader_lags()]
 
-    def start(
+    def start_answer(
         self,
         request: ModelRequest,
         *,
@@ -226,13 +226,13 @@ class Runner:
         self.check_accepting()
         if len(self._live) >= self._limits.streams:
             raise Overloaded
-        stream = self._stream(request.model, owner, stored_as, sanitize=sanitize)
+        stream = self._new_stream(request.model, owner, stored_as, sanitize=sanitize)
         self._live[stream.name] = stream
         watch = self._watcher.answer(stream.name, stream.model, request)
-        work = self._run(stream, request, watch)
+        work = self._run_answer(stream, request, watch)
         task = self._tasks.create_task(work, name=f"answer {stream.name}")
-        stream._run_as(task)
-        task.add_done_callback(lambda _: self._keep(stream, watch))
+        stream._attach_task(task)
+        task.add_done_callback(lambda _: self._keep_finished(stream, watch))
         return stream
 
     def check_accepting(self) -> None:
@@ -240,39 +240,39 @@ class Runner:
         if self._is_draining:
             raise Overloaded("The server is shutting down; try again in a moment.")
 
-    def ended(
+    def failed_answer(
         self, model: str, end: End, *, owner: str = "", stored_as: str | None = None
     ) -> Stream:
         """Return a stream for an answer that could not be started."""
-        stream = self._stream(model, owner, stored_as)
-        stream._close(end)
-        self._watcher.answer(stream.name, model, None).ended(end, 0, stream.log.text)
-        self._retain(stream)
+        stream = self._new_stream(model, owner, stored_as)
+        stream._close_log(end)
+        self._watcher.answer(stream.name, model, None).ended(end, 0, stream.log.visible_text)
+        self._retain_for_resume(stream)
         return stream
 
-    def _stream(
+    def _new_stream(
         self, model: str, owner: str, stored_as: str | None, *, sanitize: bool = False
     ) -> Stream:
         commits = self._commits if stored_as else None
-        name = stored_as or new_name()
+        name = stored_as or new_stream_name()
         return Stream(name, model, owner=owner, sanitize=sanitize, commits=commits)
 
-    def known(self, name: str) -> Stream | None:
+    def stream_in_memory(self, name: str) -> Stream | None:
         """Return the stream named ``name``, or None when it is not in memory."""
         if stream := self._live.get(name):
             return stream
         kept = self._finished.get(name)
         return kept[1] if kept else None
 
-    def find(self, name: str, owner: str = "") -> Stream:
+    def find_stream(self, name: str, owner: str = "") -> Stream:
         """Return the stream of that name and owner. Raises ``Expired`` or ``NotFound``."""
-        self.expire()
-        stream = self.known(name)
+        self.release_expired()
+        stream = self.stream_in_memory(name)
         if stream is not None and stream.owner == owner:
             return stream
         raise Expired if self._expired.get(name) == owner else NotFound
 
-    def expire(self) -> None:
+    def release_expired(self) -> None:
         """Release finished answers that have left the resume window."""
         now = self._clock()
         while self._finished:
@@ -301,27 +301,29 @@ class Runner:
         if running:
             await asyncio.wait(running, timeout=timeout_s)
         for stream in tuple(self._live.values()):
-            stream.stop("interrupted")
+            stream.stop_answer("interrupted")
         if still := [stream._task for stream in self._live.values() if stream._task]:
             await asyncio.wait(still, timeout=2.0)
         if self._commits is not None:
-            await self._commits.flush(max(LAST_COMMIT_S, until - self._clock()))
+            await self._commits.wait_until_stored(max(LAST_COMMIT_S, until - self._clock()))
 
-    def _keep(self, stream: Stream, watch: AnswerObserver) -> None:
+    def _keep_finished(self, stream: Stream, watch: AnswerObserver) -> None:
         del self._live[stream.name]
         end = stream.log.closed
         assert end is not None  # closed by the callback registered before this one
-        watch.ended(end, stream.log.written, stream.log.text)
-        self._retain(stream)
+        watch.ended(end, stream.log.written, stream.log.visible_text)
+        self._retain_for_resume(stream)
 
-    def _retain(self, stream: Stream) -> None:
+    def _retain_for_resume(self, stream: Stream) -> None:
         self._finished[stream.name] = (self._clock(), stream)
         self._finished_chars += stream.log.written
-        self.expire()
+        self.release_expired()
 
-    async def _run(self, stream: Stream, request: ModelRequest, watch: AnswerObserver) -> None:
+    async def _run_answer(
+        self, stream: Stream, request: ModelRequest, watch: AnswerObserver
+    ) -> None:
         watch.running()
-        append, told = stream.log.append, stream._told
+        append, told = stream.log.append_entry, stream._announce
         end = End("interrupted")  # for a provider that stops without `Finished`
         is_silent = True
         try:
@@ -337,11 +339,11 @@ class Runner:
                             watch.first()
         except asyncio.CancelledError:
             # the upstream response is closed by now, so the end can be published
-            stream._close(End(stream._stop_reason))
+            stream._close_log(End(stream._stop_reason))
             raise
         except WiresideError as error:
             end = End(None, error)
         except Exception:  # an escaping error would cancel every other answer of the group
             _log.exception("answer_failed", stream=stream.name, model=request.model)
             end = End(None, InternalError())
-        stream._close(end)
+        stream._close_log(end)

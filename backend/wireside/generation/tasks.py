@@ -29,14 +29,14 @@ class Tasks:
         """Run ``work`` as a task until it completes or ``aclose`` cancels it."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._discard_and_log)
         return task
 
-    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_to_completion(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to completion, even if the caller is cancelled, and return its result."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        task.add_done_callback(self._discard_awaited)
         return await asyncio.shield(task)
 
     async def aclose(self) -> None:
@@ -46,12 +46,12 @@ class Tasks:
                 task.cancel()
             await asyncio.wait(tuple(self._tasks))
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
+    def _discard_awaited(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved by the awaiting caller; without one, no warning is wanted
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _discard_and_log(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("task_failed", task=task.get_name(), exc_info=error)
@@ -64,7 +64,7 @@ class _Owner(Protocol):
 Self = TypeVar("Self", bound=_Owner)
 
 
-def whole(
+def runs_to_completion(
     method: Callable[Concatenate[Self, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]:
     """Make a method run to completion once started, even if its caller is cancelled.
@@ -73,7 +73,7 @@ def whole(
     """
 
     @wraps(method)
-    async def run(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._tasks.finish(method(self, *args, **kwargs))
+    async def run_whole(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._tasks.run_to_completion(method(self, *args, **kwargs))
 
-    return run
+    return run_whole

@@ -26,7 +26,7 @@ class QuotaState:
 class Quotas(Protocol):
     """Rate limits and quotas of callers."""
 
-    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+    def acquire_slot(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
         """Acquire a slot among the concurrent answers; returns a callable that releases it.
 
         Raises ``TooMany``, except for an answer that ``is_due``: it was accepted earlier.
@@ -37,7 +37,7 @@ class Quotas(Protocol):
         """Count one message. Raises ``RateLimited`` with the seconds to wait."""
         ...
 
-    async def spend(self, caller: Caller, tokens: int) -> None:
+    async def record_tokens(self, caller: Caller, tokens: int) -> None:
         """Count the tokens of an answer, its context included."""
         ...
 
@@ -49,14 +49,14 @@ class Quotas(Protocol):
 class Unlimited:
     """``Quotas`` without any limit."""
 
-    def occupy(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
+    def acquire_slot(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
         """See ``Quotas``."""
         return lambda: None
 
     async def record_message(self, caller: Caller) -> None:
         """See ``Quotas``."""
 
-    async def spend(self, caller: Caller, tokens: int) -> None:
+    async def record_tokens(self, caller: Caller, tokens: int) -> None:
         """See ``Quotas``."""
 
     async def allowance(self, caller: Caller) -> QuotaState:

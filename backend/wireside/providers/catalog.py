@@ -67,7 +67,7 @@ class Catalog:
         self._has_told_fallback = False
         self._passed_over: set[str] = set()
 
-    async def models(self) -> tuple[ModelInfo, ...]:
+    async def list_models(self) -> tuple[ModelInfo, ...]:
         """Return the available models, the default first.
 
         A stale list is returned while the next one is read.
@@ -75,12 +75,12 @@ class Catalog:
         Raises:
             WiresideError: no list was ever read, and no default is set.
         """
-        listed = [self._judged(model) for model in await self._listed()]
+        listed = [self._with_capabilities(model) for model in await self._list_upstream()]
         listed.sort(key=lambda model: not model.can_chat)
         if self._default is None:
             return tuple(listed)
-        unlisted = self._judged(ModelInfo(id=self._default, name=self._default))
-        first = _found(self._default, listed) or unlisted
+        unlisted = self._with_capabilities(ModelInfo(id=self._default, name=self._default))
+        first = _find_model(self._default, listed) or unlisted
         return (first, *(model for model in listed if model.id != first.id))
 
     def pass_over(self, model: str) -> None:
@@ -89,7 +89,7 @@ class Catalog:
             self._passed_over.add(model)
             _log.warning("model_cannot_chat", model=model)
 
-    def _judged(self, model: ModelInfo) -> ModelInfo:
+    def _with_capabilities(self, model: ModelInfo) -> ModelInfo:
         if model.id in self._passed_over:
             model = replace(model, can_chat=False)
         if self._vision_models:
@@ -98,7 +98,7 @@ class Catalog:
             )
         return model
 
-    async def resolve(self, name: str | None) -> str:
+    async def resolve_model(self, name: str | None) -> str:
         """Return the id of the model called ``name``; None means the default.
 
         Names are compared as services do: the prefix ``models/`` and the suffix ``:latest`` are
@@ -110,22 +110,22 @@ class Catalog:
             WiresideError: ``name`` is None, and ``models`` fails.
         """
         if self._default is not None and name in (None, self._default):
-            found = _found(self._default, self._models or ())  # does not wait for the list
+            found = _find_model(self._default, self._models or ())  # does not wait for the list
             return found.id if found else self._default
         if name is None:
-            return (await self.models())[0].id
+            return (await self.list_models())[0].id
         try:
-            offered = await self.models()
+            offered = await self.list_models()
         except WiresideError:
             return name
-        if found := _found(name, offered):
+        if found := _find_model(name, offered):
             return found.id
         is_model = not offered[0].id.endswith("*")
         if name == GUIDE_MODEL and self._falls_back and is_model and self._has_no_such():
             return self._fall_back(offered[0].id)
-        if self._has_failed() or any(_covers(model.id, name) for model in offered):
+        if self._has_failed() or any(_wildcard_matches(model.id, name) for model in offered):
             return name
-        raise UnknownModel(_sentence(name, offered))
+        raise UnknownModel(_unknown_model_message(name, offered))
 
     def _has_no_such(self) -> bool:
         """Whether an unlisted name is known not to be offered.
@@ -142,15 +142,15 @@ class Catalog:
             _log.info("model_fallback", asked=GUIDE_MODEL, answers=model)
         return model
 
-    async def _listed(self) -> Sequence[ModelInfo]:
+    async def _list_upstream(self) -> Sequence[ModelInfo]:
         now = self._clock()
         if self._models is not None:
             if now - self._read_at >= FRESH_S and not self._has_failed():
-                self._read()
+                self._start_reading()
             return self._models
         if not self._has_failed():
             # shielded: other requests await the same task, and one's cancellation must not end it
-            await asyncio.shield(self._read())
+            await asyncio.shield(self._start_reading())
         if self._models is not None:
             return self._models
         assert self._failure is not None
@@ -163,12 +163,12 @@ class Catalog:
         """Whether the last read failed within the last ``FAILURE_S`` seconds."""
         return self._failure is not None and self._clock() - self._failure[0] < FAILURE_S
 
-    def _read(self) -> asyncio.Task[None]:
+    def _start_reading(self) -> asyncio.Task[None]:
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._do_read(), name="list of models")
+            self._reading = asyncio.create_task(self._read_models(), name="list of models")
         return self._reading
 
-    async def _do_read(self) -> None:
+    async def _read_models(self) -> None:
         try:
             models = tuple(await self._provider.models())
             if not models and self._default is None:
@@ -180,25 +180,25 @@ class Catalog:
         self._models, self._read_at, self._failure = models, self._clock(), None
 
 
-def _found(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
+def _find_model(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
     """Return the model called ``name``; an exact match takes precedence."""
-    for form in (str, _bare):
+    for form in (str, _bare_model_name):
         for model in models:
             if form(model.id) == form(name):
                 return model
     return None
 
 
-def _covers(pattern: str, name: str) -> bool:
+def _wildcard_matches(pattern: str, name: str) -> bool:
     """Whether a wildcard of a gateway's list (``openai/*``) matches a name."""
     return pattern.endswith("*") and name.startswith(pattern[:-1]) and not name.endswith("*")
 
 
-def _bare(name: str) -> str:
+def _bare_model_name(name: str) -> str:
     return name.removeprefix("models/").removesuffix(":latest")
 
 
-def _sentence(name: str, offered: Sequence[ModelInfo]) -> str:
+def _unknown_model_message(name: str, offered: Sequence[ModelInfo]) -> str:
     names = ", ".join(model.id for model in offered[:NAMED])
     more = f" and {len(offered) - NAMED} more" if len(offered) > NAMED else ""
     return f'This server does not offer "{name[:100]}"; it offers {names}{more}.'

@@ -24,6 +24,6 @@ class FrameCounts:
         self.chunk_chars = 0
 
     @property
-    def chunks(self) -> int:
+    def chunk_count(self) -> int:
         """Number of sent chunks."""
         return sum(self.chunk_sizes)

@@ -74,62 +74,62 @@ class Outgoing:
         """Return the frames that can be sent now; the last frame of the answer sets ``end``."""
         out: list[str] = []
         if self._opening is not None:
-            out.append(self._encode(self._opening))
+            out.append(self._encode_frame(self._opening))
             self._opening = None
-        while pieces := self._reader.take():
+        while pieces := self._reader.take_pieces():
             for piece in pieces:
-                self._add(out, piece)
+                self._add_piece(out, piece)
             # else the pieces were of kinds not sent on level 1, and no wake-up would follow
             if out:
                 break
         if (end := self._reader.end) is not None and self.end is None:
-            self._flush(out)
-            out.append(self._encode(self._last_frame(end)))
+            self._flush_text(out)
+            out.append(self._encode_frame(self._last_frame(end)))
             self.end = end
         return out
 
-    def fail(self, error: WiresideError) -> list[str]:
+    def error_frames(self, error: WiresideError) -> list[str]:
         """Return the frame that ends the answer with an error, for this client only."""
         self.end = End(None, error)
-        return [self._encode(self._last_frame(self.end))]
+        return [self._encode_frame(self._last_frame(self.end))]
 
-    def close(self) -> None:
+    def stop_reading(self) -> None:
         """Stop reading; the answer itself continues."""
-        self._reader.close()
+        self._reader.stop_reading()
 
-    def _add(self, out: list[str], piece: Piece) -> None:
+    def _add_piece(self, out: list[str], piece: Piece) -> None:
         match piece:
             case TextPiece():
                 offset = piece.offset - len(piece.text)
-                for part in self._parts(piece.text):
+                for part in self._split_text(piece.text):
                     offset += len(part)
-                    self._add_text(out, part, offset)
+                    self._add_text_frames(out, part, offset)
             case ReasoningPiece() if self._id is not None:
-                self._flush(out)
+                self._flush_text(out)
                 offset = piece.offset - len(piece.text)
-                for part in self._parts(piece.text):
+                for part in self._split_text(piece.text):
                     offset += len(part)
                     frame = Reasoning(id=self._id, content=part, offset=offset)
-                    out.append(self._encode(frame))
+                    out.append(self._encode_frame(frame))
             case ToolPiece() if self._id is not None:
-                self._flush(out)
-                out.append(self._encode(_tool(self._id, piece).cut_to(self._max_bytes)))
+                self._flush_text(out)
+                out.append(self._encode_frame(_tool_frame(self._id, piece).cut_to(self._max_bytes)))
             case PartPiece() if self._id is not None and not is_hidden(piece.delta.part):
-                self._flush(out)
-                out.append(self._encode(_part_frame(self._id, piece, self._max_bytes)))
+                self._flush_text(out)
+                out.append(self._encode_frame(_part_frame(self._id, piece, self._max_bytes)))
             case ReasoningPiece() | ToolPiece() | PartPiece():
                 pass  # not part of level 1, or hidden
             case _:
                 assert_never(piece)
 
-    def _parts(self, text: str) -> Iterable[str]:
+    def _split_text(self, text: str) -> Iterable[str]:
         """Split a text so that each part fits into a frame, escapes included."""
         room = self._max_bytes - CHUNK_BYTES
         if len(text) * CHAR_BYTES <= room:
             return (text,)
         return split_text(text, room, escapes=self._escaper is not None)
 
-    def _add_text(self, out: list[str], text: str, offset: int) -> None:
+    def _add_text_frames(self, out: list[str], text: str, offset: int) -> None:
         if self._escaper is not None:
             text = self._escaper.feed(text)
             offset -= self._escaper.held  # never a position within the held-back text
@@ -137,7 +137,7 @@ class Outgoing:
         if text:
             self._add_chunk(out, text, offset)
 
-    def _flush(self, out: list[str]) -> None:
+    def _flush_text(self, out: list[str]) -> None:
         if self._escaper is None or not self._escaper.held:
             return
         self._offset += self._escaper.held
@@ -149,7 +149,7 @@ class Outgoing:
         counts.chunk_sizes[size.bit_length()] += 1
         counts.chunk_chars += size
 
-    def _encode(self, frame: Start | Resumed | Reasoning | Tool | Part | Done | Error) -> str:
+    def _encode_frame(self, frame: Start | Resumed | Reasoning | Tool | Part | Done | Error) -> str:
         self._counts.sent[frame.type] += 1
         return frame.encode()
 
@@ -187,7 +187,7 @@ def last_frame(
     )
 
 
-def _tool(request_id: str, piece: ToolPiece) -> Tool:
+def _tool_frame(request_id: str, piece: ToolPiece) -> Tool:
     delta = piece.delta
     return Tool(
         id=request_id,

@@ -1,8 +1,8 @@
 """Session of one connected client: runs its requests and writes the frames of its answers.
 
-Concurrency: one task receives continuously (``receive``), one task writes (``write``), and only the
-latter sends. Each request that waits for the chat service has a task of its own, owned by the
-session.
+Concurrency: one task receives continuously (``receive_frame``), one task writes (``write_frames``),
+and only the latter sends. Each request that waits for the chat service has a task of its own, owned
+by the session.
 """
 
 from __future__ import annotations
@@ -108,20 +108,20 @@ class Session:
         self._wake = asyncio.Event()
         self._is_writing = False
 
-    def receive(self, text: str, now: float) -> None:
+    def receive_frame(self, text: str, now: float) -> None:
         """Handle a text frame that arrived at ``now``, in seconds."""
         if self._close is not None:
             return  # frames in flight after the close cost nothing more
         events = self._connection.receive(text, now)
         self._counts.received[self._connection.last_type] += 1
-        self._do_all(events)
+        self._handle_events(events)
 
     def receive_binary(self) -> None:
         """Handle a binary frame, which ends the connection."""
         self._counts.received["binary"] += 1
-        self._do_all(self._connection.receive_binary())
+        self._handle_events(self._connection.receive_binary())
 
-    async def write(
+    async def write_frames(
         self,
         send: Callable[[str], Awaitable[None]],
         close: Callable[[int, str], Awaitable[None]],
@@ -150,14 +150,14 @@ class Session:
         for running in tuple(self._running.values()):
             if self._close is not None:
                 break
-            share = self._share_of(running)
+            share = self._next_frames(running)
             wrote = wrote or bool(share)
             while share:
                 await send(share.pop())
         self._is_writing = False
         return wrote
 
-    def leave(self) -> None:
+    def handle_disconnect(self) -> None:
         """Handle the client's disconnect.
 
         The level 1 answer is stopped, as it can't be resumed; level 2 answers continue, batches
@@ -168,34 +168,34 @@ class Session:
             task.cancel()
         for running in self._running.values():
             if running.outgoing is not None:
-                running.outgoing.close()
+                running.outgoing.stop_reading()
         level_1 = self._running.get(None)
         if level_1 is not None and level_1.stream is not None:
-            level_1.stream.stop()
+            level_1.stream.stop_answer()
 
     # ---- events of the connection --------------------------------------------------------------
 
-    def _do_all(self, events: list[Event]) -> None:
+    def _handle_events(self, events: list[Event]) -> None:
         for event in events:
-            self._do(event)
+            self._handle_event(event)
 
-    def _do(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         match event:
             case Send():
-                self._send(event)
+                self._send_frame(event)
             case StartAnswer():
-                self._answer(event.request)
+                self._start_request(event.request)
             case Attach():
-                self._resume(event.resume)
+                self._start_resume(event.resume)
             case Stop():
-                self._stop(event.id)
+                self._stop_answer(event.id)
             case Close():
                 self._close = event
                 self._wake.set()
             case _:
                 assert_never(event)
 
-    def _send(self, event: Send) -> None:
+    def _send_frame(self, event: Send) -> None:
         if event.code is not None:
             self._counters.error(event.code)
         self._counts.sent[event.frame.type] += 1
@@ -205,34 +205,34 @@ class Session:
             self._close = Close(TRY_AGAIN_LATER, "The connection takes nothing.")
         self._wake.set()
 
-    def _answer(self, request: OpenRequest) -> None:
+    def _start_request(self, request: OpenRequest) -> None:
         if request.cancelled:
             return self._end_cancelled(request)
         running = self._running[request.chat.id] = Running(request)
         if request.batch is None:
-            work = self._begin(running, request)
+            work = self._begin_answer(running, request)
         else:
             try:
                 # at once, as the client may disconnect
-                running.batch = self._batch_of(request, request.batch)
+                running.batch = self._batch_of_request(request, request.batch)
             except WiresideError as error:
-                return self._refuse(request, error)
+                return self._refuse_request(request, error)
             work = self._begin_of_batch(running, request, running.batch)
-        self._own(work, lambda error: self._refuse(request, error))
+        self._run_owned(work, lambda error: self._refuse_request(request, error))
 
-    def _own(
+    def _run_owned(
         self, work: Coroutine[Any, Any, None], refuse: Callable[[WiresideError], None]
     ) -> None:
         """Run ``work`` in a task until it ends or the client disconnects.
 
         If it fails, ``refuse`` is called with the error and ends the request.
         """
-        task = asyncio.create_task(self._settle(work, refuse))
+        task = asyncio.create_task(self._report_errors(work, refuse))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
         task.add_done_callback(lambda _: work.close())  # in case it was cancelled before its start
 
-    async def _settle(
+    async def _report_errors(
         self, work: Coroutine[Any, Any, None], refuse: Callable[[WiresideError], None]
     ) -> None:
         try:
@@ -247,64 +247,64 @@ class Session:
             _log.exception("request_failed")
             refuse(InternalError())
 
-    async def _begin(self, running: Running, request: OpenRequest) -> None:
-        stream, conversation = await self._ask(request)
-        self._show(running, request, stream, conversation)
+    async def _begin_answer(self, running: Running, request: OpenRequest) -> None:
+        stream, conversation = await self._ask_question(request)
+        self._show_stream(running, request, stream, conversation)
         if request.cancelled:
-            stream.stop()
+            stream.stop_answer()
 
     async def _begin_of_batch(
         self, running: Running, request: OpenRequest, batch: BatchRun
     ) -> None:
         """Send the answer to one message of a batch; the chat service runs the batch by itself."""
         assert request.index is not None
-        outcome = await batch.outcome(request.index)
+        outcome = await batch.wait_for_outcome(request.index)
         if isinstance(outcome, WiresideError):
             raise outcome
         if outcome is None:
             del self._running[request.chat.id]
             return self._end_cancelled(request)
-        self._show(running, request, outcome.stream, outcome.conversation)
+        self._show_stream(running, request, outcome.stream, outcome.conversation)
 
-    def _batch_of(self, request: OpenRequest, frame: Batch) -> BatchRun:
+    def _batch_of_request(self, request: OpenRequest, frame: Batch) -> BatchRun:
         if frame.id not in self._batches:
             ask = BatchQuestions(
                 questions=frame.messages,
-                options=_options(frame),
+                options=_options_of_frame(frame),
                 conversation=frame.conversation,
                 key=frame.key,
             )
-            self._batches[frame.id] = self._chat.ask_all(ask)
+            self._batches[frame.id] = self._chat.start_batch(ask)
         return self._batches[frame.id]
 
-    def _show(
+    def _show_stream(
         self, running: Running, request: OpenRequest, stream: Stream, conversation: str | None
     ) -> None:
-        running.outgoing = self._outgoing(request, stream, conversation)
+        running.outgoing = self._new_outgoing(request, stream, conversation)
         running.stream = stream
         self._wake.set()
 
-    async def _ask(self, request: OpenRequest) -> tuple[Stream, str | None]:
+    async def _ask_question(self, request: OpenRequest) -> tuple[Stream, str | None]:
         """Return the answer's stream and the id of the conversation that stores it."""
         chat = request.chat
         if chat.id is None:
             ask = Ask(
-                messages=self._context.asking(chat.message),
+                messages=self._context.messages_with(chat.message),
                 options=Options(model=chat.model),
                 sanitize=True,
             )
-            return await self._chat.ask(ask), None
+            return await self._chat.start_stream(ask), None
         if chat.part is not None and chat.conversation is not None:
             return await self._chat.answer_question_in(
                 chat.conversation, chat.part, json.loads(chat.answer)
             )
-        options = _options(chat)
+        options = _options_of_frame(chat)
         if chat.conversation is None:
             files = await self._chat.files.attached(chat.attachments)
             question = Message("user", question_parts(chat.message, files))
             messages = (*chat.messages, question)
             ask = Ask(messages=messages, options=options, key=chat.key, sanitize=chat.sanitize)
-            return await self._chat.ask(ask), None
+            return await self._chat.start_stream(ask), None
         return await self._chat.answer_in(
             chat.conversation,
             chat.message,
@@ -313,7 +313,9 @@ class Session:
             attachments=chat.attachments,
         )
 
-    def _outgoing(self, request: OpenRequest, stream: Stream, conversation: str | None) -> Outgoing:
+    def _new_outgoing(
+        self, request: OpenRequest, stream: Stream, conversation: str | None
+    ) -> Outgoing:
         chat = request.chat
         opening = None
         if chat.id is not None:
@@ -325,7 +327,7 @@ class Session:
                 index=request.index,
             )
         return Outgoing(
-            stream.reader(chat.offset, self._wake.set),
+            stream.new_reader(chat.offset, self._wake.set),
             self._counts,
             request_id=chat.id,
             sanitize=stream.sanitize,
@@ -335,13 +337,15 @@ class Session:
             max_frame_bytes=chat.max_frame_bytes or self._max_frame_bytes,
         )
 
-    def _resume(self, resume: Resume) -> None:
+    def _start_resume(self, resume: Resume) -> None:
         running = self._running[resume.id] = Running(resume)
-        self._own(self._attach(running, resume), lambda error: self._refuse_resume(resume, error))
+        self._run_owned(
+            self._attach_stream(running, resume), lambda error: self._refuse_resume(resume, error)
+        )
 
-    async def _attach(self, running: Running, resume: Resume) -> None:
-        stream = await self._chat.find(resume.stream)
-        reader = stream.reader(resume.offset, self._wake.set)
+    async def _attach_stream(self, running: Running, resume: Resume) -> None:
+        stream = await self._chat.find_stream(resume.stream)
+        reader = stream.new_reader(resume.offset, self._wake.set)
         running.stream = stream
         running.outgoing = Outgoing(
             reader,
@@ -353,52 +357,54 @@ class Session:
                 id=resume.id,
                 stream=stream.name,
                 head=stream.log.head,
-                state=_state(stream),
+                state=_stream_state(stream),
                 index=stream.index,
             ),
             is_saved=lambda: stream.is_saved,
             max_frame_bytes=resume.max_frame_bytes or self._max_frame_bytes,
         )
         if running.is_stopped:
-            stream.stop()
+            stream.stop_answer()
         self._wake.set()
 
     def _refuse_resume(self, resume: Resume, error: WiresideError) -> None:
         del self._running[resume.id]
-        self._send(self._connection.refuse(resume.id, error, level=2))
+        self._send_frame(self._connection.refuse(resume.id, error, level=2))
         self._connection.resume_ended(resume)
 
-    def _stop(self, request_id: str | None) -> None:
+    def _stop_answer(self, request_id: str | None) -> None:
         running = self._running.get(request_id)
         if running is not None and self._chat.caller.may("chat"):
             running.is_stopped = True
             if running.batch is not None:
                 running.batch.stop()
             if running.stream is not None:
-                running.stream.stop()
+                running.stream.stop_answer()
 
-    def _refuse(self, request: OpenRequest, error: WiresideError) -> None:
+    def _refuse_request(self, request: OpenRequest, error: WiresideError) -> None:
         refusal = self._connection.refuse(
             request.chat.id, error, level=request.level, index=request.index
         )
-        self._send(refusal)
+        self._send_frame(refusal)
         del self._running[request.chat.id]
-        self._ended(request)
+        self._finish_request(request)
 
-    def _ended(self, request: OpenRequest) -> None:
+    def _finish_request(self, request: OpenRequest) -> None:
         """Start the next request after the last frame of ``request``."""
         events = self._connection.ended(request)
         if not events:
             self._batches.pop(request.chat.id, None)
-        self._do_all(events)
+        self._handle_events(events)
 
     def _end_cancelled(self, request: OpenRequest) -> None:
-        self._send(Send(last_frame(_CANCELLED, 0, request_id=request.chat.id, index=request.index)))
-        self._ended(request)
+        self._send_frame(
+            Send(last_frame(_CANCELLED, 0, request_id=request.chat.id, index=request.index))
+        )
+        self._finish_request(request)
 
     # ---- outgoing frames -----------------------------------------------------------------------
 
-    def _share_of(self, running: Running) -> list[str]:
+    def _next_frames(self, running: Running) -> list[str]:
         """Return the frames of an answer that can be sent now, in reverse order.
 
         Their number is bounded, so that other answers get their share.
@@ -410,35 +416,35 @@ class Session:
             share = outgoing.next_frames()
         except Exception:  # the writer task serves all answers of the connection
             _log.exception("request_failed")
-            share = outgoing.fail(InternalError())
+            share = outgoing.error_frames(InternalError())
         share.reverse()
         if outgoing.end is not None:
-            self._finish(running, outgoing.end)
+            self._finish_answer(running, outgoing.end)
         return share
 
-    def _finish(self, running: Running, end: End) -> None:
+    def _finish_answer(self, running: Running, end: End) -> None:
         if end.error is not None:
             self._counters.error(end.error.code, is_of_answer=True)
         if running.outgoing is not None:
-            running.outgoing.close()
+            running.outgoing.stop_reading()
         origin = running.origin
         if isinstance(origin, Resume):
             del self._running[origin.id]
             return self._connection.resume_ended(origin)
         del self._running[origin.chat.id]
         if origin.level == 1 and running.stream is not None:
-            self._context.add(origin.chat.message, parts_of(running.stream.log.entries))
-        self._ended(origin)
+            self._context.remember_turn(origin.chat.message, parts_of(running.stream.log.entries))
+        self._finish_request(origin)
 
 
-def _state(stream: Stream) -> StreamState:
+def _stream_state(stream: Stream) -> StreamState:
     if stream.is_live:
         return "live"
     end = stream.log.end
     return "interrupted" if end is not None and end.reason == "interrupted" else "finished"
 
 
-def _options(frame: Chat | Batch) -> Options:
+def _options_of_frame(frame: Chat | Batch) -> Options:
     return Options(
         model=frame.model,
         system=frame.system,

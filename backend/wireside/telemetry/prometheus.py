@@ -71,7 +71,7 @@ def _frames(state: State) -> Values:
         ("in", kind): frames.received.get(kind, 0) for kind in FRAMES_IN
     }
     values |= {("out", kind): frames.sent.get(kind, 0) for kind in FRAMES_OUT}
-    values["out", "chunk"] = frames.chunks
+    values["out", "chunk"] = frames.chunk_count
     return values
 
 

@@ -22,7 +22,7 @@ from wireside.chat.service import ChatService
 from wireside.errors import BY_CODE, InternalError, WiresideError
 from wireside.extension.chat import Chat
 from wireside.extension.questions import open_question
-from wireside.generation.runner import Stream, new_name
+from wireside.generation.runner import Stream, new_stream_name
 from wireside.identity import LOCAL, Caller
 from wireside.messages import End, Options, PartDelta, TextDelta, parts_of
 from wireside.parts import data_of, is_hidden, text_of
@@ -156,17 +156,19 @@ class ChatTester:
                 frame: dict[str, Any] = {"message": text, "conversation": self._conversation}
                 frame |= {"model": options.model} if options.model else {}
                 frame |= {"options": json.loads(options.values)} if options.values else {}
-                return await self._ask_by_frames({"type": "chat", "key": new_name(), **frame})
+                return await self._ask_by_frames(
+                    {"type": "chat", "key": new_stream_name(), **frame}
+                )
             case "page":
                 page = await self._opened_page()
-                self._conversation = await page.ask(new_name(), text, options)
+                self._conversation = await page.ask(new_stream_name(), text, options)
                 _, turn = await self._last_turn()
                 return await self._shown(page, turn)
             case "direct":
                 stream, self._conversation = await self._service.answer_in(
                     self._conversation, text, key=None, options=options
                 )
-                await stream.ended()
+                await stream.wait_ended()
                 return await self._reply(stream)
             case _:
                 assert_never(self._door)
@@ -199,7 +201,7 @@ class ChatTester:
                 stream, _ = await self._service.answer_question_in(
                     self._conversation, part_id, value
                 )
-                await stream.ended()
+                await stream.wait_ended()
                 return await self._reply(stream)
             case _:
                 assert_never(self._door)
@@ -219,7 +221,7 @@ class ChatTester:
     async def retry(self) -> Reply:
         """Ask the last question again, as the user does."""
         conversation, turn = await self._last_turn()
-        return await self._follow(await self._service.retry(conversation, turn.id))
+        return await self._follow(await self._service.retry_turn(conversation, turn.id))
 
     async def continue_answer(self) -> Reply:
         """Let the last answer go on, which was stopped or cut off; return what follows."""
@@ -231,14 +233,14 @@ class ChatTester:
         """Stop the running answers, as the user does."""
         assert self._application is not None, "use `async with`"
         for stream in self._application.parts.runner.live_streams:
-            await self._service.stop(stream)
+            await self._service.stop_stream(stream)
 
     # ---- internals ---------------------------------------------------------------------------
 
     @property
     def _service(self) -> ChatService:
         assert self._application is not None, "use `async with`"
-        return self._application.parts.chat.of(self._caller)
+        return self._application.parts.chat.for_caller(self._caller)
 
     async def _after(self, reply: Reply) -> Reply:
         if self._kills:
@@ -289,11 +291,11 @@ class ChatTester:
 
     async def _last_turn(self) -> tuple[Conversation, ChatTurn]:
         """Return the last turn. Raises ``NoQuestion`` if there is none."""
-        conversation = await self._service.library.open(self._conversation)
+        conversation = await self._service.library.open_conversation(self._conversation)
         if conversation is None:
             raise NoQuestion("Nothing was asked yet.")
         last = conversation.total - 1
-        (turn,) = await self._service.library.turns(conversation, last, last)
+        (turn,) = await self._service.library.read_turns(conversation, last, last)
         return conversation, turn
 
     async def _follow(self, turn: ChatTurn) -> Reply:
@@ -301,7 +303,7 @@ class ChatTester:
         async with asyncio.timeout(ANSWER_S):
             while not turn.segments:  # noqa: ASYNC110 (a turn has no event)
                 await asyncio.sleep(0.01)
-            await turn.segments[-1].ended()
+            await turn.segments[-1].wait_ended()
         return await self._reply(turn.segments[-1])
 
     async def _reply(self, stream: Stream, frames: tuple[dict[str, Any], ...] = ()) -> Reply:
@@ -343,10 +345,10 @@ class ChatTester:
         if frames[0]["type"] != "start":
             raise _error_of(last)
         self._conversation = frames[0].get("conversation", self._conversation)
-        stream = await self._service.find(frames[0]["stream"])
+        stream = await self._service.find_stream(frames[0]["stream"])
         reply = await self._reply(stream, tuple(frames))
         text = "".join(frame["content"] for frame in frames if frame["type"] == "chunk")
-        assert text == stream.log.text(), "the frames must have the text of the log"
+        assert text == stream.log.visible_text(), "the frames must have the text of the log"
         return replace(reply, error=last.get("message") if last["type"] == "error" else None)
 
     async def _check_killed(self, frames: Sequence[Mapping[str, Any]]) -> None:
@@ -356,7 +358,7 @@ class ChatTester:
         store = SqlStore(f"sqlite:///{await self._copy() / DATABASE}")
         await store.open()
         try:
-            found = await store.segment(frames[0]["stream"])
+            found = await store.read_segment(frames[0]["stream"])
         finally:
             await store.aclose()
         assert found is not None, "a kill would lose the answer, whose start was sent"

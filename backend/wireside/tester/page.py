@@ -115,7 +115,7 @@ class _Noting:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._service, name)
-        if name not in ("send", "answer_question"):
+        if name not in (ChatService.send_question.__name__, ChatService.answer_question.__name__):
             return found
 
         async def noted(*args: Any, **kwargs: Any) -> Any:

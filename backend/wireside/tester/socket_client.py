@@ -32,11 +32,11 @@ class SocketClient:
         connection = Connection(ConnectionLimits(), SlidingWindow(10_000))
         self._session = Session(connection, service, self)
         self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._writer = asyncio.create_task(self._session.write(self._take, self._close))
+        self._writer = asyncio.create_task(self._session.write_frames(self._take, self._close))
 
     def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame."""
-        self._session.receive(json.dumps(frame), now=0.0)
+        self._session.receive_frame(json.dumps(frame), now=0.0)
 
     async def frames(self) -> AsyncIterator[dict[str, Any]]:
         """Yield the frames that the server sends."""
@@ -45,7 +45,7 @@ class SocketClient:
 
     async def leave(self) -> None:
         """Close the connection."""
-        self._session.leave()
+        self._session.handle_disconnect()
         self._writer.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._writer

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from wireside.chat.conversation import Conversation
-from wireside.chat.graphemes import cut
-from wireside.chat.library import walk
+from wireside.chat.graphemes import cut_at_grapheme
+from wireside.chat.library import iterate_turns
 from wireside.errors import WiresideError
 from wireside.files.service import CallerFiles
 from wireside.ports.store import Store
@@ -91,7 +91,7 @@ async def _export(
         if isinstance(exporter, JsonExport):
             file.write(exporter.opening())
         file.write(exporter.begin(stored.info, stored.branches, stored.shown if is_json else None))
-        async for record in walk(store, conversation, "all" if is_json else "shown"):
+        async for record in iterate_turns(store, conversation, "all" if is_json else "shown"):
             text = exporter.turn(record)
             if not is_json:
                 file.write(text)
@@ -161,4 +161,4 @@ def _filled(folder: Path) -> Iterator[Path]:
 
 
 def _cut(name: str) -> str:
-    return cut(name, MAX_NAME_BYTES, max_bytes=MAX_NAME_BYTES).strip(". ")
+    return cut_at_grapheme(name, MAX_NAME_BYTES, max_bytes=MAX_NAME_BYTES).strip(". ")

@@ -16,7 +16,7 @@ from html import escape
 from typing import Any, ClassVar, Protocol, assert_never
 
 from wireside.chat import tree
-from wireside.chat.graphemes import cut
+from wireside.chat.graphemes import cut_at_grapheme
 from wireside.invisible_text import seen
 from wireside.messages import Options, parts_of
 from wireside.parts import (
@@ -199,7 +199,7 @@ class JsonExport:
         self._first_turns = {branch.id: _parent_place(by_id, branch) for branch in branches}
         self._forks = {place: None for place in self._first_turns.values() if place is not None}
         self._before = self._shown_turn = None
-        spans = tree.path(by_id, shown) if shown is not None else []
+        spans = tree.path_of_spans(by_id, shown) if shown is not None else []
         self._tip = (spans[-1].branch, spans[-1].last) if spans else None
         self._has_turn = False
         head = {
@@ -370,7 +370,7 @@ def safe_name(title: str) -> str:
     plain = unicodedata.normalize("NFC", " ".join(title.split()))
     plain = _LOOSE_JOINERS.sub("", "".join(filter(_is_fit, plain)))
     plain = " ".join(re.sub(r'[/\\:*?"<>|%]+', " ", plain).split())
-    plain = cut(plain.lstrip(".- ~"), MAX_NAME_CHARS).strip(". ")
+    plain = cut_at_grapheme(plain.lstrip(".- ~"), MAX_NAME_CHARS).strip(". ")
     plain = plain or "conversation"
     # reserved even if spaces and an extension follow
     return f"_{plain}" if _DEVICE.fullmatch(plain) else plain

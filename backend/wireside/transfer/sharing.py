@@ -10,7 +10,7 @@ from typing import Final, Literal
 from wireside.chat.conversation import Conversation
 from wireside.chat.library import Library
 from wireside.errors import Forbidden, NotFound, TooLarge, TooMany
-from wireside.generation.runner import new_name
+from wireside.generation.runner import new_stream_name
 from wireside.identity import Caller
 from wireside.messages import Options
 from wireside.offload import aside
@@ -92,7 +92,9 @@ class Sharing:
         return await aside(self._page_of, share)
 
     def _page_of(self, share: Share) -> str:
-        (taken,) = read(share.content.encode(), new_id=new_name, now=self._now()).conversations
+        (taken,) = read(
+            share.content.encode(), new_id=new_stream_name, now=self._now()
+        ).conversations
         exporter = HtmlExport(self._render)
         pieces = [exporter.begin(taken.info, taken.branches)]
         pieces += [exporter.turn(turn) for turn in taken.turns]
@@ -111,7 +113,7 @@ class Sharing:
         self._record(caller, "share_ended", share_id)
 
     async def _snapshot(self, library: Library, conversation: Conversation) -> str:
-        turns = [turn async for turn in _alone(library.walk(conversation, "shown"))]
+        turns = [turn async for turn in _alone(library.iterate_turns(conversation, "shown"))]
         exporter = JsonExport()
         info = replace(conversation.info, tags=(), pinned_at=None, archived_at=None)
         pieces = [exporter.opening()]

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
 from wireside.chat import tree
-from wireside.chat.conversation import title_of
+from wireside.chat.conversation import title_from_question
 from wireside.errors import BadMessage
 from wireside.messages import End, Options
 from wireside.parts import Part, size_of, text_parts
@@ -205,7 +205,7 @@ def build_imported(
     return Imported(
         info=ConversationInfo(
             id=conversation_id,
-            title=title or title_of(first),
+            title=title or title_from_question(first),
             created_at=created_at,
             updated_at=updated_at,
             title_source=title_source,
@@ -214,7 +214,7 @@ def build_imported(
             tags=_clean_tags(tags),
         ),
         branches=branches,
-        shown=tree.tip(by_id, *shown) if shown else branches[-1].id,
+        shown=tree.tip_branch(by_id, *shown) if shown else branches[-1].id,
         turns=tuple(turns),
         passed_over=len(nodes) - len(kept) + left_out,
         is_dated=created_at < context.now,

@@ -73,15 +73,15 @@ class House:
     async def administrator(self, name: str = "ada") -> Caller:
         secret = await self.accounts.first_link()
         assert secret is not None
-        return as_caller(await self.accounts.join(secret, name, PASSWORD))
+        return as_caller(await self.accounts.accept_invitation(secret, name, PASSWORD))
 
     async def person(self, admin: Caller, name: str, role: str = "user") -> User:
-        secret = await self.accounts.invite(admin, role)  # type: ignore[arg-type]
-        return await self.accounts.join(secret, name, PASSWORD)
+        secret = await self.accounts.create_invitation(admin, role)  # type: ignore[arg-type]
+        return await self.accounts.accept_invitation(secret, name, PASSWORD)
 
     async def signed_in(self, name: str) -> Caller:
         cookie = await self.sign_ins.sign_in(name, PASSWORD, agent="Firefox", address="192.0.2.1")
-        caller = await self.gate().caller(Credentials(address="192.0.2.1", cookie=cookie))
+        caller = await self.gate().authenticate(Credentials(address="192.0.2.1", cookie=cookie))
         assert caller is not None
         return caller
 

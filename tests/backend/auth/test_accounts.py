@@ -18,10 +18,10 @@ from wireside.records import ConversationInfo
 async def test_the_first_link_makes_an_administrator_and_works_once(house: House) -> None:
     secret = await house.accounts.first_link()
     assert secret is not None
-    user = await house.accounts.join(secret, "  Ada  Lovelace ", PASSWORD)
+    user = await house.accounts.accept_invitation(secret, "  Ada  Lovelace ", PASSWORD)
     assert (user.name, user.role) == ("ada lovelace", "admin")
     with pytest.raises(NotFound):
-        await house.accounts.join(secret, "eve", PASSWORD)
+        await house.accounts.accept_invitation(secret, "eve", PASSWORD)
     assert await house.accounts.first_link() is None
 
 
@@ -31,8 +31,8 @@ async def test_a_new_start_makes_the_first_link_of_the_last_one_useless(house: H
     assert old is not None
     assert new is not None
     with pytest.raises(NotFound):
-        await house.accounts.join(old, "eve", PASSWORD)
-    await house.accounts.join(new, "ada", PASSWORD)
+        await house.accounts.accept_invitation(old, "eve", PASSWORD)
+    await house.accounts.accept_invitation(new, "ada", PASSWORD)
 
 
 async def test_what_was_kept_before_there_were_accounts_is_the_first_ones(house: House) -> None:
@@ -47,27 +47,27 @@ async def test_what_was_kept_before_there_were_accounts_is_the_first_ones(house:
 
 async def test_an_invitation_is_good_for_a_week_and_for_one(house: House) -> None:
     ada = await house.administrator()
-    late = await house.accounts.invite(ada, "user")
+    late = await house.accounts.create_invitation(ada, "user")
     house.clock.now += INVITATION_S + 1
     with pytest.raises(NotFound):
-        await house.accounts.join(late, "eve", PASSWORD)
-    fresh = await house.accounts.invite(ada, "viewer", "Grace")
+        await house.accounts.accept_invitation(late, "eve", PASSWORD)
+    fresh = await house.accounts.create_invitation(ada, "viewer", "Grace")
     both = await asyncio.gather(
-        house.accounts.join(fresh, "ignored", PASSWORD),
-        house.accounts.join(fresh, "ignored", PASSWORD),
+        house.accounts.accept_invitation(fresh, "ignored", PASSWORD),
+        house.accounts.accept_invitation(fresh, "ignored", PASSWORD),
         return_exceptions=True,
     )
     assert sum(isinstance(one, Exception) for one in both) == 1
-    names = {user.name: user.role for user in await house.accounts.users(ada)}
+    names = {user.name: user.role for user in await house.accounts.list_users(ada)}
     assert names == {"ada": "admin", "grace": "viewer"}
 
 
 async def test_a_name_that_is_taken_leaves_the_invitation_good(house: House) -> None:
     ada = await house.administrator()
-    secret = await house.accounts.invite(ada, "user")
+    secret = await house.accounts.create_invitation(ada, "user")
     with pytest.raises(BadMessage, match="taken"):
-        await house.accounts.join(secret, "ADA", PASSWORD)
-    assert (await house.accounts.join(secret, "grace", PASSWORD)).name == "grace"
+        await house.accounts.accept_invitation(secret, "ADA", PASSWORD)
+    assert (await house.accounts.accept_invitation(secret, "grace", PASSWORD)).name == "grace"
 
 
 @pytest.mark.parametrize("password", ["", "short", "aaaaaaaaaaaaaaaa", "x" * 257])
@@ -77,8 +77,8 @@ async def test_a_poor_password_is_refused_and_the_link_stays_good(
     secret = await house.accounts.first_link()
     assert secret is not None
     with pytest.raises(BadMessage, match="password"):
-        await house.accounts.join(secret, "ada", password)
-    await house.accounts.join(secret, "ada", PASSWORD)
+        await house.accounts.accept_invitation(secret, "ada", password)
+    await house.accounts.accept_invitation(secret, "ada", PASSWORD)
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\u200b\u202e", "\x00\x1b[2J"[:1]])
@@ -86,7 +86,7 @@ async def test_a_name_must_be_seen(house: House, name: str) -> None:
     secret = await house.accounts.first_link()
     assert secret is not None
     with pytest.raises(BadMessage, match="name"):
-        await house.accounts.join(secret, name, PASSWORD)
+        await house.accounts.accept_invitation(secret, name, PASSWORD)
 
 
 def test_names_have_one_spelling() -> None:
@@ -100,12 +100,12 @@ async def test_a_reset_sets_the_password_and_signs_out_everywhere(house: House) 
     grace = await house.person(ada, "grace")
     here = await house.signed_in("grace")
     ended: list[str] = []
-    house.presence.enter(here, lambda: ended.append("page"))
-    first = await house.accounts.reset(ada, grace.id)
-    secret = await house.accounts.reset(ada, grace.id)
+    house.presence.register_connection(here, lambda: ended.append("page"))
+    first = await house.accounts.create_reset_link(ada, grace.id)
+    secret = await house.accounts.create_reset_link(ada, grace.id)
     with pytest.raises(NotFound):  # only the newest link works
-        await house.accounts.join(first, "", "a whole new password")
-    await house.accounts.join(secret, "somebody else", "a whole new password")
+        await house.accounts.accept_invitation(first, "", "a whole new password")
+    await house.accounts.accept_invitation(secret, "somebody else", "a whole new password")
     assert ended == ["page"]
     with pytest.raises(Unauthorized):
         await house.signed_in("grace")
@@ -114,29 +114,31 @@ async def test_a_reset_sets_the_password_and_signs_out_everywhere(house: House) 
     )
     assert cookie
     with pytest.raises(NotFound):
-        await house.accounts.join(secret, "", "once more a password")
+        await house.accounts.accept_invitation(secret, "", "once more a password")
 
 
 async def test_a_reset_is_good_for_a_day(house: House) -> None:
     ada = await house.administrator()
-    secret = await house.accounts.reset(ada, ada.user_id)
+    secret = await house.accounts.create_reset_link(ada, ada.user_id)
     house.clock.now += RESET_S + 1
     with pytest.raises(NotFound):
-        await house.accounts.join(secret, "", "a whole new password")
+        await house.accounts.accept_invitation(secret, "", "a whole new password")
 
 
 async def test_a_new_password_needs_the_old_one_and_ends_other_sessions(house: House) -> None:
     await house.administrator()
     here, there = await house.signed_in("ada"), await house.signed_in("ada")
     ended: list[str] = []
-    house.presence.enter(here, lambda: ended.append("here"))
-    house.presence.enter(there, lambda: ended.append("there"))
+    house.presence.register_connection(here, lambda: ended.append("here"))
+    house.presence.register_connection(there, lambda: ended.append("there"))
     with pytest.raises(BadMessage, match="wrong"):
         await house.accounts.change_password(here, "not it at all", "a whole new password")
     assert ended == []
     await house.accounts.change_password(here, PASSWORD, "a whole new password")
     assert ended == ["there"]
-    assert [one.id for one in await house.sign_ins.of(here)] == [here.credential.split()[1]]
+    assert [one.id for one in await house.sign_ins.list_sessions(here)] == [
+        here.credential.split()[1]
+    ]
 
 
 async def test_the_old_password_cannot_be_guessed(house: House) -> None:
@@ -162,8 +164,8 @@ async def test_a_key_does_not_try_passwords(house: House, scopes: set[Scope]) ->
 async def test_there_is_always_an_administrator(house: House) -> None:
     ada = await house.administrator()
     for change in (
-        house.accounts.disable(ada, ada.user_id),
-        house.accounts.remove(ada, ada.user_id),
+        house.accounts.disable_user(ada, ada.user_id),
+        house.accounts.remove_user(ada, ada.user_id),
         house.accounts.set_role(ada, ada.user_id, "user"),
     ):
         with pytest.raises(BadMessage, match="administrator"):
@@ -171,7 +173,7 @@ async def test_there_is_always_an_administrator(house: House) -> None:
     grace = await house.person(ada, "grace", "admin")
     await house.accounts.set_role(ada, ada.user_id, "user")
     with pytest.raises(BadMessage, match="administrator"):
-        await house.accounts.disable(as_caller(grace), grace.id)
+        await house.accounts.disable_user(as_caller(grace), grace.id)
 
 
 async def test_two_administrators_do_not_put_each_other_out(house: House) -> None:
@@ -183,7 +185,7 @@ async def test_two_administrators_do_not_put_each_other_out(house: House) -> Non
         return_exceptions=True,
     )
     assert {type(one) for one in done} == {Forbidden, type(None)}
-    assert sorted(user.role for user in await house.accounts.users(ada)) == ["admin", "user"]
+    assert sorted(user.role for user in await house.accounts.list_users(ada)) == ["admin", "user"]
 
 
 async def test_what_an_administrator_of_yesterday_had_asked_for_comes_too_late(
@@ -197,16 +199,16 @@ async def test_what_an_administrator_of_yesterday_had_asked_for_comes_too_late(
     accounts = house.accounts
     for late in (
         accounts.set_role(grace, grace.user_id, "admin"),
-        accounts.enable(grace, grace.user_id),
-        accounts.disable(grace, ada.user_id),
-        accounts.remove(grace, ada.user_id),
-        accounts.reset(grace, ada.user_id),
-        accounts.invite(grace, "admin"),
+        accounts.enable_user(grace, grace.user_id),
+        accounts.disable_user(grace, ada.user_id),
+        accounts.remove_user(grace, ada.user_id),
+        accounts.create_reset_link(grace, ada.user_id),
+        accounts.create_invitation(grace, "admin"),
     ):
         with pytest.raises(Forbidden):
             await late
     assert await accounts.invitations(ada) == []
-    roles = {user.name: user.role for user in await accounts.users(ada)}
+    roles = {user.name: user.role for user in await accounts.list_users(ada)}
     assert roles == {"ada": "admin", "grace": "user"}
 
 
@@ -215,12 +217,12 @@ async def test_a_disabled_account_is_out_at_once_and_may_come_back(house: House)
     grace = await house.person(ada, "grace")
     here = await house.signed_in("grace")
     ended: list[str] = []
-    house.presence.enter(here, lambda: ended.append("page"))
-    await house.accounts.disable(ada, grace.id)
+    house.presence.register_connection(here, lambda: ended.append("page"))
+    await house.accounts.disable_user(ada, grace.id)
     assert ended == ["page"]
     with pytest.raises(Unauthorized):
         await house.signed_in("grace")
-    await house.accounts.enable(ada, grace.id)
+    await house.accounts.enable_user(ada, grace.id)
     assert (await house.signed_in("grace")).user_id == grace.id
 
 
@@ -229,7 +231,7 @@ async def test_a_new_role_counts_at_once(house: House) -> None:
     grace = await house.person(ada, "grace")
     here = await house.signed_in("grace")
     ended: list[str] = []
-    house.presence.enter(here, lambda: ended.append("page"))
+    house.presence.register_connection(here, lambda: ended.append("page"))
     await house.accounts.set_role(ada, grace.id, "viewer")
     assert ended == ["page"]
     assert (await house.signed_in("grace")).role == "viewer"
@@ -241,8 +243,8 @@ async def test_a_removed_account_takes_all_it_had_along(house: House) -> None:
     await house.store.create_conversation(
         ConversationInfo(id="c", title="Title", created_at=1.0, updated_at=1.0, owner=grace.id)
     )
-    key, _ = await house.keys.create(as_caller(grace), "key", ["chat"])
-    await house.accounts.remove(ada, grace.id)
+    key, _ = await house.keys.create_key(as_caller(grace), "key", ["chat"])
+    await house.accounts.remove_user(ada, grace.id)
     assert await house.store.conversation("c") is None
     assert await house.store.accounts.find_key_by_id(key.id) is None
     assert house.removed == [grace.id]
@@ -259,40 +261,40 @@ async def test_only_administrators_administer(house: House, role: str) -> None:
     )
     for who in (eve, with_key):
         for call in (
-            lambda who=who: house.accounts.users(who),
+            lambda who=who: house.accounts.list_users(who),
             lambda who=who: house.accounts.invitations(who),
-            lambda who=who: house.accounts.invite(who, "admin"),
+            lambda who=who: house.accounts.create_invitation(who, "admin"),
             lambda who=who: house.accounts.take_back(who, "x"),
-            lambda who=who: house.accounts.reset(who, ada.user_id),
+            lambda who=who: house.accounts.create_reset_link(who, ada.user_id),
             lambda who=who: house.accounts.set_role(who, eve.user_id, "admin"),
-            lambda who=who: house.accounts.disable(who, ada.user_id),
-            lambda who=who: house.accounts.enable(who, ada.user_id),
-            lambda who=who: house.accounts.remove(who, ada.user_id),
+            lambda who=who: house.accounts.disable_user(who, ada.user_id),
+            lambda who=who: house.accounts.enable_user(who, ada.user_id),
+            lambda who=who: house.accounts.remove_user(who, ada.user_id),
         ):
             with pytest.raises(Forbidden):
                 await call()
 
 
 async def test_whom_somebody_else_vouches_for_gets_an_account(house: House) -> None:
-    first = await house.accounts.vouched(ExternalIdentity("idp 1", "Ada"))
+    first = await house.accounts.sign_in_external(ExternalIdentity("idp 1", "Ada"))
     assert (first.name, first.role, first.password) == ("ada", "admin", None)
-    again = await house.accounts.vouched(ExternalIdentity("idp 1", "Ada Lovelace"))
+    again = await house.accounts.sign_in_external(ExternalIdentity("idp 1", "Ada Lovelace"))
     assert again.id == first.id
-    other = await house.accounts.vouched(ExternalIdentity("idp 2", "Ada", "viewer"))
+    other = await house.accounts.sign_in_external(ExternalIdentity("idp 2", "Ada", "viewer"))
     assert (other.name, other.role) == ("ada 2", "viewer")
-    promoted = await house.accounts.vouched(ExternalIdentity("idp 2", "Ada", "user"))
+    promoted = await house.accounts.sign_in_external(ExternalIdentity("idp 2", "Ada", "user"))
     assert (promoted.id, promoted.role) == (other.id, "user")
-    await house.accounts.disable(as_caller(first), other.id)
+    await house.accounts.disable_user(as_caller(first), other.id)
     with pytest.raises(Forbidden):
-        await house.accounts.vouched(ExternalIdentity("idp 2", "Ada", "user"))
+        await house.accounts.sign_in_external(ExternalIdentity("idp 2", "Ada", "user"))
     with pytest.raises(BadMessage):
-        await house.accounts.reset(as_caller(first), other.id)
+        await house.accounts.create_reset_link(as_caller(first), other.id)
 
 
 async def test_one_of_those_who_come_first_at_once_is_the_administrator(house: House) -> None:
     users = await asyncio.gather(
         *(
-            house.accounts.vouched(ExternalIdentity(f"idp {name}", name))
+            house.accounts.sign_in_external(ExternalIdentity(f"idp {name}", name))
             for name in ("ada", "bob", "eve")
         )
     )
@@ -301,6 +303,6 @@ async def test_one_of_those_who_come_first_at_once_is_the_administrator(house: H
 
 async def test_two_who_come_for_the_first_time_at_once_are_one(house: House) -> None:
     users = await asyncio.gather(
-        *(house.accounts.vouched(ExternalIdentity("s", "x")) for _ in range(5))
+        *(house.accounts.sign_in_external(ExternalIdentity("s", "x")) for _ in range(5))
     )
     assert len({user.id for user in users}) == 1

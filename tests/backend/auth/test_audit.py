@@ -52,16 +52,16 @@ async def test_what_is_done_to_accounts_and_keys_is_kept(house: House, audit: Au
     here = await house.signed_in("grace")
     with pytest.raises(Unauthorized):
         await house.sign_ins.sign_in("grace", "wrong", agent="", address="198.51.100.7")
-    key, text = await house.keys.create(here, "script", ["chat"])
-    await house.keys.caller(text, "192.0.2.5")
-    await house.keys.caller(text, "192.0.2.5")  # recorded once an hour
-    await house.keys.revoke(here, key.id)
+    key, text = await house.keys.create_key(here, "script", ["chat"])
+    await house.keys.authenticate(text, "192.0.2.5")
+    await house.keys.authenticate(text, "192.0.2.5")  # recorded once an hour
+    await house.keys.revoke_key(here, key.id)
     await house.accounts.set_role(ada, grace.id, "viewer")
     with pytest.raises(BadMessage):
-        await house.accounts.disable(ada, ada.user_id)  # an action that failed is not recorded
-    await house.accounts.disable(ada, grace.id)
-    await house.accounts.remove(ada, grace.id)
-    seen = [(entry.name, entry.action) for entry in reversed(await audit.read(ada))]
+        await house.accounts.disable_user(ada, ada.user_id)  # an action that failed is not recorded
+    await house.accounts.disable_user(ada, grace.id)
+    await house.accounts.remove_user(ada, grace.id)
+    seen = [(entry.name, entry.action) for entry in reversed(await audit.read_entries(ada))]
     assert seen == [
         ("ada", "account_made"),
         ("ada", "invited"),
@@ -75,7 +75,7 @@ async def test_what_is_done_to_accounts_and_keys_is_kept(house: House, audit: Au
         ("ada", "account_disabled"),
         ("ada", "account_removed"),
     ]
-    everything = str(await audit.read(ada))
+    everything = str(await audit.read_entries(ada))
     assert PASSWORD not in everything
     assert text[-32:] not in everything
 
@@ -85,7 +85,9 @@ async def test_whom_a_proxy_signs_in_is_told_once_a_day(house: House, audit: Aud
 
     async def visit(address: str) -> Caller:
         said = {"x-forwarded-user": "ada"}
-        caller = await gate.caller(Credentials(address=address, headers=said, is_from_proxy=True))
+        caller = await gate.authenticate(
+            Credentials(address=address, headers=said, is_from_proxy=True)
+        )
         assert caller is not None
         return caller
 
@@ -95,7 +97,7 @@ async def test_whom_a_proxy_signs_in_is_told_once_a_day(house: House, audit: Aud
             house.clock.now += 3600
             await asyncio.gather(visit("192.0.2.1"), visit("192.0.2.1"), visit("192.0.2.1"))
         house.clock.now += 16 * 3600
-    seen = [(one.name, one.action, one.address) for one in reversed(await audit.read(ada))]
+    seen = [(one.name, one.action, one.address) for one in reversed(await audit.read_entries(ada))]
     days = {day // 86_400 for day in range(1_000_000, int(house.clock.now) - 16 * 3600, 3600)}
     assert seen[0][:2] == ("ada", "account_made")
     assert seen[1:] == [("ada", "signed_in", "192.0.2.1")] * len(days)
@@ -103,11 +105,11 @@ async def test_whom_a_proxy_signs_in_is_told_once_a_day(house: House, audit: Aud
 
 async def test_a_key_that_never_rests_is_told_every_day(house: House, audit: Audit) -> None:
     ada = await house.administrator()
-    _, text = await house.keys.create(ada, "key", ["read"])
+    _, text = await house.keys.create_key(ada, "key", ["read"])
     for _ in range(3 * 24 * 4):
-        await house.keys.caller(text, "192.0.2.1")
+        await house.keys.authenticate(text, "192.0.2.1")
         house.clock.now += 900
-    told = [one for one in await audit.read(ada) if one.action == "key_used"]
+    told = [one for one in await audit.read_entries(ada) if one.action == "key_used"]
     assert len(told) == 4
 
 
@@ -115,11 +117,11 @@ async def test_it_is_searched_and_paged(house: House, audit: Audit) -> None:
     ada = await house.administrator()
     for number in range(7):
         audit.record(ada, "role_changed", f"user-{number}: 100%_sure")
-    assert len(await audit.read(ada, "ROLE user-3")) == 1
-    assert len(await audit.read(ada, "100%_")) == 7
-    assert await audit.read(ada, "100%x") == []
-    first = await audit.read(ada, "role", limit=4)
-    rest = await audit.read(ada, "role", before=first[-1].number, limit=4)
+    assert len(await audit.read_entries(ada, "ROLE user-3")) == 1
+    assert len(await audit.read_entries(ada, "100%_")) == 7
+    assert await audit.read_entries(ada, "100%x") == []
+    first = await audit.read_entries(ada, "role", limit=4)
+    rest = await audit.read_entries(ada, "role", before=first[-1].number, limit=4)
     assert [entry.subject[5] for entry in (*first, *rest)] == list("6543210")
 
 
@@ -131,7 +133,7 @@ async def test_only_administrators_read_it(house: House, audit: Audit) -> None:
         Caller(user_id=ada.user_id, name="ada", role="admin", scopes=frozenset({"chat", "read"})),
     ):
         with pytest.raises(Forbidden):
-            await audit.read(who)
+            await audit.read_entries(who)
 
 
 async def test_what_cannot_be_written_now_is_written_later(
@@ -145,18 +147,18 @@ async def test_what_cannot_be_written_now_is_written_later(
     with monkeypatch.context() as broken:
         broken.setattr(house.store.accounts, "append_audit_entries", fail)
         audit.record(ada, "key_made")
-        await audit.flush()
-    assert next(entry.action for entry in await audit.read(ada)) == "key_made"
+        await audit.flush_entries()
+    assert next(entry.action for entry in await audit.read_entries(ada)) == "key_made"
 
 
 async def test_it_forgets_what_is_old(house: House, audit: Audit) -> None:
     ada = await house.administrator()
-    await audit.flush()
+    await audit.flush_entries()
     house.clock.now += 10 * 86_400
     audit.record(ada, "key_made")
-    await audit.flush()
-    await audit.forget(5)
-    assert [entry.action for entry in await audit.read(ada)] == ["key_made"]
+    await audit.flush_entries()
+    await audit.remove_outdated(5)
+    assert [entry.action for entry in await audit.read_entries(ada)] == ["key_made"]
 
 
 async def test_who_reads_while_it_is_written_finds_each_entry_once(
@@ -164,6 +166,6 @@ async def test_who_reads_while_it_is_written_finds_each_entry_once(
 ) -> None:
     ada = await house.administrator()
     await house.signed_in("ada")
-    await asyncio.gather(audit.flush(), audit.flush(), audit.read(ada))
-    entries = await audit.read(ada)
+    await asyncio.gather(audit.flush_entries(), audit.flush_entries(), audit.read_entries(ada))
+    entries = await audit.read_entries(ada)
     assert [one.action for one in entries] == ["signed_in", "account_made"]

@@ -24,12 +24,14 @@ HERE = "192.0.2.1"
 
 async def test_a_key_lets_its_owner_in_with_its_scopes(house: House) -> None:
     ada = await house.administrator()
-    key, text = await house.keys.create(ada, " my  script ", ["chat"], tokens_per_day=5, streams=2)
-    caller = await house.gate().caller(Credentials(address=HERE, bearer=text))
+    key, text = await house.keys.create_key(
+        ada, " my  script ", ["chat"], tokens_per_day=5, streams=2
+    )
+    caller = await house.gate().authenticate(Credentials(address=HERE, bearer=text))
     assert caller is not None
     assert (caller.user_id, caller.tokens_per_day, caller.streams) == (ada.user_id, 5, 2)
     assert [caller.may(scope) for scope in ("chat", "read", "admin")] == [True, False, False]
-    (listed,) = await house.keys.of(ada)
+    (listed,) = await house.keys.list_keys(ada)
     assert (listed.name, listed.used_at) == ("my script", house.clock.now)
     assert text[-32:] not in str(listed)  # only a hash is kept
     assert key.secret not in text
@@ -37,10 +39,10 @@ async def test_a_key_lets_its_owner_in_with_its_scopes(house: House) -> None:
 
 async def test_a_key_that_is_not_right_lets_nobody_in(house: House) -> None:
     ada = await house.administrator()
-    _, text = await house.keys.create(ada, "key", ["chat"])
-    _, other = await house.keys.create(ada, "other", ["chat"])
+    _, text = await house.keys.create_key(ada, "key", ["chat"])
+    _, other = await house.keys.create_key(ada, "other", ["chat"])
     for wrong in ("", text[:-1], text + "x", text[:-3] + "AAA", text[:26] + other[26:], "é"):
-        assert await house.gate().caller(Credentials(address=HERE, bearer=wrong)) is None
+        assert await house.gate().authenticate(Credentials(address=HERE, bearer=wrong)) is None
 
 
 async def test_the_api_s_description_of_a_key_is_what_is_asked_of_one(house: House) -> None:
@@ -54,7 +56,7 @@ async def test_the_api_s_description_of_a_key_is_what_is_asked_of_one(house: Hou
     assert told["messages_per_minute"]["minimum"] == told["tokens_per_day"]["minimum"] == 1
     for name in ("x", "x" * longest):
         limits = {"messages_per_minute": 1, "tokens_per_day": 1}
-        await house.keys.create(ada, name, ["read"], days=most, **limits)
+        await house.keys.create_key(ada, name, ["read"], days=most, **limits)
     for name, scopes, more in (
         ("", ["read"], {}),
         (" ", ["read"], {}),
@@ -66,7 +68,7 @@ async def test_the_api_s_description_of_a_key_is_what_is_asked_of_one(house: Hou
         ("x", ["read"], {"tokens_per_day": 0}),
     ):
         with pytest.raises(BadMessage):
-            await house.keys.create(ada, name, scopes, **more)  # type: ignore[arg-type]
+            await house.keys.create_key(ada, name, scopes, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [{"disabled": 0}, {"disabled": "no"}, {"role": 1}])
@@ -85,7 +87,7 @@ async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_t
     ``compare_digest``.
     """
     ada = await house.administrator()
-    key, text = await house.keys.create(ada, "key", ["chat"])
+    key, text = await house.keys.create_key(ada, "key", ["chat"])
     secret = text.removeprefix(f"wireside_{key.id}_")
     asked: list[object] = []
     compared: list[tuple[str, str]] = []
@@ -114,7 +116,7 @@ async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_t
     monkeypatch.setattr("wireside.auth.keys.hmac.compare_digest", same)
     wrong = [secret[:-1] + ("A" if secret[-1] != "A" else "B"), "A" * 43, secret[::-1]]
     for number, given in enumerate([secret, *wrong]):
-        caller = await house.keys.caller(f"wireside_{key.id}_{given}", HERE)
+        caller = await house.keys.authenticate(f"wireside_{key.id}_{given}", HERE)
         assert (caller is not None) == (number == 0)
         assert compared == [(digest(secret), digest(given))]
         assert asked == [(key.id,)]
@@ -125,38 +127,38 @@ async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_t
 async def test_a_key_ends_with_its_days_or_its_account(house: House) -> None:
     ada = await house.administrator()
     grace = await house.person(ada, "grace")
-    _, short = await house.keys.create(as_caller(grace), "short", ["chat"], days=1)
-    _, long = await house.keys.create(as_caller(grace), "long", ["chat"])
+    _, short = await house.keys.create_key(as_caller(grace), "short", ["chat"], days=1)
+    _, long = await house.keys.create_key(as_caller(grace), "long", ["chat"])
     gate = house.gate()
     house.clock.now += 86_401
-    assert await gate.caller(Credentials(address=HERE, bearer=short)) is None
-    assert await gate.caller(Credentials(address=HERE, bearer=long))
-    await house.accounts.disable(ada, grace.id)
-    assert await gate.caller(Credentials(address=HERE, bearer=long)) is None
+    assert await gate.authenticate(Credentials(address=HERE, bearer=short)) is None
+    assert await gate.authenticate(Credentials(address=HERE, bearer=long))
+    await house.accounts.disable_user(ada, grace.id)
+    assert await gate.authenticate(Credentials(address=HERE, bearer=long)) is None
 
 
 async def test_a_revoked_key_closes_what_it_has_opened(house: House) -> None:
     ada = await house.administrator()
-    key, text = await house.keys.create(ada, "key", ["chat"])
-    caller = await house.gate().caller(Credentials(address=HERE, bearer=text))
+    key, text = await house.keys.create_key(ada, "key", ["chat"])
+    caller = await house.gate().authenticate(Credentials(address=HERE, bearer=text))
     assert caller is not None
     ended: list[str] = []
-    house.presence.enter(caller, lambda: ended.append("socket"))
+    house.presence.register_connection(caller, lambda: ended.append("socket"))
     grace = as_caller(await house.person(ada, "grace"))
     with pytest.raises(NotFound):
-        await house.keys.revoke(grace, key.id)
-    await house.keys.revoke(ada, key.id)
+        await house.keys.revoke_key(grace, key.id)
+    await house.keys.revoke_key(ada, key.id)
     assert ended == ["socket"]
-    assert await house.gate().caller(Credentials(address=HERE, bearer=text)) is None
+    assert await house.gate().authenticate(Credentials(address=HERE, bearer=text)) is None
 
 
 async def test_nobody_makes_a_key_that_may_more_than_they(house: House) -> None:
     ada = await house.administrator()
     viewer = as_caller(await house.person(ada, "eve", "viewer"))
-    await house.keys.create(viewer, "reads", ["read"])
+    await house.keys.create_key(viewer, "reads", ["read"])
     for scope in ("chat", "admin"):
         with pytest.raises(Forbidden):
-            await house.keys.create(viewer, "more", [scope])
+            await house.keys.create_key(viewer, "more", [scope])
 
 
 @pytest.mark.parametrize("scopes", [{"read"}, {"chat"}, {"admin"}])
@@ -164,15 +166,15 @@ async def test_a_program_sees_and_makes_no_keys_and_sessions_unless_it_administe
     house: House, scopes: set[Scope]
 ) -> None:
     ada = await house.administrator()
-    key, _ = await house.keys.create(ada, "key", ["read"])
+    key, _ = await house.keys.create_key(ada, "key", ["read"])
     here = await house.signed_in("ada")
     program = replace(ada, scopes=frozenset(scopes), credential="key k")
     for call in (
-        lambda: house.keys.of(program),
-        lambda: house.keys.create(program, "for ever", list(scopes)),
-        lambda: house.keys.revoke(program, key.id),
-        lambda: house.sign_ins.of(program),
-        lambda: house.sign_ins.end(program, here.credential.split()[1]),
+        lambda: house.keys.list_keys(program),
+        lambda: house.keys.create_key(program, "for ever", list(scopes)),
+        lambda: house.keys.revoke_key(program, key.id),
+        lambda: house.sign_ins.list_sessions(program),
+        lambda: house.sign_ins.end_session(program, here.credential.split()[1]),
         lambda: house.sign_ins.end_others(program),
     ):
         if scopes == {"admin"}:
@@ -182,7 +184,10 @@ async def test_a_program_sees_and_makes_no_keys_and_sessions_unless_it_administe
             with pytest.raises(Forbidden):
                 await call()
     is_over = scopes == {"admin"}
-    assert (len(await house.keys.of(ada)), len(await house.sign_ins.of(ada))) == (1, not is_over)
+    assert (len(await house.keys.list_keys(ada)), len(await house.sign_ins.list_sessions(ada))) == (
+        1,
+        not is_over,
+    )
 
 
 async def test_wrong_keys_are_not_made(house: House) -> None:
@@ -204,53 +209,55 @@ async def test_wrong_keys_are_not_made(house: House) -> None:
         ("key", ["chat"], {"messages_per_minute": 2**31}),
     ):
         with pytest.raises(BadMessage):
-            await house.keys.create(ada, name, scopes, **more)  # type: ignore[arg-type]
+            await house.keys.create_key(ada, name, scopes, **more)  # type: ignore[arg-type]
     for number in range(MAX_KEYS):
-        await house.keys.create(ada, f"key {number}", ["chat"])
+        await house.keys.create_key(ada, f"key {number}", ["chat"])
     with pytest.raises(BadMessage, match="already"):
-        await house.keys.create(ada, "one more", ["chat"])
+        await house.keys.create_key(ada, "one more", ["chat"])
 
 
 async def test_a_ticket_is_good_once_and_for_seconds(house: House) -> None:
     await house.administrator()
     ada = await house.signed_in("ada")
     gate = house.gate()
-    ticket = house.tickets.issue(ada)
-    assert await gate.caller(Credentials(address=HERE, ticket=ticket, is_own_page=False)) == ada
-    assert await gate.caller(Credentials(address=HERE, ticket=ticket)) is None
-    late = house.tickets.issue(ada)
+    ticket = house.tickets.issue_ticket(ada)
+    assert (
+        await gate.authenticate(Credentials(address=HERE, ticket=ticket, is_own_page=False)) == ada
+    )
+    assert await gate.authenticate(Credentials(address=HERE, ticket=ticket)) is None
+    late = house.tickets.issue_ticket(ada)
     house.clock.now += GOOD_S
-    assert await gate.caller(Credentials(address=HERE, ticket=late)) is None
+    assert await gate.authenticate(Credentials(address=HERE, ticket=late)) is None
 
 
 async def test_a_ticket_is_for_one_origin(house: House) -> None:
     await house.administrator()
     ada = await house.signed_in("ada")
     for origin, is_good in (("https://a.example", True), ("https://b.example", False)):
-        ticket = house.tickets.issue(ada, "https://a.example")
+        ticket = house.tickets.issue_ticket(ada, "https://a.example")
         credentials = Credentials(address=HERE, ticket=ticket, origin=origin)
-        assert bool(await house.gate().caller(credentials)) == is_good
+        assert bool(await house.gate().authenticate(credentials)) == is_good
 
 
 async def test_one_user_takes_no_more_tickets_than_others_need(house: House) -> None:
     ada = await house.administrator()
     grace = as_caller(await house.person(ada, "grace"))
-    first = house.tickets.issue(ada)
+    first = house.tickets.issue_ticket(ada)
     for number in range(MAX_OF_ONE - 1):
-        house.tickets.issue(replace(ada, credential=f"key {number}"))
+        house.tickets.issue_ticket(replace(ada, credential=f"key {number}"))
     with pytest.raises(TooMany):
-        house.tickets.issue(ada)
-    assert house.tickets.issue(grace)
-    assert house.tickets.redeem(first, None) == ada
-    assert house.tickets.issue(ada)
+        house.tickets.issue_ticket(ada)
+    assert house.tickets.issue_ticket(grace)
+    assert house.tickets.redeem_ticket(first, None) == ada
+    assert house.tickets.issue_ticket(ada)
     house.clock.now += GOOD_S
     for _ in range(MAX_OF_ONE):
-        house.tickets.issue(ada)
+        house.tickets.issue_ticket(ada)
 
 
 async def test_a_ticket_of_somebody_who_was_signed_out_is_good_no_more(house: House) -> None:
     await house.administrator()
     ada = await house.signed_in("ada")
-    ticket = house.tickets.issue(ada)
-    await house.sign_ins.end(ada)
-    assert await house.gate().caller(Credentials(address=HERE, ticket=ticket)) is None
+    ticket = house.tickets.issue_ticket(ada)
+    await house.sign_ins.end_session(ada)
+    assert await house.gate().authenticate(Credentials(address=HERE, ticket=ticket)) is None

@@ -37,27 +37,27 @@ def name(request: pytest.FixtureRequest) -> str:
 class TestLimiter:
     async def test_as_many_as_the_limit_and_no_more(self, limiter: Limiter, name: str) -> None:
         rate = Rate(3, 60)
-        taken = [await limiter.hit(name, rate) for _ in range(5)]
+        taken = [await limiter.count_hit(name, rate) for _ in range(5)]
         assert [left.was_counted for left in taken] == [True, True, True, False, False]
         assert [left.count for left in taken] == [2, 1, 0, 0, 0]
         assert 0 < taken[-1].reset_s <= 60
-        assert (await limiter.left(name, rate)).count == 0
-        assert (await limiter.hit(f"{name} of others", rate)).was_counted
+        assert (await limiter.remaining(name, rate)).count == 0
+        assert (await limiter.count_hit(f"{name} of others", rate)).was_counted
 
     async def test_what_has_happened_is_counted_beyond_the_limit(
         self, limiter: Limiter, name: str
     ) -> None:
         rate = Rate(1000, 86_400)
-        await limiter.add_hits(name, rate, 600)
-        assert (await limiter.left(name, rate)).count == 400
-        await limiter.add_hits(name, rate, 5000)
-        assert (await limiter.left(name, rate)).count == 0
+        await limiter.count_hits(name, rate, 600)
+        assert (await limiter.remaining(name, rate)).count == 400
+        await limiter.count_hits(name, rate, 5000)
+        assert (await limiter.remaining(name, rate)).count == 0
 
     async def test_it_can_begin_anew(self, limiter: Limiter, name: str) -> None:
         rate = Rate(1, 60)
-        await limiter.hit(name, rate)
-        await limiter.forget(name, rate)
-        assert (await limiter.hit(name, rate)).was_counted
+        await limiter.count_hit(name, rate)
+        await limiter.reset_window(name, rate)
+        assert (await limiter.count_hit(name, rate)).was_counted
 
 
 @pytest.mark.parametrize("url", ["me:hush@redis", "reddis://me:hush@redis", "redis://me:hush@a:b"])
@@ -72,7 +72,7 @@ async def test_a_redis_that_is_away_stops_nobody(clock: HandClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     limiter = RedisLimiter(f"redis://127.0.0.1:{port}", clock)
-    taken = [await limiter.hit("x", Rate(2, 60)) for _ in range(3)]
+    taken = [await limiter.count_hit("x", Rate(2, 60)) for _ in range(3)]
     assert [left.was_counted for left in taken] == [
         True,
         True,
@@ -119,9 +119,9 @@ async def test_a_key_may_have_less_than_its_user(clock: HandClock) -> None:
 async def test_tokens_of_a_day_end_what_may_be_asked(clock: HandClock) -> None:
     limited = quotas(clock, tokens_per_day=100)
     await limited.record_message(ADA)
-    await limited.spend(ADA, 99)
+    await limited.record_tokens(ADA, 99)
     await limited.record_message(ADA)
-    await limited.spend(ADA, 50)
+    await limited.record_tokens(ADA, 50)
     with pytest.raises(RateLimited) as refused:
         await limited.record_message(ADA)
     assert (refused.value.retry_after or 0) > 3600
@@ -142,13 +142,13 @@ async def test_it_is_said_in_advance_what_is_left(clock: HandClock) -> None:
 async def test_answers_at_once_are_told_by_what_leaves_the_fewest(clock: HandClock) -> None:
     limited = quotas(clock, streams=4)
     with_key = replace(ADA, credential="key 7", streams=2)
-    free = limited.occupy(ADA)
+    free = limited.acquire_slot(ADA)
     left = await limited.allowance(with_key)
     assert (left.streams_left, left.streams_limit) == (2, 2)
-    limited.occupy(with_key)
-    limited.occupy(with_key)
+    limited.acquire_slot(with_key)
+    limited.acquire_slot(with_key)
     with pytest.raises(TooMany, match="limit of 2 concurrent"):
-        limited.occupy(with_key)
+        limited.acquire_slot(with_key)
     assert (await limited.allowance(ADA)).streams_left == 1
     free()
     free()  # a second call has no effect

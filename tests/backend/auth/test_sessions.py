@@ -21,7 +21,7 @@ async def sign_in(house: House, name: str, password: str = PASSWORD, address: st
 async def test_a_cookie_lets_its_owner_in(house: House) -> None:
     ada = await house.administrator()
     cookie = await sign_in(house, "Ada")
-    caller = await house.sign_ins.caller(cookie, HERE)
+    caller = await house.sign_ins.authenticate(cookie, HERE)
     assert caller is not None
     assert (caller.user_id, caller.role, caller.address) == (ada.user_id, "admin", HERE)
     assert PASSWORD not in cookie
@@ -37,7 +37,7 @@ async def test_a_cookie_that_was_changed_lets_nobody_in(house: House) -> None:
     cookie = await sign_in(house, "ada")
     token, _, signature = cookie.rpartition(".")
     for wrong in ("", "x", token, f"{token}.{signature[:-2]}", f"x{cookie}", f"{cookie}\0", "é.é"):
-        assert await house.sign_ins.caller(wrong, HERE) is None
+        assert await house.sign_ins.authenticate(wrong, HERE) is None
 
 
 async def test_a_session_ends_after_days_without_a_visit(house: House) -> None:
@@ -45,24 +45,24 @@ async def test_a_session_ends_after_days_without_a_visit(house: House) -> None:
     cookie = await sign_in(house, "ada")
     for _ in range(3):  # each visit extends the session
         house.clock.now += 20 * 86_400
-        assert await house.sign_ins.caller(cookie, HERE)
+        assert await house.sign_ins.authenticate(cookie, HERE)
     house.clock.now += 31 * 86_400
-    assert await house.sign_ins.caller(cookie, HERE) is None
+    assert await house.sign_ins.authenticate(cookie, HERE) is None
     await house.store.accounts.clean_up(house.clock.now)
     caller = await house.signed_in("ada")
-    assert len(await house.sign_ins.of(caller)) == 1
+    assert len(await house.sign_ins.list_sessions(caller)) == 1
 
 
 async def test_who_is_let_in_by_a_password_that_is_changed_meanwhile_is_not(house: House) -> None:
     """A password check takes time; changing the password ends the sessions that exist by then."""
     await house.administrator()
     ada = await house.signed_in("ada")
-    read_before = await house.accounts.user(ada.user_id)
+    read_before = await house.accounts.find_user(ada.user_id)
     assert read_before is not None
     await house.accounts.change_password(ada, PASSWORD, "another long password")
     with pytest.raises(Unauthorized):
-        await house.sign_ins.begin(read_before, agent="Firefox", address=HERE)
-    assert len(await house.sign_ins.of(ada)) == 1
+        await house.sign_ins.create_session(read_before, agent="Firefox", address=HERE)
+    assert len(await house.sign_ins.list_sessions(ada)) == 1
 
 
 async def test_wrong_names_and_wrong_passwords_are_told_alike(house: House) -> None:
@@ -81,7 +81,7 @@ async def test_an_unknown_name_costs_what_a_wrong_password_costs(
     """Counted, not timed: as many hashes are looked up and verified, each at the same cost."""
     ada = await house.administrator()
     grace = await house.person(ada, "grace")
-    await house.accounts.disable(ada, grace.id)
+    await house.accounts.disable_user(ada, grace.id)
     work: list[str] = []
     make, verify = Argon2Hasher.hash, Argon2Hasher.verify
 
@@ -94,7 +94,7 @@ async def test_an_unknown_name_costs_what_a_wrong_password_costs(
         return verify(self, password, known)
 
     # makes the hash of unknown names, once in a process
-    await house.passwords.is_right(PASSWORD, None)
+    await house.passwords.verify_password(PASSWORD, None)
     monkeypatch.setattr(Argon2Hasher, "hash", hashed)
     monkeypatch.setattr(Argon2Hasher, "verify", verified)
     spent = []
@@ -130,7 +130,7 @@ async def test_what_a_cookie_holds_is_looked_up_by_its_hash(
         return await look(self, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(house.store.accounts), "find_sign_in", seen)
-    assert await house.sign_ins.caller(cookie, HERE) is not None
+    assert await house.sign_ins.authenticate(cookie, HERE) is not None
     assert asked == [digest(token)]
 
 
@@ -157,22 +157,24 @@ async def test_signing_out_closes_what_is_open_there_and_only_there(house: House
     await house.administrator()
     here, there = await house.signed_in("ada"), await house.signed_in("ada")
     ended: list[str] = []
-    house.presence.enter(here, lambda: ended.append("here"))
-    house.presence.enter(there, lambda: ended.append("there"))
-    await house.sign_ins.end(here)
+    house.presence.register_connection(here, lambda: ended.append("here"))
+    house.presence.register_connection(there, lambda: ended.append("there"))
+    await house.sign_ins.end_session(here)
     assert ended == ["here"]
-    assert len(await house.sign_ins.of(there)) == 1
+    assert len(await house.sign_ins.list_sessions(there)) == 1
 
 
 async def test_one_may_sign_out_elsewhere(house: House) -> None:
     await house.administrator()
     here, there = await house.signed_in("ada"), await house.signed_in("ada")
-    await house.sign_ins.end(here, there.credential.split()[1])
-    assert len(await house.sign_ins.of(here)) == 1
+    await house.sign_ins.end_session(here, there.credential.split()[1])
+    assert len(await house.sign_ins.list_sessions(here)) == 1
     await house.signed_in("ada")
     await house.signed_in("ada")
     await house.sign_ins.end_others(here)
-    assert [one.id for one in await house.sign_ins.of(here)] == [here.credential.split()[1]]
+    assert [one.id for one in await house.sign_ins.list_sessions(here)] == [
+        here.credential.split()[1]
+    ]
 
 
 async def test_nobody_ends_the_sessions_of_others(house: House) -> None:
@@ -180,13 +182,15 @@ async def test_nobody_ends_the_sessions_of_others(house: House) -> None:
     await house.person(ada, "eve")
     victim, eve = await house.signed_in("ada"), await house.signed_in("eve")
     with pytest.raises(NotFound):
-        await house.sign_ins.end(eve, victim.credential.split()[1])
-    assert len(await house.sign_ins.of(victim)) == 1
+        await house.sign_ins.end_session(eve, victim.credential.split()[1])
+    assert len(await house.sign_ins.list_sessions(victim)) == 1
 
 
 async def test_a_cookie_counts_on_our_own_pages_only(house: House) -> None:
     await house.administrator()
     cookie = await sign_in(house, "ada")
     gate = house.gate()
-    assert await gate.caller(Credentials(address=HERE, cookie=cookie))
-    assert await gate.caller(Credentials(address=HERE, cookie=cookie, is_own_page=False)) is None
+    assert await gate.authenticate(Credentials(address=HERE, cookie=cookie))
+    assert (
+        await gate.authenticate(Credentials(address=HERE, cookie=cookie, is_own_page=False)) is None
+    )

@@ -79,7 +79,7 @@ class AnyTalk(RuleBasedStateMachine):
             async with asyncio.timeout(10):
                 while self.conversation.live or self.conversation.waiting:
                     await asyncio.sleep(0)
-                assert await self.chat.saving.flush(10)
+                assert await self.chat.saving.wait_until_stored(10)
             return result
 
         return self.loop.run(then_settle())
@@ -91,9 +91,9 @@ class AnyTalk(RuleBasedStateMachine):
             self.store = SqlStore("sqlite://")
             await self.store.open()
             self.saving = GroupCommit(self.store.commit_writes, time.monotonic)
-            self.tasks.create_task(self.saving.run(), name="group commit")
+            self.tasks.create_task(self.saving.write_until_cancelled(), name="group commit")
             self.new_service()
-            self.conversation = self.chat.library.new()
+            self.conversation = self.chat.library.new_conversation()
 
         self.loop.run(open_all())
 
@@ -165,7 +165,9 @@ class AnyTalk(RuleBasedStateMachine):
     def ask(self, question: str, fails: bool) -> None:
         name = f"t{next(self.numbers)}"
         self.fails = fails
-        self.do(self.chat.send(self.conversation, question, turn_id=name, options=Options()))
+        self.do(
+            self.chat.send_question(self.conversation, question, turn_id=name, options=Options())
+        )
         self.add(Node(name, question, self.leaf))
         said = [text for n in self.path()[:-1] if n.answer for text in (n.question, n.answer)]
         assert [message.text for message in self.provider.calls[-1].request.messages] == [
@@ -179,7 +181,7 @@ class AnyTalk(RuleBasedStateMachine):
         node = self.path()[place % len(self.path())]
         name = f"t{next(self.numbers)}"
         self.fails = False
-        self.do(self.chat.edit(self.conversation, node.id, "edited", new_turn_id=name))
+        self.do(self.chat.edit_turn(self.conversation, node.id, "edited", new_turn_id=name))
         self.add(Node(name, "edited", node.parent))
 
     @precondition(lambda self: self.leaf)
@@ -187,7 +189,7 @@ class AnyTalk(RuleBasedStateMachine):
     def ask_again(self, place: int) -> None:
         node = self.path()[place % len(self.path())]
         self.fails = False
-        turn = self.do(self.chat.retry(self.conversation, node.id))
+        turn = self.do(self.chat.retry_turn(self.conversation, node.id))
         if node.answer:
             self.add(Node(turn.id, node.question, node.parent))
         else:
@@ -217,7 +219,7 @@ class AnyTalk(RuleBasedStateMachine):
     def delete_and_undo(self) -> None:
         name = self.conversation.id
         self.do(self.chat.library.delete([name]))
-        assert self.do(self.chat.library.open(name)) is None
+        assert self.do(self.chat.library.open_conversation(name)) is None
         self.do(self.chat.library.restore([name]))
 
     @precondition(lambda self: self.leaf)
@@ -225,7 +227,7 @@ class AnyTalk(RuleBasedStateMachine):
     def restart(self) -> None:
         self.new_service()
         self.do(self.chat.core.resume_waiting())
-        conversation = self.do(self.chat.library.open(self.conversation.id))
+        conversation = self.do(self.chat.library.open_conversation(self.conversation.id))
         assert conversation is not None
         self.conversation = conversation
 
@@ -246,7 +248,7 @@ class AnyTalk(RuleBasedStateMachine):
             assert self.loop.run(self.chat.allowance()).streams_left == 1
 
     async def compare(self, chat: ChatService, conversation: Conversation) -> None:
-        turns = await chat.library.turns(conversation, 0, conversation.total - 1)
+        turns = await chat.library.read_turns(conversation, 0, conversation.total - 1)
         assert [(t.id, t.question, t.text) for t in turns] == [
             (n.id, n.question, n.answer) for n in self.path()
         ]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireside.chat.context import ContextLimit, ContextText, recent, turn_messages
+from wireside.chat.context import ContextLimit, ContextText, recent_messages, turn_messages
 from wireside.messages import Message
 from wireside.parts import ReasoningPart, TextPart, ToolCallPart, text_parts
 
@@ -18,7 +18,7 @@ def test_the_end_within_the_limits(
         m for q, a in turns for m in (Message.of_text("user", q), Message.of_text("assistant", a))
     ]
     history.append(Message.of_text("user", question))
-    chosen = recent(history, ContextLimit(messages, chars))
+    chosen = recent_messages(history, ContextLimit(messages, chars))
     assert tuple(history[-len(chosen) :]) == chosen
     assert chosen[0].role == "user"
     assert len(chosen) <= messages
@@ -31,21 +31,21 @@ def test_all_that_fits_is_given() -> None:
         Message.of_text("assistant", "b"),
         Message.of_text("user", "c"),
     ]
-    assert recent(history, ContextLimit(3, 3)) == tuple(history)
+    assert recent_messages(history, ContextLimit(3, 3)) == tuple(history)
 
 
 def test_a_turn_without_an_answer_is_forgotten() -> None:
     transcript = ContextText(ContextLimit())
-    transcript.add("failed", ())
-    transcript.add("one", text_parts("1"))
-    assert [m.text for m in transcript.asking("two")] == ["one", "1", "two"]
+    transcript.remember_turn("failed", ())
+    transcript.remember_turn("one", text_parts("1"))
+    assert [m.text for m in transcript.messages_with("two")] == ["one", "1", "two"]
 
 
 def test_the_context_does_not_grow_for_ever() -> None:
     transcript = ContextText(ContextLimit(messages=4, chars=1000))
     for number in range(50):
-        transcript.add(f"q{number}", text_parts(f"a{number}"))
-    assert [m.text for m in transcript.asking("?")] == ["q49", "a49", "?"]
+        transcript.remember_turn(f"q{number}", text_parts(f"a{number}"))
+    assert [m.text for m in transcript.messages_with("?")] == ["q49", "a49", "?"]
 
 
 def call(result: str | None = "rain") -> ToolCallPart:
@@ -68,4 +68,4 @@ def test_tools_count_and_a_long_result_is_cut() -> None:
     assert messages[1].parts == (call("x" * 10 + "…"),)
     assert messages[1].chars == len("weather{}") + 11
     history = [*messages, Message.of_text("user", "y" * 61)]
-    assert recent(history, limit) == (history[-1],)
+    assert recent_messages(history, limit) == (history[-1],)

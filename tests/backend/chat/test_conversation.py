@@ -32,11 +32,11 @@ from wireside.records import Feedback, Write
 
 @pytest.fixture
 async def conversation(chat: ChatService) -> Conversation:
-    return chat.library.new()
+    return chat.library.new_conversation()
 
 
 async def send(chat: ChatService, conversation: Conversation, question: str, turn_id: str) -> Turn:
-    return await chat.send(conversation, question, turn_id=turn_id, options=Options())
+    return await chat.send_question(conversation, question, turn_id=turn_id, options=Options())
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -51,13 +51,13 @@ async def answered(turn: Turn) -> Turn:
 
 
 async def shown(chat: ChatService, conversation: Conversation) -> list[str]:
-    turns = await chat.library.turns(conversation, 0, conversation.total - 1)
+    turns = await chat.library.read_turns(conversation, 0, conversation.total - 1)
     return [turn.id for turn in turns]
 
 
 async def again(chat: ChatService, conversation: Conversation) -> Conversation:
     """Open the conversation as the next process would: from the store alone."""
-    await chat.saving.flush(5)
+    await chat.saving.wait_until_stored(5)
     stored = await chat._store.conversation(conversation.id)
     assert stored is not None
     return Conversation(stored)
@@ -79,8 +79,8 @@ async def test_a_question_is_answered_and_kept(
     assert not turn.waiting
     assert turn.end == End("stop", usage=Usage(3, 1))
     assert conversation.title == "What is a frame?"
-    assert await chat.library.open(conversation.id) is conversation
-    assert await chat.library.open("unknown") is None
+    assert await chat.library.open_conversation(conversation.id) is conversation
+    assert await chat.library.open_conversation("unknown") is None
     record = await chat._store.read_turn("t1")
     assert record is not None
     assert record.segments[0].end == turn.end
@@ -102,7 +102,7 @@ async def test_a_taken_name_of_another_conversation_is_refused(
     chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     await send(chat, conversation, "Hi", "t1")
-    other = chat.library.new()
+    other = chat.library.new_conversation()
     with pytest.raises(BadMessage):
         await send(chat, other, "Hi", "t1")
 
@@ -128,14 +128,14 @@ async def test_a_waiting_question_can_be_taken_back(
     second = await send(chat, conversation, "two", "t2")
     third = await send(chat, conversation, "three", "t3")
     await provider.call(0)
-    assert await chat.withdraw(conversation, "t2") == "two"
+    assert await chat.withdraw_turn(conversation, "t2") == "two"
     assert not second.waiting
     assert not second.segments
     assert await shown(chat, conversation) == ["t1", "t3"]
     assert third.depth == 1
     assert await shown(chat, await again(chat, conversation)) == ["t1", "t3"]
     with pytest.raises(NotFound):
-        await chat.withdraw(conversation, "t1")
+        await chat.withdraw_turn(conversation, "t1")
     (await provider.call(0)).finish()
     assert contexts(await provider.call(1))[-1] == ("user", "three")
 
@@ -146,11 +146,11 @@ async def test_a_withdrawal_moves_the_branches_after_it_up(
     for turn_id in ("t1", "t2", "t3"):
         await send(chat, conversation, turn_id, turn_id)
     await provider.call(0)
-    edited = await chat.edit(conversation, "t3", "better", new_turn_id="t4")
-    await chat.withdraw(conversation, "t2")
+    edited = await chat.edit_turn(conversation, "t3", "better", new_turn_id="t4")
+    await chat.withdraw_turn(conversation, "t2")
     for one in (conversation, await again(chat, conversation)):
         assert await shown(chat, one) == ["t1", "t4"]
-        assert one.siblings(await chat.library.turn(one, "t4")) == (1, 2)
+        assert one.siblings(await chat.library.read_turn(one, "t4")) == (1, 2)
     assert edited.depth == 1
 
 
@@ -160,11 +160,11 @@ async def test_a_withdrawn_edit_shows_what_it_replaced(
     for turn_id in ("t1", "t2"):
         await send(chat, conversation, turn_id, turn_id)
     await provider.call(0)
-    await chat.edit(conversation, "t2", "better", new_turn_id="t3")
-    await chat.withdraw(conversation, "t3")
+    await chat.edit_turn(conversation, "t2", "better", new_turn_id="t3")
+    await chat.withdraw_turn(conversation, "t3")
     for one in (conversation, await again(chat, conversation)):
         assert await shown(chat, one) == ["t1", "t2"]
-        assert one.siblings(await chat.library.turn(one, "t2")) == (0, 1)
+        assert one.siblings(await chat.library.read_turn(one, "t2")) == (0, 1)
 
 
 async def test_who_may_only_read_stops_nothing(
@@ -175,9 +175,9 @@ async def test_who_may_only_read_stops_nothing(
     reader = replace(chat.caller, scopes=frozenset({"read"}))
     for who in (reader, replace(chat.caller, role="viewer")):
         with pytest.raises(Forbidden):
-            await chat.of(who).stop(turn.segments[-1])
+            await chat.for_caller(who).stop_stream(turn.segments[-1])
     assert turn.is_live
-    await chat.stop(turn.segments[-1])
+    await chat.stop_stream(turn.segments[-1])
     assert not turn.is_live
 
 
@@ -187,7 +187,7 @@ async def test_stop_lets_the_next_begin(
     turn = await send(chat, conversation, "one", "t1")
     await send(chat, conversation, "two", "t2")
     await provider.call(0)
-    await chat.stop(turn.segments[-1])
+    await chat.stop_stream(turn.segments[-1])
     await provider.call(1)
 
 
@@ -197,8 +197,8 @@ async def test_an_answer_without_a_word_makes_room(
     turn = await send(chat, conversation, "one", "t1")
     (await provider.call(0)).fail(ProviderUnavailable())
     await answered(turn)
-    assert await chat.retry(conversation, "t1") is turn
-    await chat.retry(conversation, "t1")  # not while an answer is streaming
+    assert await chat.retry_turn(conversation, "t1") is turn
+    await chat.retry_turn(conversation, "t1")  # not while an answer is streaming
     call = await provider.call(1)
     call.say("better")
     call.finish()
@@ -219,7 +219,7 @@ async def test_asking_again_keeps_the_earlier_answer_beside(
         call.say(f"answer {number}")
         call.finish()
         await answered(turn)
-    new = await chat.retry(conversation, "t1")
+    new = await chat.retry_turn(conversation, "t1")
     call = await provider.call(2)
     assert contexts(call) == [("user", "t1")]
     call.say("another")
@@ -233,7 +233,7 @@ async def test_asking_again_keeps_the_earlier_answer_beside(
     assert await shown(chat, conversation) == ["t1", "t2"]
     reopened = await again(chat, conversation)
     assert await shown(chat, reopened) == ["t1", "t2"]
-    assert reopened.siblings(await chat.library.turn(reopened, "t1")) == (0, 2)
+    assert reopened.siblings(await chat.library.read_turn(reopened, "t1")) == (0, 2)
 
 
 async def test_a_turn_that_was_searched_for_is_shown(
@@ -242,7 +242,7 @@ async def test_a_turn_that_was_searched_for_is_shown(
     turn = await send(chat, conversation, "one", "t1")
     (await provider.call(0)).finish()
     await answered(turn)
-    await chat.edit(conversation, "t1", "another", new_turn_id="t2")
+    await chat.edit_turn(conversation, "t1", "another", new_turn_id="t2")
     assert await shown(chat, conversation) == ["t2"]
     assert (await chat.show_turn(conversation, "t1")).depth == 0
     assert await shown(chat, conversation) == ["t1"]
@@ -257,7 +257,7 @@ async def test_continue_goes_on_in_the_same_message(
     call = await provider.call(0)
     call.say("first half, ")
     await until(lambda: turn.text)
-    await chat.stop(turn.segments[-1])
+    await chat.stop_stream(turn.segments[-1])
     await chat.continue_answer(conversation, "t1")
     call = await provider.call(1)
     assert contexts(call)[:2] == [("user", "one"), ("assistant", "first half, ")]
@@ -266,7 +266,7 @@ async def test_continue_goes_on_in_the_same_message(
     await answered(turn)
     assert turn.text == "first half, second half"
     reopened = await again(chat, conversation)
-    assert (await chat.library.turn(reopened, "t1")).text == "first half, second half"
+    assert (await chat.library.read_turn(reopened, "t1")).text == "first half, second half"
 
 
 async def test_edit_asks_anew_from_there(
@@ -278,13 +278,13 @@ async def test_edit_asks_anew_from_there(
     await send(chat, conversation, "two", "t2")
     running = await provider.call(1)
     waiting = await send(chat, conversation, "three", "w")
-    edited = await chat.edit(conversation, "t2", "two, better", new_turn_id="t3")
+    edited = await chat.edit_turn(conversation, "t2", "two, better", new_turn_id="t3")
     assert await shown(chat, conversation) == ["t1", "t3"]
     assert contexts(await provider.call(2))[-1] == ("user", "two, better")
     assert running.is_closed
     await answered(waiting)
     assert waiting.end == End("cancelled")  # it can be retried, but is not retried automatically
-    assert await chat.edit(conversation, "t1", "?", new_turn_id="t3") is edited
+    assert await chat.edit_turn(conversation, "t1", "?", new_turn_id="t3") is edited
 
 
 async def test_what_can_not_be_sent_leaves_nothing_behind(
@@ -294,9 +294,9 @@ async def test_what_can_not_be_sent_leaves_nothing_behind(
         with pytest.raises(error):
             await send(chat, conversation, question, "t1")
     with pytest.raises(UnknownModel):
-        await chat.send(conversation, "Hi", turn_id="t1", options=Options(model="nope"))
+        await chat.send_question(conversation, "Hi", turn_id="t1", options=Options(model="nope"))
     assert conversation.total == 0
-    assert (await chat.library.page()).conversations == ()
+    assert (await chat.library.list_page()).conversations == ()
 
 
 async def test_an_answer_that_can_not_begin_says_why(
@@ -330,7 +330,7 @@ async def test_who_watches_is_told_of_each_change(
     chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     seen: list[str | None] = []
-    unwatch = chat.watch(conversation, seen.append)
+    unwatch = chat.watch_conversation(conversation, seen.append)
     turn = await send(chat, conversation, "one", "t1")
     assert seen == [None, "t1"]
     (await provider.call(0)).finish()
@@ -347,7 +347,7 @@ async def test_feedback_is_kept(
     await send(chat, conversation, "one", "t1")
     await chat.give_feedback(conversation, "t1", Feedback("down", "too long"))
     reopened = await again(chat, conversation)
-    assert (await chat.library.turn(reopened, "t1")).feedback == Feedback("down", "too long")
+    assert (await chat.library.read_turn(reopened, "t1")).feedback == Feedback("down", "too long")
     with pytest.raises(NotFound):
         await chat.give_feedback(conversation, "t9", None)
 
@@ -355,14 +355,14 @@ async def test_feedback_is_kept(
 async def test_a_key_names_a_request_in_a_conversation(
     chat: ChatService, provider: ScriptedProvider
 ) -> None:
-    conversation, turn = await chat.ask_in(NEW, "Hi", key="k", options=Options())
-    same = await chat.ask_in(NEW, "Hi", key="k", options=Options())
+    conversation, turn = await chat.ask_in_conversation(NEW, "Hi", key="k", options=Options())
+    same = await chat.ask_in_conversation(NEW, "Hi", key="k", options=Options())
     assert same == (conversation, turn)
-    other = await chat.ask_in(conversation.id, "Hi", key="k", options=Options())
+    other = await chat.ask_in_conversation(conversation.id, "Hi", key="k", options=Options())
     assert other[0] is conversation
     assert other[1] is not turn
     with pytest.raises(NotFound):
-        await chat.ask_in("nowhere", "Hi", key="k", options=Options())
+        await chat.ask_in_conversation("nowhere", "Hi", key="k", options=Options())
 
 
 async def test_whoever_goes_away_in_the_middle_leaves_nothing_half_done(
@@ -402,13 +402,13 @@ async def test_a_stored_stream_is_found_after_the_window(
     call.say("kept")
     call.finish()
     await answered(turn)
-    await chat.saving.flush(5)
+    await chat.saving.wait_until_stored(5)
     name = turn.segments[0].name
     clock.now += 601
-    runner.expire()
-    assert runner.known(name) is None
-    stream = await chat.find(name)
-    assert stream.log.text() == "kept"
+    runner.release_expired()
+    assert runner.stream_in_memory(name) is None
+    stream = await chat.find_stream(name)
+    assert stream.log.visible_text() == "kept"
     assert stream.log.end == End("stop")
 
 
@@ -440,7 +440,7 @@ async def test_a_store_that_fails_does_not_stop_the_talk(
         call.finish()
         await answered(second)
         assert await shown(chat, conversation) == ["t1", "t2"]
-    assert await chat.saving.flush(10)
+    assert await chat.saving.wait_until_stored(10)
     record = await chat._store.read_turn("t2")
     assert record is not None
     assert record.segments[0].end == End("stop")
@@ -457,7 +457,7 @@ class TestAfterAKill:
         await send(chat, conversation, "two", "t2")
         (await provider.call(0)).say("half an ans")
         await until(lambda: turn.text)
-        await chat.saving.flush(5)
+        await chat.saving.wait_until_stored(5)
         return conversation
 
     @pytest.fixture
@@ -473,9 +473,9 @@ class TestAfterAKill:
     async def test_answers_end_as_interrupted_and_go_on(
         self, next_chat: ChatService, left: Conversation, provider: ScriptedProvider
     ) -> None:
-        conversation = await next_chat.library.open(left.id)
+        conversation = await next_chat.library.open_conversation(left.id)
         assert conversation is not None
-        turn = await next_chat.library.turn(conversation, "t1")
+        turn = await next_chat.library.read_turn(conversation, "t1")
         assert turn.text == "half an ans"
         assert turn.end == End("interrupted")
         assert not turn.is_live
@@ -494,7 +494,9 @@ async def test_ten_thousand_resends_around_drops_ask_once(
     dice = random.Random(1)
 
     async def resend() -> Turn | None:
-        asking = asyncio.create_task(chat.ask_in(NEW, "Hi", key="k", options=Options()))
+        asking = asyncio.create_task(
+            chat.ask_in_conversation(NEW, "Hi", key="k", options=Options())
+        )
         if dice.random() < 0.5:  # the connection drops before the acknowledgement
             await asyncio.sleep(dice.choice((0, 0, 0.0005, 0.002)))
             asking.cancel()
@@ -509,52 +511,52 @@ async def test_ten_thousand_resends_around_drops_ask_once(
         turns |= {turn.id for turn in sent if turn}
     assert len(turns) == 1
     assert len(provider.calls) == 1
-    assert len((await chat.library.page()).conversations) == 1
+    assert len((await chat.library.list_page()).conversations) == 1
 
 
 async def test_asking_again_editing_and_continuing_use_the_chosen_options(
     chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     first = Options(model="model-a")
-    turn = await chat.send(conversation, "one", turn_id="t1", options=first)
+    turn = await chat.send_question(conversation, "one", turn_id="t1", options=first)
     call = await provider.call(0)
     call.say("half")
     await until(lambda: turn.text)
-    await chat.stop(turn.segments[-1])
+    await chat.stop_stream(turn.segments[-1])
     chosen = Options(model="model-b", system="Be brief.", temperature=0.0, max_tokens=5)
     await chat.continue_answer(conversation, "t1", chosen)
     requests = [(await provider.call(1)).request]
-    await chat.stop(turn.segments[-1])
-    again_ = await chat.retry(conversation, "t1", chosen)
+    await chat.stop_stream(turn.segments[-1])
+    again_ = await chat.retry_turn(conversation, "t1", chosen)
     requests.append((await provider.call(2)).request)
-    await chat.stop(again_.segments[-1])
-    edited = await chat.edit(conversation, "t1", "two", new_turn_id="t2", options=chosen)
+    await chat.stop_stream(again_.segments[-1])
+    edited = await chat.edit_turn(conversation, "t1", "two", new_turn_id="t2", options=chosen)
     requests.append((await provider.call(3)).request)
     for request in requests:
         assert (request.model, request.temperature, request.max_tokens) == ("model-b", 0.0, 5)
         assert request.messages[0].text == "Be brief."
     assert [stream.model for stream in turn.segments] == ["model-a", "model-b"]
     assert edited.options == again_.options == chosen
-    await chat.stop(edited.segments[-1])
+    await chat.stop_stream(edited.segments[-1])
 
 
 async def test_the_options_of_a_conversation_are_those_chosen_else_of_its_last_turn(
     chat: ChatService, conversation: Conversation, provider: ScriptedProvider
 ) -> None:
     asked = Options(model="model-a", temperature=0.0, system="")
-    turn = await chat.send(conversation, "one", turn_id="t1", options=asked)
+    turn = await chat.send_question(conversation, "one", turn_id="t1", options=asked)
     (await provider.call(0)).finish()
     await answered(turn)
     assert await chat.options_of(await again(chat, conversation)) == asked
     changes: list[str | None] = []
-    chat.watch(conversation, changes.append)
+    chat.watch_conversation(conversation, changes.append)
     chosen = Options(model="model-b", system="Like a pirate", max_tokens=7)
     await chat.choose_options(conversation, chosen)
     assert changes == [None]
     await chat.choose_options(conversation, chosen)
     assert changes == [None], "the same choice is no change"
     assert await chat.options_of(await again(chat, conversation)) == chosen
-    assert await chat.options_of(chat.library.new()) == Options()
+    assert await chat.options_of(chat.library.new_conversation()) == Options()
 
 
 async def test_asking_again_twice_asks_once(
@@ -565,8 +567,8 @@ async def test_asking_again_twice_asks_once(
     call.say("first")
     call.finish()
     await answered(turn)
-    new = await chat.retry(conversation, "t1")
-    assert await chat.retry(conversation, "t1") is new
+    new = await chat.retry_turn(conversation, "t1")
+    assert await chat.retry_turn(conversation, "t1") is new
     await provider.call(1)
     assert conversation.siblings(new) == (1, 2)
-    assert await chat.retry(conversation, "t1", Options(model="model-b")) is not new
+    assert await chat.retry_turn(conversation, "t1", Options(model="model-b")) is not new

@@ -31,7 +31,7 @@ async def library(parts: ChatDependencies, wall: HandClock) -> Library:
 
 
 async def titles(library: Library, *, archived: bool = False) -> list[str]:
-    return [info.title for info in (await library.page(archived=archived)).conversations]
+    return [info.title for info in (await library.list_page(archived=archived)).conversations]
 
 
 async def test_whoever_watches_is_told(library: Library) -> None:
@@ -58,7 +58,7 @@ async def test_which_ones_are_answering_is_told_once(
             told.append(change.ids)
 
     chat.library.watch(note)
-    conversation, _ = await chat.ask_in(NEW, "Hi", key=None, options=Options())
+    conversation, _ = await chat.ask_in_conversation(NEW, "Hi", key=None, options=Options())
     call = await provider.call(0)
     call.say("a", "b")
     call.finish()
@@ -115,7 +115,7 @@ async def test_what_is_old_goes_by_itself(library: Library, wall: HandClock) -> 
     assert await titles(library) == ["pinned", "new", "old"]
     await library.clean_up(Retention(days=9))
     assert await titles(library) == ["pinned", "new"]
-    assert await library.open(old.id) is None
+    assert await library.open_conversation(old.id) is None
 
 
 async def test_what_went_by_itself_is_told_once_with_its_count(
@@ -146,8 +146,8 @@ async def test_only_the_newest_stay(library: Library, wall: HandClock) -> None:
 
 async def test_one_conversation_is_one_object(library: Library) -> None:
     info = await library.create("One")
-    first = await library.open(info.id)
-    assert first is await library.open(info.id)
+    first = await library.open_conversation(info.id)
+    assert first is await library.open_conversation(info.id)
     renamed = await library.rename(info.id, "Two")
     assert first is not None
     assert first.info == renamed == replace(info, title="Two", title_source="person")

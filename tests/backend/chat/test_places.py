@@ -75,10 +75,10 @@ async def told_of(asked: Iterable[Awaitable[object]]) -> list[str]:
 
 
 def ask_new(chat: ChatService) -> Awaitable[tuple[Conversation, Turn]]:
-    return chat.ask_in(NEW, "Hi", key=None, options=Options())
+    return chat.ask_in_conversation(NEW, "Hi", key=None, options=Options())
 
 
-@pytest.mark.parametrize("ask", [ask_new, lambda chat: chat.ask(QUESTION)])
+@pytest.mark.parametrize("ask", [ask_new, lambda chat: chat.start_stream(QUESTION)])
 async def test_eight_that_come_together_find_two_places(
     chat: ChatService, provider: ScriptedProvider, ask: Callable[[ChatService], Awaitable[object]]
 ) -> None:
@@ -96,13 +96,13 @@ async def test_eight_that_come_together_find_two_places(
 
 
 async def test_others_have_places_of_their_own(chat: ChatService) -> None:
-    grace = chat.of(replace(ADA, user_id="grace-id"))
+    grace = chat.for_caller(replace(ADA, user_id="grace-id"))
     asked = [ask_new(who) for who in (chat, grace) for _ in range(3)]
     assert await told_of(asked) == ["begun"] * 4 + ["too_many"] * 2
 
 
 async def test_a_key_may_have_fewer_than_its_user(chat: ChatService) -> None:
-    with_key = chat.of(replace(ADA, credential="key 7", streams=1))
+    with_key = chat.for_caller(replace(ADA, credential="key 7", streams=1))
     assert await told_of([ask_new(with_key) for _ in range(3)]) == ["begun"] + ["too_many"] * 2
     assert (await left(with_key), await left(chat)) == (0, 1)
     assert await told_of([ask_new(chat) for _ in range(2)]) == ["begun", "too_many"]
@@ -110,11 +110,11 @@ async def test_a_key_may_have_fewer_than_its_user(chat: ChatService) -> None:
 
 async def test_the_same_request_twice_takes_one_place(chat: ChatService) -> None:
     ask = replace(QUESTION, key="k")
-    first, second = await asyncio.gather(chat.ask(ask), chat.ask(ask))
+    first, second = await asyncio.gather(chat.start_stream(ask), chat.start_stream(ask))
     assert first is second
     assert await left(chat) == 1
-    await chat.ask(QUESTION)
-    assert await chat.ask(ask) is first  # also when there is no free slot
+    await chat.start_stream(QUESTION)
+    assert await chat.start_stream(ask) is first  # also when there is no free slot
 
 
 class TestInAConversation:
@@ -126,11 +126,11 @@ class TestInAConversation:
 
     @pytest.fixture
     async def conversation(self, chat: ChatService) -> Conversation:
-        return chat.library.new()
+        return chat.library.new_conversation()
 
     @staticmethod
     async def send(chat: ChatService, conversation: Conversation, turn_id: str) -> Turn:
-        return await chat.send(conversation, "Hi", turn_id=turn_id, options=Options())
+        return await chat.send_question(conversation, "Hi", turn_id=turn_id, options=Options())
 
     @staticmethod
     async def begun(turn: Turn) -> None:
@@ -160,7 +160,7 @@ class TestInAConversation:
             (await provider.call(number)).finish()
             while len(provider.calls) < min(number + 2, 5):
                 with pytest.raises(TooMany):
-                    chat._quotas.occupy(ADA)
+                    chat._quotas.acquire_slot(ADA)
                 await asyncio.sleep(0)
         await until(lambda: not conversation.live)
         assert await left(chat) == 1
@@ -175,7 +175,7 @@ class TestInAConversation:
         call.finish()
         await until(lambda: not conversation.live)
         with pytest.raises(TooMany):  # the second one has acquired the slot already
-            chat._quotas.occupy(ADA)
+            chat._quotas.acquire_slot(ADA)
         await sending
         (await provider.call(1)).finish()
         await until(lambda: not conversation.live and not conversation.waiting)
@@ -188,13 +188,13 @@ class TestInAConversation:
         call = await provider.call(0)
         call.say("half an")
         await until(lambda: first.text)
-        await chat.stop(first.segments[-1])
+        await chat.stop_stream(first.segments[-1])
         await until(lambda: not conversation.live)
         await self.send(chat, conversation, "t2")
         await provider.call(1)
         with pytest.raises(TooMany):
             await chat.continue_answer(conversation, "t1")
-        await chat.edit(conversation, "t2", "another", new_turn_id="t3")  # in place of t2
+        await chat.edit_turn(conversation, "t2", "another", new_turn_id="t3")  # in place of t2
         (await provider.call(2)).finish()
         await until(lambda: not conversation.live and not conversation.waiting)
         await chat.continue_answer(conversation, "t1")
@@ -208,11 +208,11 @@ class TestInAConversation:
     ) -> None:
         await self.send(chat, conversation, "t1")
         await self.send(chat, conversation, "t2")
-        await chat.withdraw(conversation, "t2")
+        await chat.withdraw_turn(conversation, "t2")
         await self.send(chat, conversation, "t3")
         await chat.library.delete([conversation.id])
         await until(
-            lambda: not conversation.live and not chat.core.answers.slots.held(conversation)
+            lambda: not conversation.live and not chat.core.answers.slots.held_slots(conversation)
         )
         assert await left(chat) == 1
 
@@ -269,39 +269,43 @@ async def test_whatever_fails_no_place_is_lost(
 
         monkeypatch.setattr(owner, name, maybe)
 
-    flaky(parts.models, "resolve", [UnknownModel, ProviderUnavailable])
+    flaky(parts.models, "resolve_model", [UnknownModel, ProviderUnavailable])
     flaky(quotas, "record_message", [RateLimited, RuntimeError])
     for method in ("read_turns", "set_shown_branch", "read_turn"):
         flaky(chat._store, method, [StoreError])
     flaky(parts.saving, "_commit", [StoreError])
-    start = parts.runner.start
+    start = parts.runner.start_answer
 
     def start_or_not(*args: Any, **kwargs: Any) -> object:
         if dice.random() < 0.1:
             raise Overloaded
         streams.append(start(*args, **kwargs))
-        assert parts.runner.live <= 2
+        assert parts.runner.live_count <= 2
         return streams[-1]
 
-    monkeypatch.setattr(parts.runner, "start", start_or_not)
-    conversations = [chat.library.new() for _ in range(4)]
+    monkeypatch.setattr(parts.runner, "start_answer", start_or_not)
+    conversations = [chat.library.new_conversation() for _ in range(4)]
 
     async def do(number: int) -> None:
         conversation = dice.choice(conversations)
         turns = [turn.id for turn in conversation._turns.values()] or ["none"]
         match dice.randrange(7):
             case 0 | 1:
-                await chat.send(conversation, "Hi", turn_id=f"t{number}", options=Options())
+                await chat.send_question(
+                    conversation, "Hi", turn_id=f"t{number}", options=Options()
+                )
             case 2:
-                await chat.retry(conversation, dice.choice(turns))
+                await chat.retry_turn(conversation, dice.choice(turns))
             case 3:
                 await chat.continue_answer(conversation, dice.choice(turns))
             case 4:
-                await chat.edit(conversation, dice.choice(turns), "Hm", new_turn_id=f"t{number}")
+                await chat.edit_turn(
+                    conversation, dice.choice(turns), "Hm", new_turn_id=f"t{number}"
+                )
             case 5:
-                await chat.withdraw(conversation, dice.choice(turns))
+                await chat.withdraw_turn(conversation, dice.choice(turns))
             case _:
-                await chat.ask(QUESTION)
+                await chat.start_stream(QUESTION)
 
     async def go_away_or(number: int) -> None:
         doing = asyncio.create_task(do(number))

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from wireside.chat.titles import GIVEN_CHARS, ask_for_title, clean
+from wireside.chat.titles import GIVEN_CHARS, ask_for_title, extract_title
 from wireside.errors import ProviderUnavailable
 from wireside.providers.scripted import ScriptedProvider
 
@@ -120,7 +120,7 @@ from wireside.providers.scripted import ScriptedProvider
     ],
 )
 def test_only_what_is_fit_is_taken(said: str, title: str | None) -> None:
-    assert clean(said) == title
+    assert extract_title(said) == title
 
 
 ask = partial(ask_for_title, model="m", question="q", answer="a")

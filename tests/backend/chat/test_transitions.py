@@ -143,13 +143,13 @@ class AnyTransitions(RuleBasedStateMachine):
         self.store.write(change)
         assert _state(self.conversation) == before, "shown before it was stored"
         self.stored.append(change)
-        self.publish(self.conversation.apply(change))
+        self.publish(self.conversation.apply_change(change))
 
     def publish(self, events: Any) -> None:
         for event in events:
             match event:
                 case StopAnswer(stream):
-                    stream.log.close(End("cancelled"))
+                    stream.log.close_with(End("cancelled"))
                 case AnsweringChanged(is_answering):
                     self.is_answering = is_answering
                 case EntryChanged(info):
@@ -157,7 +157,7 @@ class AnyTransitions(RuleBasedStateMachine):
 
     def add(self, added: TurnAdded, parent: str | None) -> None:
         self.perform(added)
-        turn = self.conversation.known(added.record.id)
+        turn = self.conversation.turn_in_memory(added.record.id)
         assert turn is not None
         assert turn.waiting
         self.turns[turn.id] = turn
@@ -172,7 +172,7 @@ class AnyTransitions(RuleBasedStateMachine):
         self.stored.append(begun)
         stream = Stream(name, "m", owner=INFO.owner)
         if not can_start:
-            stream.log.close(End("cancelled"))
+            stream.log.close_with(End("cancelled"))
         self.publish(self.conversation.start_answer(begun, stream))
         self.running.append((turn, stream))
         if turn.id in self.asked:
@@ -183,7 +183,7 @@ class AnyTransitions(RuleBasedStateMachine):
         return turns[place % len(turns)]
 
     def path(self) -> list[Turn]:
-        spans = self.conversation.path()
+        spans = self.conversation.shown_path()
         return self.conversation.load_turns(spans, (), lambda _: None)
 
     def some(self, place: int) -> Turn:
@@ -205,10 +205,10 @@ class AnyTransitions(RuleBasedStateMachine):
         is_full = len(self.asked) >= WAITING_TURNS
         if self.conversation.is_deleted or is_full:
             with pytest.raises(NotFound if self.conversation.is_deleted else TooMany):
-                self.conversation.ask(turn_id, question, options, now=number)
+                self.conversation.append_turn(turn_id, question, options, now=number)
             return
         path = self.path()
-        added = self.conversation.ask(turn_id, question, options, now=number)
+        added = self.conversation.append_turn(turn_id, question, options, now=number)
         self.add(added, path[-1].id if path else None)
 
     @rule(question=st.just(text_parts("lost")))
@@ -216,7 +216,7 @@ class AnyTransitions(RuleBasedStateMachine):
         if self.conversation.is_deleted or len(self.asked) >= WAITING_TURNS:
             return
         before = _state(self.conversation)
-        self.conversation.ask("lost", question, Options(), now=1.0)
+        self.conversation.append_turn("lost", question, Options(), now=1.0)
         assert _state(self.conversation) == before
 
     @precondition(lambda self: self.turns)
@@ -230,10 +230,10 @@ class AnyTransitions(RuleBasedStateMachine):
             return
         turn_id = f"t{next(self.numbers)}"
         question = text_parts("edited") if is_edit else turn.question_parts
-        added = self.conversation.fork(turn, turn_id, question, options, now=2.0)
+        added = self.conversation.fork_turn(turn, turn_id, question, options, now=2.0)
         self.publish(self.conversation.stop_from(turn))
         for waiting in [self.turns[waiting_id] for waiting_id in self.conversation.waiting]:
-            if waiting.depth >= turn.depth and self.conversation.shows(waiting):
+            if waiting.depth >= turn.depth and self.conversation.is_on_shown_path(waiting):
                 self.begin(waiting, can_start=False)
         self.add(added, self.parents[turn.id])
         assert self.path()[-1].id == turn_id
@@ -244,11 +244,13 @@ class AnyTransitions(RuleBasedStateMachine):
     def a_retry_twice_asks_once(self, place: int, options: Options) -> None:
         turn = self.some(place)
         if turn.text and self.conversation.retry_in_progress(turn, options) is None:
-            added = self.conversation.fork(turn, "again", turn.question_parts, options, now=2.0)
+            added = self.conversation.fork_turn(
+                turn, "again", turn.question_parts, options, now=2.0
+            )
             self.add(added, self.parents[turn.id])
             assert self.conversation.retry_in_progress(turn, options) is self.turns["again"]
             renamed = self.turns["again"]
-            self.perform(self.conversation.withdraw(renamed))
+            self.perform(self.conversation.withdraw_turn(renamed))
             self.gone(renamed)
 
     @precondition(lambda self: any(turn.can_continue for turn in self.turns.values()))
@@ -269,8 +271,8 @@ class AnyTransitions(RuleBasedStateMachine):
     def grow_and_end(self, place: int, text: str) -> None:
         turn, stream = self.running.pop(place % len(self.running))
         if stream.is_live:
-            stream.log.append(TextDelta(text))
-            stream.log.close(End("stop"))
+            stream.log.append_entry(TextDelta(text))
+            stream.log.close_with(End("stop"))
         self.publish(self.conversation.end_answer(turn, stream))
 
     @precondition(lambda self: any(turn.is_live for turn in self.turns.values()))
@@ -286,7 +288,7 @@ class AnyTransitions(RuleBasedStateMachine):
     @rule(place=PLACES)
     def withdraw(self, place: int) -> None:
         turn = self.turns[self.asked[place % len(self.asked)]]
-        self.perform(self.conversation.withdraw(turn))
+        self.perform(self.conversation.withdraw_turn(turn))
         self.gone(turn)
         assert self.path() or not self.turns
 
@@ -295,11 +297,11 @@ class AnyTransitions(RuleBasedStateMachine):
     def withdraw_one_that_is_answered(self, place: int) -> None:
         answered = [turn for turn in self.turns.values() if not turn.waiting]
         with pytest.raises(NotFound):
-            self.conversation.withdraw(answered[place % len(answered)])
+            self.conversation.withdraw_turn(answered[place % len(answered)])
 
     def gone(self, turn: Turn) -> None:
         assert not turn.waiting
-        assert self.conversation.known(turn.id) is None
+        assert self.conversation.turn_in_memory(turn.id) is None
         self.asked.remove(turn.id)
         del self.turns[turn.id]
         its_parent = self.parents.pop(turn.id)
@@ -318,7 +320,7 @@ class AnyTransitions(RuleBasedStateMachine):
     def show_turn(self, place: int) -> None:
         turn = self.some(place)
         self.perform(self.conversation.show_turn(turn))
-        assert self.conversation.shows(turn)
+        assert self.conversation.is_on_shown_path(turn)
 
     @rule(options=OPTIONS)
     def choose_options(self, options: Options) -> None:
@@ -335,7 +337,7 @@ class AnyTransitions(RuleBasedStateMachine):
     @precondition(lambda self: not self.conversation.is_stored)
     @rule()
     def create(self) -> None:
-        self.perform(self.conversation.create("Mine"))
+        self.perform(self.conversation.create_empty("Mine"))
 
     @precondition(lambda self: self.conversation.is_stored)
     @rule(title=st.sampled_from(["Ours", "Yours"]))
@@ -386,7 +388,7 @@ class AnyTransitions(RuleBasedStateMachine):
         for parent, turn in itertools.pairwise([None, *path]):
             assert turn is not None
             assert self.parents[turn.id] == (parent.id if parent else None)
-            assert self.conversation.shows(turn)
+            assert self.conversation.is_on_shown_path(turn)
 
     @invariant()
     def siblings_follow_the_same_turn(self) -> None:
@@ -413,8 +415,10 @@ class AnyTransitions(RuleBasedStateMachine):
             if isinstance(change, AnswerBegun):
                 replayed.start_answer(change, find.get(change.segment.stream) or _ENDED)
             elif not isinstance(change, OptionsChosen) or change.is_stored:
-                replayed.apply(change)
-            if isinstance(change, TurnAdded) and (turn := replayed.known(change.record.id)):
+                replayed.apply_change(change)
+            if isinstance(change, TurnAdded) and (
+                turn := replayed.turn_in_memory(change.record.id)
+            ):
                 kept.append(turn)  # holds it in memory
         assert _state(replayed) == expected
         turns = [turn for turn in kept if turn.id in self.turns]
@@ -433,7 +437,7 @@ def _state(conversation: Conversation) -> tuple[Any, ...]:
         conversation.branches,
         conversation.shown,
         list(conversation.waiting),
-        conversation.path(),
+        conversation.shown_path(),
     )
 
 

@@ -15,19 +15,19 @@ def test_a_path_goes_from_the_first_turn_to_the_end_of_the_branch() -> None:
         1: Branch(id=1, parent=0, first=4, last=6),
         2: Branch(id=2, parent=1, first=6, last=8),
     }
-    assert tree.path(branches, 0) == [Span(0, 0, 9)]
-    assert tree.path(branches, 2) == [Span(0, 0, 3), Span(1, 4, 5), Span(2, 6, 8)]
+    assert tree.path_of_spans(branches, 0) == [Span(0, 0, 9)]
+    assert tree.path_of_spans(branches, 2) == [Span(0, 0, 3), Span(1, 4, 5), Span(2, 6, 8)]
 
 
 def test_an_empty_conversation_has_an_empty_path() -> None:
-    assert tree.path({0: Branch(id=0, parent=None, first=0, last=-1)}, 0) == []
+    assert tree.path_of_spans({0: Branch(id=0, parent=None, first=0, last=-1)}, 0) == []
 
 
 def test_clipping_keeps_the_depths_asked_for() -> None:
     spans = [Span(0, 0, 3), Span(1, 4, 5), Span(2, 6, 8)]
-    assert tree.clip(spans, 3, 6) == [Span(0, 3, 3), Span(1, 4, 5), Span(2, 6, 6)]
-    assert tree.clip(spans, 9, 20) == []
-    assert tree.clip(spans, -5, 0) == [Span(0, 0, 0)]
+    assert tree.clip_spans(spans, 3, 6) == [Span(0, 3, 3), Span(1, 4, 5), Span(2, 6, 6)]
+    assert tree.clip_spans(spans, 9, 20) == []
+    assert tree.clip_spans(spans, -5, 0) == [Span(0, 0, 0)]
 
 
 def test_a_turn_of_the_first_of_a_branch_has_the_same_siblings_as_its_rivals() -> None:
@@ -36,10 +36,10 @@ def test_a_turn_of_the_first_of_a_branch_has_the_same_siblings_as_its_rivals() -
         1: Branch(id=1, parent=0, first=2, last=4),
         2: Branch(id=2, parent=0, first=2, last=2),
     }
-    assert tree.siblings(branches, 0, 2) == [0, 1, 2]
-    assert tree.siblings(branches, 1, 2) == [0, 1, 2]
-    assert tree.siblings(branches, 1, 3) == [1]
-    assert tree.siblings(branches, 0, 5) == [0]
+    assert tree.sibling_branches(branches, 0, 2) == [0, 1, 2]
+    assert tree.sibling_branches(branches, 1, 2) == [0, 1, 2]
+    assert tree.sibling_branches(branches, 1, 3) == [1]
+    assert tree.sibling_branches(branches, 0, 5) == [0]
 
 
 def test_first_turns_have_siblings_too() -> None:
@@ -47,9 +47,9 @@ def test_first_turns_have_siblings_too() -> None:
         0: Branch(id=0, parent=None, first=0, last=2),
         1: Branch(id=1, parent=None, first=0, last=0),
     }
-    assert tree.siblings(branches, 0, 0) == [0, 1]
-    assert tree.siblings(branches, 1, 0) == [0, 1]
-    assert tree.siblings(branches, 0, 1) == [0]
+    assert tree.sibling_branches(branches, 0, 0) == [0, 1]
+    assert tree.sibling_branches(branches, 1, 0) == [0, 1]
+    assert tree.sibling_branches(branches, 0, 1) == [0]
 
 
 def test_choosing_a_turn_shows_what_was_begun_last_after_it() -> None:
@@ -59,9 +59,9 @@ def test_choosing_a_turn_shows_what_was_begun_last_after_it() -> None:
         2: Branch(id=2, parent=1, first=4, last=4),
         3: Branch(id=3, parent=0, first=1, last=1),
     }
-    assert tree.tip(branches, 1, 2) == 2
-    assert tree.tip(branches, 0, 2) == 0  # neither forks at the turn itself nor earlier ones
-    assert tree.tip(branches, 0, 0) == 3
+    assert tree.tip_branch(branches, 1, 2) == 2
+    assert tree.tip_branch(branches, 0, 2) == 0  # neither forks at the turn itself nor earlier ones
+    assert tree.tip_branch(branches, 0, 0) == 3
 
 
 def test_without_a_turn_all_after_it_move_up() -> None:
@@ -71,7 +71,7 @@ def test_without_a_turn_all_after_it_move_up() -> None:
         2: Branch(id=2, parent=0, first=1, last=1),
         3: Branch(id=3, parent=1, first=2, last=4),
     }
-    assert tree.without(branches, 0, 1) == [
+    assert tree.branches_without(branches, 0, 1) == [
         Branch(id=0, parent=None, first=0, last=2),
         Branch(id=1, parent=0, first=1, last=1),
         Branch(id=3, parent=1, first=1, last=3),
@@ -84,10 +84,10 @@ def test_what_follows_a_removed_first_turn_stands_beside_its_branch() -> None:
         1: Branch(id=1, parent=None, first=0, last=1),
         2: Branch(id=2, parent=1, first=1, last=1),
     }
-    for changed in tree.without(branches, 1, 0):
+    for changed in tree.branches_without(branches, 1, 0):
         branches[changed.id] = changed
     assert branches[2] == Branch(id=2, parent=None, first=0, last=0)
-    assert tree.siblings(branches, 2, 0) == [0, 1, 2]
+    assert tree.sibling_branches(branches, 2, 0) == [0, 1, 2]
 
 
 def test_a_branch_without_turns_is_neither_a_sibling_nor_shown() -> None:
@@ -95,17 +95,17 @@ def test_a_branch_without_turns_is_neither_a_sibling_nor_shown() -> None:
         0: Branch(id=0, parent=None, first=0, last=2),
         1: Branch(id=1, parent=0, first=1, last=0),
     }
-    assert tree.siblings(branches, 0, 1) == [0]
-    assert tree.tip(branches, 0, 0) == 0
+    assert tree.sibling_branches(branches, 0, 1) == [0]
+    assert tree.tip_branch(branches, 0, 0) == 0
 
 
 def test_what_two_paths_share() -> None:
     before = [Span(0, 0, 3), Span(1, 4, 6)]
-    assert tree.shared(before, before) == 7
-    assert tree.shared(before, [Span(0, 0, 3), Span(1, 4, 8)]) == 7
-    assert tree.shared(before, [Span(0, 0, 9)]) == 4
-    assert tree.shared(before, [Span(0, 0, 1), Span(2, 2, 2)]) == 2
-    assert tree.shared([], before) == 0
+    assert tree.shared_length(before, before) == 7
+    assert tree.shared_length(before, [Span(0, 0, 3), Span(1, 4, 8)]) == 7
+    assert tree.shared_length(before, [Span(0, 0, 9)]) == 4
+    assert tree.shared_length(before, [Span(0, 0, 1), Span(2, 2, 2)]) == 2
+    assert tree.shared_length([], before) == 0
 
 
 class Plain:
@@ -137,22 +137,22 @@ def test_branches_are_the_tree_that_parents_make(steps: list[tuple[int, int] | N
     for step in steps:
         places = sorted(plain.place)
         if step is None or not places:
-            spans = tree.path(branches, shown)
+            spans = tree.path_of_spans(branches, shown)
             parent = plain.place[spans[-1].branch, spans[-1].last] if spans else None
-            new = tree.longer(branches, shown)
+            new = tree.extend_branch(branches, shown)
             plain.add(new.id, new.last, parent)
         else:
             branch, depth = places[step[0] % len(places)]
             parent = plain.parent[plain.place[branch, depth]]
-            new = tree.fork(branches, branch, depth)
+            new = tree.fork_branch(branches, branch, depth)
             plain.add(new.id, depth, parent)
         branches[new.id] = new
         shown = new.id
-        spans = tree.path(branches, shown)
+        spans = tree.path_of_spans(branches, shown)
         turns = [plain.place[s.branch, d] for s in spans for d in range(s.first, s.last + 1)]
         assert turns == plain.path(turns[-1])
     for (branch, depth), turn in plain.place.items():
-        beside = [plain.place[b, depth] for b in tree.siblings(branches, branch, depth)]
+        beside = [plain.place[b, depth] for b in tree.sibling_branches(branches, branch, depth)]
         assert beside == [t for t, p in plain.parent.items() if p == plain.parent[turn]]
-        tip = tree.path(branches, tree.tip(branches, branch, depth))
+        tip = tree.path_of_spans(branches, tree.tip_branch(branches, branch, depth))
         assert turn in plain.path(plain.place[tip[-1].branch, tip[-1].last])

@@ -96,17 +96,17 @@ async def test_a_turn_that_waited_is_logged_under_the_ids_of_who_asked(
     It begins when another request's answer ends, within that answer's task.
     """
     structlog.contextvars.bind_contextvars(connection="c1", user="first")
-    conversation, first = await chat.ask_in("new", "one?", key=None, options=Options())
+    conversation, first = await chat.ask_in_conversation("new", "one?", key=None, options=Options())
     await provider.call(0)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request="r2", user="second")
-    _, second = await chat.ask_in(conversation.id, "two?", key=None, options=Options())
+    _, second = await chat.ask_in_conversation(conversation.id, "two?", key=None, options=Options())
     structlog.contextvars.clear_contextvars()
     for number, turn in enumerate((first, second)):
         call = await provider.call(number)
         call.say("text")
         call.finish()
-        await turn.segments[0].ended()
+        await turn.segments[0].wait_ended()
     streams = [turn.segments[0].name for turn in (first, second)]
     assert listening.ids == [
         {"connection": "c1", "user": "first", "stream": streams[0]},
@@ -117,18 +117,18 @@ async def test_a_turn_that_waited_is_logged_under_the_ids_of_who_asked(
 async def test_questions_are_counted_by_type(
     chat: ChatService, provider: ScriptedProvider, listening: Listening
 ) -> None:
-    conversation, turn = await chat.ask_in("new", "one?", key=None, options=Options())
+    conversation, turn = await chat.ask_in_conversation("new", "one?", key=None, options=Options())
     call = await provider.call(0)
     call.say("cut")
     while not turn.text:
         await asyncio.sleep(0.001)
-    turn.segments[0].stop()
-    await turn.segments[0].ended()
+    turn.segments[0].stop_answer()
+    await turn.segments[0].wait_ended()
     await chat.continue_answer(conversation, turn.id)
     (await provider.call(1)).finish()
-    await turn.segments[1].ended()
-    stream = await chat.ask(Ask(messages=(Message.of_text("user", "?"),), key="k"))
-    again = await chat.ask(Ask(messages=(Message.of_text("user", "?"),), key="k"))
+    await turn.segments[1].wait_ended()
+    stream = await chat.start_stream(Ask(messages=(Message.of_text("user", "?"),), key="k"))
+    again = await chat.start_stream(Ask(messages=(Message.of_text("user", "?"),), key="k"))
     assert stream is again
     (await provider.call(2)).finish()
     while listening.streams.total() < 3:
@@ -147,19 +147,19 @@ async def test_an_answer_that_can_t_begin_is_counted_too(
     listening: Listening,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    conversation, turn = await chat.ask_in("new", "one?", key=None, options=Options())
+    conversation, turn = await chat.ask_in_conversation("new", "one?", key=None, options=Options())
     await provider.call(0)
-    _, second = await chat.ask_in(conversation.id, "two?", key=None, options=Options())
+    _, second = await chat.ask_in_conversation(conversation.id, "two?", key=None, options=Options())
 
     async def gone(_: str | None) -> str:
         raise UnknownModel
 
-    monkeypatch.setattr(models, "resolve", gone)
+    monkeypatch.setattr(models, "resolve_model", gone)
     provider.calls[0].finish()
-    await turn.segments[0].ended()
+    await turn.segments[0].wait_ended()
     while second.waiting:
         await asyncio.sleep(0)
-    await second.segments[0].ended()
+    await second.segments[0].wait_ended()
     assert second.end is not None
     assert second.end.error is not None
     assert listening.stream_errors == {"unknown_model": 1}

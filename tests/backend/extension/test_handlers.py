@@ -38,7 +38,7 @@ async def serving(
     settings = Settings(data_dir=folder, title_model="off", shutdown_s=0)
     application = create_app(settings, provider=upstream, chat=chat)
     async with application.app.router.lifespan_context(application.app):
-        yield application.parts.chat.of(LOCAL)
+        yield application.parts.chat.for_caller(LOCAL)
 
 
 async def ask(
@@ -48,11 +48,11 @@ async def ask(
     stream, conversation_id = await chat.answer_in(
         conversation, text, key=None, options=Options(values=values)
     )
-    await stream.ended()
-    found = await chat.library.open(conversation_id)
+    await stream.wait_ended()
+    found = await chat.library.open_conversation(conversation_id)
     assert found is not None
     last = found.total - 1
-    (turn,) = await chat.library.turns(found, last, last)
+    (turn,) = await chat.library.read_turns(found, last, last)
     return found, turn
 
 
@@ -64,7 +64,7 @@ async def reply(chat: ChatService, turn: ChatTurn, conversation: Conversation, v
             break
     assert isinstance(part, DataPart)
     answered = await chat.answer_question(conversation, turn.id, part.id, value)
-    await answered.segments[-1].ended()
+    await answered.segments[-1].wait_ended()
 
 
 class TestKindsOfHandlers:
@@ -153,9 +153,11 @@ class TestModels:
                 ("scripted", "upstream"),
             ):
                 messages = (Message.of_text("user", "q"),)
-                stream = await service.ask(Ask(messages=messages, options=Options(model=model)))
-                await stream.ended()
-                assert stream.log.text() == expected
+                stream = await service.start_stream(
+                    Ask(messages=messages, options=Options(model=model))
+                )
+                await stream.wait_ended()
+                assert stream.log.visible_text() == expected
 
     async def test_two_handlers_of_one_name_are_refused(self) -> None:
         chat = Chat()
@@ -177,7 +179,7 @@ class TestModels:
         async with serving(chat, tmp_path) as service:
             messages = (Message.of_text("user", "q"),)
             with pytest.raises(UnknownModel):
-                await service.ask(Ask(messages=messages, options=Options(model="other")))
+                await service.start_stream(Ask(messages=messages, options=Options(model="other")))
 
 
 class TestContext:
@@ -196,7 +198,7 @@ class TestContext:
             return f"{turn.options.table} {turn.options.limit}"
 
         async with serving(chat, tmp_path) as service:
-            ada = service.of(Caller(user_id="1", name="ada", role="user"))
+            ada = service.for_caller(Caller(user_id="1", name="ada", role="user"))
             conversation, turn = await ask(ada, "first", values='{"limit": 5, "unknown": 1}')
             assert turn.text == "orders 5"
             await ask(ada, "second", conversation.id)
@@ -226,10 +228,10 @@ class TestContext:
             conversation, first = await ask(service, "a")
             _, second = await ask(service, "b", conversation.id)
             assert second.text == "a,b"
-            edited = await service.edit(conversation, second.id, "c", new_turn_id="edited")
+            edited = await service.edit_turn(conversation, second.id, "c", new_turn_id="edited")
             while not edited.segments:
                 await asyncio.sleep(0.01)
-            await edited.segments[0].ended()
+            await edited.segments[0].wait_ended()
             assert edited.text == "a,c"
             assert [part for part in first.answer if not is_hidden(part)] == [TextPart("a")]
         async with serving(chat, tmp_path) as service:  # after a restart
@@ -276,9 +278,9 @@ class TestEnds:
             stream, _ = await service.answer_in("new", "q", key=None, options=Options())
             while not stream.log.head:
                 await asyncio.sleep(0.01)
-            await service.stop(stream)
+            await service.stop_stream(stream)
             assert cleaned == ["done"]
-            assert stream.log.text() == "kept"
+            assert stream.log.visible_text() == "kept"
             assert stream.log.end is not None
             assert stream.log.end.reason == "cancelled"
 
@@ -300,7 +302,7 @@ class TestEnds:
             stream, _ = await service.answer_in("new", "q", key=None, options=Options())
             while not stream.log.head:
                 await asyncio.sleep(0.01)
-            await service.stop(stream)
+            await service.stop_stream(stream)
             await asyncio.wait_for(ended.wait(), 30)
 
     async def test_a_handler_that_holds_the_event_loop_is_named(self, tmp_path: Path) -> None:
@@ -371,7 +373,7 @@ class TestQuestions:
             ]
             question = [part for part in turn.answer if isinstance(part, DataPart)][-1]
             answered = await service.answer_question(conversation, None, question.id, "Ada")
-            await answered.segments[-1].ended()
+            await answered.segments[-1].wait_ended()
             assert turn.text.endswith("Sent to Ada by plan 1.")
 
     async def test_after_a_restart_the_handler_repeats_nothing(self, tmp_path: Path) -> None:
@@ -382,16 +384,16 @@ class TestQuestions:
         assert ended == ["end"], "a handler that waits is stopped with its clean-up"
         for value in (True, "Ada"):
             async with serving(asking_chat(planned, []), tmp_path) as service:
-                found = await service.library.open(conversation.id)
+                found = await service.library.open_conversation(conversation.id)
                 assert found is not None
-                (turn,) = await service.library.turns(found, 0, 0)
+                (turn,) = await service.library.read_turns(found, 0, 0)
                 question = [
                     part
                     for part in turn.answer
                     if isinstance(part, DataPart) and part.kind == "question"
                 ][-1]
                 answered = await service.answer_question(found, turn.id, question.id, value)
-                await answered.segments[-1].ended()
+                await answered.segments[-1].wait_ended()
                 kinds = [
                     part.kind if isinstance(part, DataPart) else part
                     for part in turn.answer
@@ -416,7 +418,7 @@ class TestQuestions:
             ]
             found = await asyncio.gather(*answers, return_exceptions=True)
             assert sorted(type(one).__name__ for one in found) == ["AlreadyAnswered", "Turn"]
-            await turn.segments[-1].ended()
+            await turn.segments[-1].wait_ended()
             assert turn.text.endswith("Not sent.")
             with pytest.raises(AlreadyAnswered):
                 await service.answer_question(conversation, turn.id, question.id, True)
@@ -429,16 +431,16 @@ class TestQuestions:
                 await service.answer_question(conversation, turn.id, question.id, "yes")
             with pytest.raises(NotFound):
                 await service.answer_question(conversation, turn.id, "question-other", True)
-            other = service.of(Caller(user_id="2", name="eve", role="user"))
-            assert await other.library.open(conversation.id) is None
+            other = service.for_caller(Caller(user_id="2", name="eve", role="user"))
+            assert await other.library.open_conversation(conversation.id) is None
             await reply(service, turn, conversation, False)
             assert turn.text.endswith("Not sent.")
 
     async def test_a_request_outside_of_a_conversation_can_t_ask(self, tmp_path: Path) -> None:
         async with serving(asking_chat([], []), tmp_path) as service:
             messages = (Message.of_text("user", "q"),)
-            stream = await service.of(LOCAL).ask(Ask(messages=messages))
-            await stream.ended()
+            stream = await service.for_caller(LOCAL).start_stream(Ask(messages=messages))
+            await stream.wait_ended()
             assert stream.log.end is not None
             assert "conversation" in str(stream.log.end.error)
 

@@ -85,13 +85,13 @@ async def test_errors(chat_tester: MakeTester) -> None:
 async def test_a_kill_that_would_lose_what_was_sent_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    commit = SqlStore.commit
+    commit = SqlStore.commit_writes
 
     async def forget_tails(self: SqlStore, writes: Sequence[Write]) -> Sequence[bool]:
         kept = [write for write in writes if not isinstance(write, Tail)]
         return [*(await commit(self, kept) if kept else ()), *[True] * (len(writes) - len(kept))]
 
-    monkeypatch.setattr(SqlStore, "commit", forget_tails)
+    monkeypatch.setattr(SqlStore, "commit_writes", forget_tails)
     async with ChatTester(shop(), door="socket", kill=True) as tester:
         with pytest.raises(AssertionError, match="a kill would lose"):
             await tester.ask("tea")

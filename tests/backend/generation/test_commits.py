@@ -74,7 +74,7 @@ def store() -> SlowStore:
 @pytest.fixture
 async def commits(store: SlowStore) -> AsyncIterator[GroupCommit]:
     commits = GroupCommit(store.commit, time.monotonic, times=QUICK)
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     yield commits
     task.cancel()
     await asyncio.wait([task])
@@ -94,16 +94,18 @@ def name_of(write: Write) -> str:
 
 
 def say(stream: Stream, text: str) -> None:
-    stream.log.append(TextDelta(text))
-    stream._told()
+    stream.log.append_entry(TextDelta(text))
+    stream._announce()
 
 
 async def read_all(stream: Stream) -> str:
-    reader = stream.reader()
+    reader = stream.new_reader()
     text = ""
     while reader.end is None:
-        await reader.wait()
-        text += "".join(piece.text for piece in reader.take() if isinstance(piece, TextPiece))
+        await reader.wait_for_news()
+        text += "".join(
+            piece.text for piece in reader.take_pieces() if isinstance(piece, TextPiece)
+        )
     return text
 
 
@@ -116,9 +118,9 @@ async def test_readers_see_what_is_stored_and_no_more(
     await asyncio.sleep(0)
     assert (stream.log.written, stream.log.head) == (3, 0)
     store.may_write.set()
-    reader = stream.reader()
-    await reader.wait()
-    assert reader.take() == [TextPiece("one", 3)]
+    reader = stream.new_reader()
+    await reader.wait_for_news()
+    assert reader.take_pieces() == [TextPiece("one", 3)]
     assert store.text(stream) == "one"
 
 
@@ -126,13 +128,13 @@ async def test_the_end_is_told_when_it_is_stored(store: SlowStore, commits: Grou
     stream = Stream("s", "m", commits=commits)
     store.may_write.clear()
     say(stream, "all")
-    stream._close(End("stop"))
+    stream._close_log(End("stop"))
     await asyncio.sleep(0)
     assert stream.is_live
     store.may_write.set()
     assert await read_all(stream) == "all"
     assert stream.log.end == End("stop") == store.end(stream)
-    assert await commits.flush(5)
+    assert await commits.wait_until_stored(5)
     assert not commits.is_pending(stream)
 
 
@@ -144,18 +146,18 @@ async def test_an_end_during_a_commit_waits_for_the_next_one(store: SlowStore) -
         return await store.commit(writes)
 
     commits = GroupCommit(commit, time.monotonic)
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     stream = Stream("s", "m", commits=commits)
     say(stream, "text")
     await asyncio.sleep(0.01)
-    stream._close(End("stop"))
+    stream._close_log(End("stop"))
     permits.release()
-    reader = stream.reader()
-    await reader.wait()
-    assert reader.take() == [TextPiece("text", 4)]
+    reader = stream.new_reader()
+    await reader.wait_for_news()
+    assert reader.take_pieces() == [TextPiece("text", 4)]
     assert (reader.end, store.end(stream)) == (None, None)
     permits.release()
-    await stream.ended()
+    await stream.wait_ended()
     assert stream.log.end == End("stop") == store.end(stream)
     assert stream.is_saved
     task.cancel()
@@ -171,7 +173,7 @@ async def test_what_comes_during_a_commit_is_in_the_next_one(
     await asyncio.sleep(0.01)
     for stream in streams:
         say(stream, "b")
-        stream._close(End("stop"))
+        stream._close_log(End("stop"))
     store.may_write.set()
     assert [await read_all(stream) for stream in streams] == ["ab", "b", "b"]
     assert [len(batch) for batch in store.batches] == [1, 3]
@@ -179,17 +181,17 @@ async def test_what_comes_during_a_commit_is_in_the_next_one(
 
 async def test_a_store_that_fails_stops_no_answer(store: SlowStore, commits: GroupCommit) -> None:
     told: list[bool] = []
-    commits.bell.listen("test", lambda: told.append(commits.is_behind))
+    commits.bell.add_listener("test", lambda: told.append(commits.is_behind))
     stream = Stream("s", "m", commits=commits)
     store.fails = StoreError()
     say(stream, "kept in ")
-    stream.log.append(TextDelta("memory"))
-    stream._close(End("stop"))
+    stream.log.append_entry(TextDelta("memory"))
+    stream._close_log(End("stop"))
     assert await read_all(stream) == "kept in memory"
     assert commits.is_behind
-    assert not await commits.flush(0.05)
+    assert not await commits.wait_until_stored(0.05)
     store.fails = None
-    assert await commits.flush(5)
+    assert await commits.wait_until_stored(5)
     assert store.text(stream) == "kept in memory"
     assert store.end(stream) == End("stop")
     assert told == [True, False]
@@ -199,11 +201,11 @@ async def test_a_slow_store_delays_readers(store: SlowStore, commits: GroupCommi
     stream = Stream("s", "m", commits=commits)
     store.may_write.clear()
     say(stream, "text")
-    stream._close(End("stop"))
-    reader = stream.reader()
+    stream._close_log(End("stop"))
+    reader = stream.new_reader()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await reader.wait()
+            await reader.wait_for_news()
     assert not commits.is_behind
     assert stream.is_live
     store.may_write.set()
@@ -212,20 +214,23 @@ async def test_a_slow_store_delays_readers(store: SlowStore, commits: GroupCommi
 
 async def test_a_write_that_does_not_end_counts_as_failed(store: SlowStore) -> None:
     commits = GroupCommit(store.commit, time.monotonic, times=CommitTimes(stall_s=0.01))
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     stream = Stream("s", "m", commits=commits)
     store.may_write.clear()
     say(stream, "now")
-    reader = stream.reader()
-    await reader.wait()
+    reader = stream.new_reader()
+    await reader.wait_for_news()
     assert commits.is_behind
     say(stream, " and at once")
-    assert "".join(p.text for p in reader.take() if isinstance(p, TextPiece)) == "now and at once"
-    await commits.keep(question("begin"))  # accepted from memory
+    assert (
+        "".join(p.text for p in reader.take_pieces() if isinstance(p, TextPiece))
+        == "now and at once"
+    )
+    await commits.commit_writes(question("begin"))  # accepted from memory
     other = Stream("other", "m", commits=commits)
     say(other, "later")
     store.may_write.set()
-    assert await commits.flush(5)
+    assert await commits.wait_until_stored(5)
     assert store.text(stream) == "now and at once"
     assert store.text(other) == "later"
     assert store.order.index("begin") < store.order.index("other")
@@ -237,18 +242,18 @@ async def test_a_write_that_does_not_end_counts_as_failed(store: SlowStore) -> N
 async def test_queued_writes_are_performed_before_their_answers(store: SlowStore) -> None:
     """Also if they were accepted from memory while a write of tails did not end."""
     commits = GroupCommit(store.commit, time.monotonic, times=CommitTimes(stall_s=0.01))
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     first = Stream("first", "m", commits=commits)
     store.may_write.clear()
     say(first, "text")
-    await first.reader().wait()
+    await first.new_reader().wait_for_news()
     names = [f"s{n}" for n in range(100)]
 
     for name in names:  # more than are written in one commit
-        await commits.keep(question(f"begin {name}"))
+        await commits.commit_writes(question(f"begin {name}"))
         say(Stream(name, "m", commits=commits), "text")
     store.may_write.set()
-    assert await commits.flush(20)
+    assert await commits.wait_until_stored(20)
     for name in names:
         assert store.order.index(f"begin {name}") < store.order.index(name)
     task.cancel()
@@ -261,12 +266,12 @@ async def test_new_questions_delay_no_answer_and_are_refused_in_time(store: Slow
         return await store.commit(writes)
 
     commits = GroupCommit(slowly, time.monotonic, times=CommitTimes(max_delay_s=0.5))
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     refused: list[Overloaded] = []
 
     async def ask(number: int) -> None:
         try:
-            await commits.keep(question(str(number)), refusable=True)
+            await commits.commit_writes(question(str(number)), refusable=True)
         except Overloaded as error:
             refused.append(error)
 
@@ -274,11 +279,11 @@ async def test_new_questions_delay_no_answer_and_are_refused_in_time(store: Slow
     await asyncio.sleep(0)
     stream = Stream("s", "m", commits=commits)
     say(stream, "text")
-    await stream.reader().wait()
+    await stream.new_reader().wait_for_news()
     assert store.text(stream) == "text"
     assert len(store.order) < 20  # of more than a hundred that were accepted
     say(stream, " and more")
-    await stream.reader(len("text")).wait()
+    await stream.new_reader(len("text")).wait_for_news()
     assert store.text(stream) == "text and more"
     assert len(store.order) + len(refused) < len(questions)  # others still wait
     await asyncio.wait(questions)
@@ -287,8 +292,8 @@ async def test_new_questions_delay_no_answer_and_are_refused_in_time(store: Slow
     assert done == sorted(done)
     assert len(done) + len(refused) == 2000
     assert all(error.retry_after for error in refused)
-    assert await commits.flush(5)
-    await commits.keep(question("now"), refusable=True)
+    assert await commits.wait_until_stored(5)
+    await commits.commit_writes(question("now"), refusable=True)
     task.cancel()
     await asyncio.wait([task])
 
@@ -299,7 +304,9 @@ async def test_questions_and_tails_share_a_commit(store: SlowStore, commits: Gro
     say(first, "text")
     await asyncio.sleep(0.01)
     say(first, " and more")
-    asking = asyncio.gather(commits.keep(question("a"), question("b")), commits.keep(question("c")))
+    asking = asyncio.gather(
+        commits.commit_writes(question("a"), question("b")), commits.commit_writes(question("c"))
+    )
     await asyncio.sleep(0)
     store.may_write.set()
     assert all(await asking)
@@ -318,19 +325,19 @@ async def test_the_pause_between_commits_follows_their_duration(store: SlowStore
         return await store.commit(writes)
 
     commits = GroupCommit(commit, clock, times=CommitTimes(max_pause_s=60))
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     stream = Stream("s", "m", commits=commits)
     for _ in range(5):
         say(stream, "token ")
-        assert await commits.flush(5)
+        assert await commits.wait_until_stored(5)
     assert len(store.batches) == 5
     commit_s = 40.0
     say(stream, "last ")
-    assert await commits.flush(5)
+    assert await commits.wait_until_stored(5)
     say(stream, "word")
-    assert not await commits.flush(0.05)
-    assert await commits.keep(question("a"))
-    assert await commits.flush(5)
+    assert not await commits.wait_until_stored(0.05)
+    assert await commits.commit_writes(question("a"))
+    assert await commits.wait_until_stored(5)
     assert len(store.batches) == 7
     assert store.text(stream) == 5 * "token " + "last word"
     task.cancel()
@@ -345,9 +352,9 @@ async def test_tails_that_become_due_during_a_commit_are_written_after_it(
     say(stream, "one, ")
     await asyncio.sleep(0.05)
     store.may_write.set()  # the next tails are due after a pause
-    await stream.reader().wait()
+    await stream.new_reader().wait_for_news()
     store.may_write.clear()
-    asking = asyncio.create_task(commits.keep(question("q")))
+    asking = asyncio.create_task(commits.commit_writes(question("q")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # the commit of the question is in progress
     say(stream, "two")
@@ -355,7 +362,7 @@ async def test_tails_that_become_due_during_a_commit_are_written_after_it(
     store.may_write.set()
     await asking
     async with asyncio.timeout(10):
-        await stream.reader(len("one, ")).wait()
+        await stream.new_reader(len("one, ")).wait_for_news()
     assert store.text(stream) == "one, two"
 
 
@@ -363,9 +370,9 @@ async def test_after_finish_nothing_is_written(store: SlowStore, commits: GroupC
     stream = Stream("s", "m", commits=commits)
     store.fails = StoreError()
     say(stream, "text")
-    assert not await commits.finish(0.01, write_s=30)
+    assert not await commits.finish_writing(0.01, write_s=30)
     store.fails = None
-    assert not await commits.flush(0.1)
+    assert not await commits.wait_until_stored(0.1)
     assert store.batches == []
 
 
@@ -374,7 +381,7 @@ async def test_finish_waits_for_a_write_in_progress(store: SlowStore, commits: G
     store.may_write.clear()
     say(stream, "text")
     asyncio.get_running_loop().call_later(0.1, store.may_write.set)
-    assert await commits.finish(0.01, write_s=30)
+    assert await commits.finish_writing(0.01, write_s=30)
     assert store.text(stream) == "text"
 
 
@@ -386,9 +393,9 @@ async def test_what_is_not_saved_in_the_end_is_logged(
     for stream in streams:
         say(stream, "text")
 
-    asked = asyncio.create_task(commits.keep(question("waits")))
+    asked = asyncio.create_task(commits.commit_writes(question("waits")))
     with capture_logs() as logs:
-        assert not await commits.finish(0.05, write_s=0.05)
+        assert not await commits.finish_writing(0.05, write_s=0.05)
     store.fails = None
     asked.cancel()
     assert logs[-1] == {
@@ -406,7 +413,7 @@ async def test_a_write_that_does_not_end_is_logged_as_uncertain(
     store.may_write.clear()
     say(Stream("s", "m", commits=commits), "text")
     with capture_logs() as logs:
-        assert not await commits.finish(0.05, write_s=0.05)
+        assert not await commits.finish_writing(0.05, write_s=0.05)
     assert logs[-1]["write_in_progress"]
     store.may_write.set()
 
@@ -417,10 +424,10 @@ async def test_a_fault_of_ours_leaves_no_reader_waiting(
     stream = Stream("s", "m", commits=commits)
     store.fails = RuntimeError("a fault")
     say(stream, "text")
-    reader = stream.reader()
-    await reader.wait()
+    reader = stream.new_reader()
+    await reader.wait_for_news()
     store.fails = None
-    assert await commits.flush(5)
+    assert await commits.wait_until_stored(5)
     assert store.text(stream) == "text"
 
 
@@ -428,19 +435,19 @@ async def test_writes_wait_in_order_before_what_depends_on_them(
     store: SlowStore, commits: GroupCommit
 ) -> None:
     store.fails = StoreError()
-    assert await commits.keep(question("turn"))
-    assert await commits.keep(question("refused"))  # it is not known yet
-    assert await commits.keep(question("stream"))
+    assert await commits.commit_writes(question("turn"))
+    assert await commits.commit_writes(question("refused"))  # it is not known yet
+    assert await commits.commit_writes(question("stream"))
     stream = Stream("s", "m", commits=commits)
     say(stream, "text")
     assert store.order == []
     store.fails = None
-    assert await commits.flush(5)
+    assert await commits.wait_until_stored(5)
     assert store.order == ["turn", "refused", "stream", "s"]
     assert store.text(stream) == "text"
-    assert await commits.keep(question("now"))
-    assert not await commits.keep(question("refused"))
-    assert not await commits.keep(question("refused"), question("after"))
+    assert await commits.commit_writes(question("now"))
+    assert not await commits.commit_writes(question("refused"))
+    assert not await commits.commit_writes(question("refused"), question("after"))
 
 
 async def test_a_fault_of_one_write_refuses_no_other(store: SlowStore) -> None:
@@ -450,16 +457,16 @@ async def test_a_fault_of_one_write_refuses_no_other(store: SlowStore) -> None:
         return await store.commit(writes)
 
     commits = GroupCommit(commit, time.monotonic)
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     stream = Stream("s", "m", commits=commits)
     say(stream, "text")
     names = ["one", "faulty", "two"]
     results = await asyncio.gather(
-        *(commits.keep(question(name)) for name in names), return_exceptions=True
+        *(commits.commit_writes(question(name)) for name in names), return_exceptions=True
     )
     assert (results[0], results[2]) == (True, True)
     assert isinstance(results[1], RuntimeError)
-    assert await commits.flush(5)
+    assert await commits.wait_until_stored(5)
     assert [name for name in store.order if name != "s"] == ["one", "two"]
     assert store.text(stream) == "text"
     assert not commits.is_behind
@@ -485,7 +492,7 @@ class Noting(NullObserver):
 async def test_who_looks_on_is_told_what_was_kept_and_what_waits(store: SlowStore) -> None:
     noted = Noting()
     commits = GroupCommit(store.commit, time.monotonic, noted, times=QUICK)
-    task = asyncio.create_task(commits.run())
+    task = asyncio.create_task(commits.write_until_cancelled())
     streams = [Stream(name, "m", commits=commits) for name in "ab"]
     store.fails = StoreError()
     for stream in streams:
@@ -498,7 +505,7 @@ async def test_who_looks_on_is_told_what_was_kept_and_what_waits(store: SlowStor
     assert commits.backlog.behind_s > 0
     store.fails = None
     for stream in streams:
-        await commits.saved(stream)
+        await commits.wait_saved(stream)
     assert noted.commits == [(2, 10)]
     assert commits.backlog.streams == commits.backlog.length == 0
     while commits.is_behind:

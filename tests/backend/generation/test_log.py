@@ -46,14 +46,14 @@ def piece_atoms(pieces: list[Piece]) -> list[Atom]:
 def test_any_offset_any_size(entries: list[Entry], data: st.DataObject, closed: bool) -> None:
     log = AnswerLog()
     for entry in entries:
-        log.append(entry)
+        log.append_entry(entry)
     if closed:
-        log.close(End("stop"))
+        log.close_with(End("stop"))
     expected = atoms(entries)
     assert log.head == len(expected)
     offset = data.draw(st.integers(0, log.head))
     size = data.draw(st.integers(1, 9))
-    pieces = log.read(offset, size)
+    pieces = log.read_pieces(offset, size)
     assert piece_atoms(pieces) == expected[offset : offset + size]
     if pieces:
         assert pieces[-1].offset == min(offset + size, log.head)
@@ -63,28 +63,28 @@ def test_any_offset_any_size(entries: list[Entry], data: st.DataObject, closed: 
 def test_neighbours_are_joined(entries: list[Entry]) -> None:
     log = AnswerLog()
     for entry in entries:
-        log.append(entry)
-    kinds = [type(piece) for piece in log.read(0, 10_000)]
+        log.append_entry(entry)
+    kinds = [type(piece) for piece in log.read_pieces(0, 10_000)]
     texts = [kind for kind in kinds if kind in (TextPiece, ReasoningPiece)]
     assert all(a != b for a, b in zip(kinds, kinds[1:], strict=False) if a in texts)
 
 
 def test_beyond_the_head_is_refused() -> None:
     log = AnswerLog()
-    log.append(TextDelta("abc"))
-    assert log.read(3, 10) == []
+    log.append_entry(TextDelta("abc"))
+    assert log.read_pieces(3, 10) == []
     for offset in (-1, 4):
         with pytest.raises(BadOffset):
-            log.read(offset, 10)
+            log.read_pieces(offset, 10)
 
 
 def test_the_first_end_stays() -> None:
     log = AnswerLog()
-    log.close(End("cancelled"))
-    log.close(End("stop"))
+    log.close_with(End("cancelled"))
+    log.close_with(End("stop"))
     assert log.end == End("cancelled")
     with pytest.raises(RuntimeError):
-        log.append(TextDelta("late"))
+        log.append_entry(TextDelta("late"))
 
 
 def test_text_leaves_reasoning_and_tools_out() -> None:
@@ -95,5 +95,5 @@ def test_text_leaves_reasoning_and_tools_out() -> None:
         ToolDelta("c", "n", "done"),
         TextDelta("b"),
     ):
-        log.append(entry)
-    assert log.text() == "ab"
+        log.append_entry(entry)
+    assert log.visible_text() == "ab"

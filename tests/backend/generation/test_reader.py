@@ -41,23 +41,23 @@ def test_any_interleaving_gives_every_reader_exactly_the_text(steps: list[tuple[
     for step in steps:
         match step:
             case ("append", text):
-                log.append(TextDelta(text))
+                log.append_entry(TextDelta(text))
                 written += text
             case ("open", position):
                 start = min(position, log.head)
                 readers.append((Reader(log, bell, start), start, []))
             case ("read", which, size):
                 reader, _, got = readers[which % len(readers)]
-                got += [piece.text for piece in reader.take(size)]
+                got += [piece.text for piece in reader.take_pieces(size)]
             case ("drop", which):
                 reader, start, got = readers[which % len(readers)]
-                reader.close()
+                reader.stop_reading()
                 resumed = Reader(log, bell, reader.offset)
                 readers[which % len(readers)] = (resumed, start, got)
-    log.close(End("stop"))
+    log.close_with(End("stop"))
     for reader, start, got in readers:
-        while pieces := reader.take(5):
-            assert reader.end is None or not reader.has_more
+        while pieces := reader.take_pieces(5):
+            assert reader.end is None or not reader.has_new_pieces
             got.append(text_of(pieces))
         assert "".join(got) == written[start:]
         assert reader.end == End("stop")
@@ -69,36 +69,36 @@ def test_a_reader_that_never_reads_holds_nobody_up_and_no_memory() -> None:
     size_before = sys.getsizeof(sleeper) + sum(map(sys.getsizeof, vars(sleeper).values()))
     got = ""
     for number in range(1000):
-        log.append(TextDelta(f"{number} "))
-        bell.ring()
-        got += text_of(fast.take())
-    assert got == log.text()
+        log.append_entry(TextDelta(f"{number} "))
+        bell.notify_listeners()
+        got += text_of(fast.take_pieces())
+    assert got == log.visible_text()
     size = sys.getsizeof(sleeper) + sum(map(sys.getsizeof, vars(sleeper).values()))
     assert size - size_before < 64
-    assert text_of(sleeper.take(10**6)) == got
+    assert text_of(sleeper.take_pieces(10**6)) == got
 
 
 async def test_wait_returns_for_text_and_for_the_end() -> None:
     log, bell = AnswerLog(), Signal()
     readers = [Reader(log, bell, 0) for _ in range(3)]
-    waits = [asyncio.ensure_future(reader.wait()) for reader in readers]
+    waits = [asyncio.ensure_future(reader.wait_for_news()) for reader in readers]
     await asyncio.sleep(0)
     assert not any(wait.done() for wait in waits)
-    log.append(TextDelta("x"))
-    bell.ring()
+    log.append_entry(TextDelta("x"))
+    bell.notify_listeners()
     await asyncio.gather(*waits)
-    assert [reader.take() for reader in readers] == [[TextPiece("x", 1)]] * 3
-    last = asyncio.ensure_future(readers[0].wait())
+    assert [reader.take_pieces() for reader in readers] == [[TextPiece("x", 1)]] * 3
+    last = asyncio.ensure_future(readers[0].wait_for_news())
     await asyncio.sleep(0)
-    log.close(End("stop"))
-    bell.ring()
+    log.close_with(End("stop"))
+    bell.notify_listeners()
     await last
     assert readers[0].end == End("stop")
 
 
 async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     log, bell = AnswerLog(), Signal()
-    wait = asyncio.ensure_future(Reader(log, bell, 0).wait())
+    wait = asyncio.ensure_future(Reader(log, bell, 0).wait_for_news())
     await asyncio.sleep(0)
     wait.cancel()
     await asyncio.gather(wait, return_exceptions=True)
@@ -111,5 +111,5 @@ def test_a_lagging_reader_gets_fewer_larger_pieces(tokens: int) -> None:
     log, bell = AnswerLog(), Signal()
     reader = Reader(log, bell, 0)
     for _ in range(tokens):
-        log.append(TextDelta("word "))
-    assert reader.take() == [TextPiece("word " * tokens, 5 * tokens)]
+        log.append_entry(TextDelta("word "))
+    assert reader.take_pieces() == [TextPiece("word " * tokens, 5 * tokens)]

@@ -60,98 +60,98 @@ class Setup:
 
 async def test_the_first_is_the_default() -> None:
     setup = Setup([A, B])
-    assert await setup.catalog.models() == (A, B)
-    assert await setup.catalog.resolve(None) == "a"
+    assert await setup.catalog.list_models() == (A, B)
+    assert await setup.catalog.resolve_model(None) == "a"
 
 
 async def test_the_set_default_comes_first() -> None:
     setup = Setup([A, B], "b")
-    assert await setup.catalog.models() == (B, A)
-    assert await setup.catalog.resolve(None) == "b"
+    assert await setup.catalog.list_models() == (B, A)
+    assert await setup.catalog.resolve_model(None) == "b"
 
 
 async def test_a_default_that_is_not_listed_is_offered_all_the_same() -> None:
     setup = Setup([A], "hidden")
-    assert await setup.catalog.models() == (ModelInfo(id="hidden", name="hidden"), A)
-    assert await setup.catalog.resolve("hidden") == "hidden"
+    assert await setup.catalog.list_models() == (ModelInfo(id="hidden", name="hidden"), A)
+    assert await setup.catalog.resolve_model("hidden") == "hidden"
 
 
 async def test_a_setting_says_which_models_see() -> None:
     listed = [ModelInfo(id="llava:7b", name="L", can_see=False), replace(A, can_see=True)]
     setup = Setup(listed, "hidden", vision_models=("llava*", "hid*"))
-    assert [(m.id, m.can_see) for m in await setup.catalog.models()] == [
+    assert [(m.id, m.can_see) for m in await setup.catalog.list_models()] == [
         ("hidden", True),
         ("llava:7b", True),
         ("a", False),
     ]
-    assert [m.can_see for m in await Setup(listed).catalog.models()] == [False, True]
+    assert [m.can_see for m in await Setup(listed).catalog.list_models()] == [False, True]
 
 
 async def test_the_list_is_read_once_a_minute() -> None:
     setup = Setup([A])
-    await asyncio.gather(*(setup.catalog.models() for _ in range(5)))
+    await asyncio.gather(*(setup.catalog.list_models() for _ in range(5)))
     setup.clock.now += FRESH_S - 0.1
-    await setup.catalog.models()
+    await setup.catalog.list_models()
     await setup.settle()
     assert setup.provider.lists_asked == 1
 
 
 async def test_an_old_list_is_served_while_the_next_is_read() -> None:
     setup = Setup([A])
-    await setup.catalog.models()
+    await setup.catalog.list_models()
     setup.provider.gate.clear()
     setup.provider.listed = [B]
     setup.clock.now += FRESH_S
-    assert await setup.catalog.models() == (A,)
-    assert await setup.catalog.models() == (A,)
+    assert await setup.catalog.list_models() == (A,)
+    assert await setup.catalog.list_models() == (A,)
     setup.provider.gate.set()
     await setup.settle()
-    assert await setup.catalog.models() == (B,)
+    assert await setup.catalog.list_models() == (B,)
     assert setup.provider.lists_asked == 2
 
 
 async def test_a_failure_keeps_the_old_list() -> None:
     setup = Setup([A])
-    await setup.catalog.models()
+    await setup.catalog.list_models()
     setup.provider.listed = DOWN
     setup.clock.now += FRESH_S
-    await setup.catalog.models()
+    await setup.catalog.list_models()
     await setup.settle()
-    assert await setup.catalog.models() == (A,)
+    assert await setup.catalog.list_models() == (A,)
 
 
 async def test_a_failure_is_told_and_tried_again_soon() -> None:
     setup = Setup(DOWN)
     for _ in range(3):
         with pytest.raises(ProviderUnavailable, match="It is down"):
-            await setup.catalog.models()
+            await setup.catalog.list_models()
     assert setup.provider.lists_asked == 1
     setup.provider.listed = [A]
     setup.clock.now += FAILURE_S
-    assert await setup.catalog.models() == (A,)
+    assert await setup.catalog.list_models() == (A,)
 
 
 async def test_an_empty_list_says_what_to_set() -> None:
     with pytest.raises(NotConfigured, match="WIRESIDE_MODEL"):
-        await Setup([]).catalog.models()
+        await Setup([]).catalog.list_models()
 
 
 async def test_without_a_list_the_default_is_the_list() -> None:
     setup = Setup(DOWN, "mine")
-    assert await setup.catalog.models() == (ModelInfo(id="mine", name="mine"),)
-    assert await setup.catalog.resolve(None) == "mine"
+    assert await setup.catalog.list_models() == (ModelInfo(id="mine", name="mine"),)
+    assert await setup.catalog.resolve_model(None) == "mine"
 
 
 @pytest.mark.parametrize("default", [None, "mine"])
 async def test_without_a_list_a_name_is_believed(default: str | None) -> None:
-    assert await Setup(DOWN, default).catalog.resolve("any") == "any"
+    assert await Setup(DOWN, default).catalog.resolve_model("any") == "any"
 
 
 async def test_one_who_leaves_does_not_end_the_reading_for_others() -> None:
     setup = Setup([A])
     setup.provider.gate.clear()
-    leaving = asyncio.create_task(setup.catalog.models())
-    staying = asyncio.create_task(setup.catalog.models())
+    leaving = asyncio.create_task(setup.catalog.list_models())
+    staying = asyncio.create_task(setup.catalog.list_models())
     await setup.settle()
     leaving.cancel()
     await setup.settle()
@@ -162,7 +162,7 @@ async def test_one_who_leaves_does_not_end_the_reading_for_others() -> None:
 async def test_an_unknown_model_is_refused_with_the_ones_there_are() -> None:
     many = [ModelInfo(id=f"m{number}", name="") for number in range(7)]
     with pytest.raises(UnknownModel) as caught:
-        await Setup(many).catalog.resolve("x")
+        await Setup(many).catalog.resolve_model("x")
     assert str(caught.value) == (
         'This server does not offer "x"; it offers m0, m1, m2, m3, m4 and 2 more.'
     )
@@ -184,43 +184,43 @@ async def test_the_default_answers_for_the_guides_model(
     setup = Setup(listed, default)
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
-            assert await setup.catalog.resolve("gpt-4o") == answers
+            assert await setup.catalog.resolve_model("gpt-4o") == answers
     told = [entry for entry in logs if entry["event"] == "model_fallback"]
     assert [(entry["asked"], entry["answers"]) for entry in told] == [("gpt-4o", answers)]
 
 
 async def test_no_other_name_falls_back() -> None:
     with pytest.raises(UnknownModel):
-        await Setup([A]).catalog.resolve("gpt-4")
+        await Setup([A]).catalog.resolve_model("gpt-4")
 
 
 async def test_the_fallback_can_be_turned_off() -> None:
     with pytest.raises(UnknownModel):
-        await Setup([A], fallback=False).catalog.resolve("gpt-4o")
+        await Setup([A], fallback=False).catalog.resolve_model("gpt-4o")
 
 
 async def test_the_guides_model_is_itself_where_it_is_offered() -> None:
     setup = Setup([A, ModelInfo(id="gpt-4o", name="")], "a")
-    assert await setup.catalog.resolve("gpt-4o") == "gpt-4o"
+    assert await setup.catalog.resolve_model("gpt-4o") == "gpt-4o"
 
 
 async def test_while_a_list_fails_the_guides_model_may_be_there() -> None:
-    assert await Setup(DOWN, "mine").catalog.resolve("gpt-4o") == "gpt-4o"
+    assert await Setup(DOWN, "mine").catalog.resolve_model("gpt-4o") == "gpt-4o"
 
 
 async def test_what_cannot_chat_comes_last() -> None:
     setup = Setup([ModelInfo(id="e", name="E", can_chat=False), A, B])
-    assert [model.id for model in await setup.catalog.models()] == ["a", "b", "e"]
-    assert await setup.catalog.resolve(None) == "a"
-    assert await setup.catalog.resolve("e") == "e"
+    assert [model.id for model in await setup.catalog.list_models()] == ["a", "b", "e"]
+    assert await setup.catalog.resolve_model(None) == "a"
+    assert await setup.catalog.resolve_model("e") == "e"
 
 
 async def test_a_default_that_refuses_to_chat_is_passed_over() -> None:
     setup = Setup([A, B])
     setup.catalog.pass_over("a")
-    assert await setup.catalog.models() == (B, ModelInfo(id="a", name="A", can_chat=False))
-    assert await setup.catalog.resolve(None) == "b"
-    assert await setup.catalog.resolve("a") == "a"
+    assert await setup.catalog.list_models() == (B, ModelInfo(id="a", name="A", can_chat=False))
+    assert await setup.catalog.resolve_model(None) == "b"
+    assert await setup.catalog.resolve_model("a") == "a"
 
 
 @pytest.mark.parametrize(
@@ -233,14 +233,14 @@ async def test_a_wildcard_of_a_gateway_stands_for_its_names(
     setup = Setup([ModelInfo(id="openai/*", name="", can_chat=False), A])
     if means is None:
         with pytest.raises(UnknownModel):
-            await setup.catalog.resolve(name)
+            await setup.catalog.resolve_model(name)
     else:
-        assert await setup.catalog.resolve(name) == means
+        assert await setup.catalog.resolve_model(name) == means
 
 
 async def test_where_there_is_only_a_wildcard_the_guides_model_is_asked_for() -> None:
     assert (
-        await Setup([ModelInfo(id="*", name="", can_chat=False)]).catalog.resolve("gpt-4o")
+        await Setup([ModelInfo(id="*", name="", can_chat=False)]).catalog.resolve_model("gpt-4o")
         == "gpt-4o"
     )
 
@@ -248,8 +248,8 @@ async def test_where_there_is_only_a_wildcard_the_guides_model_is_asked_for() ->
 async def test_a_default_that_was_set_stays() -> None:
     setup = Setup([A, B], "b")
     setup.catalog.pass_over("b")
-    assert await setup.catalog.resolve(None) == "b"
-    assert not (await setup.catalog.models())[0].can_chat
+    assert await setup.catalog.resolve_model(None) == "b"
+    assert not (await setup.catalog.list_models())[0].can_chat
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ async def test_a_default_that_was_set_stays() -> None:
 )
 async def test_the_parts_of_a_name_that_services_leave_out(listed: str, name: str) -> None:
     model = ModelInfo(id=listed, name=listed)
-    assert await Setup([A, model]).catalog.resolve(name) == listed
+    assert await Setup([A, model]).catalog.resolve_model(name) == listed
     setup = Setup([A, model], name)
-    assert await setup.catalog.models() == (model, A)
-    assert await setup.catalog.resolve("gpt-4o") == listed
+    assert await setup.catalog.list_models() == (model, A)
+    assert await setup.catalog.resolve_model("gpt-4o") == listed

@@ -37,9 +37,9 @@ async def test_frames_are_counted_as_they_are_on_the_wire(
             await asyncio.sleep(0.001)
 
     def receive(**fields: object) -> None:
-        session.receive(json.dumps(fields), 0.0)
+        session.receive_frame(json.dumps(fields), 0.0)
 
-    writer = asyncio.create_task(session.write(send, close))
+    writer = asyncio.create_task(session.write_frames(send, close))
     receive(type="ping")
     receive(type="nonsense")
     receive(type="chat", id="q", message="Hi")
@@ -62,10 +62,10 @@ async def test_frames_are_counted_as_they_are_on_the_wire(
     await until("done", 4)
     session.receive_binary()
     await writer
-    session.leave()
+    session.handle_disconnect()
 
     sent = {kind: count for kind, count in counts.sent.items() if count}
-    assert {**sent, "chunk": counts.chunks} == types()
+    assert {**sent, "chunk": counts.chunk_count} == types()
     chunks = [frame["content"] for frame in frames if frame["type"] == "chunk"]
     assert counts.chunk_chars == sum(map(len, chunks))
     for bits, count in enumerate(counts.chunk_sizes):

@@ -39,7 +39,7 @@ class Client:
         self._arrived = asyncio.Event()
         self.can_send = asyncio.Event()
         self.can_send.set()
-        self.writer = asyncio.create_task(self.session.write(self._send, self._close))
+        self.writer = asyncio.create_task(self.session.write_frames(self._send, self._close))
 
     async def _send(self, frame: str) -> None:
         await self.can_send.wait()
@@ -55,7 +55,7 @@ class Client:
         self.errors.append(code)
 
     def send(self, **fields: object) -> None:
-        self.session.receive(json.dumps(fields), now=0.0)
+        self.session.receive_frame(json.dumps(fields), now=0.0)
 
     async def until(self, *types: str, count: int = 1, **fields: object) -> dict[str, Any]:
         """Wait for the ``count``-th frame of these types, with these fields."""
@@ -80,7 +80,7 @@ class Client:
         )
 
     async def leave(self) -> None:
-        self.session.leave()
+        self.session.handle_disconnect()
         self.writer.cancel()
         await asyncio.gather(self.writer, return_exceptions=True)
 
@@ -415,10 +415,10 @@ class TestAttachments:
             call = await provider.call(number)
             call.finish()
             await client.until("done", id=f"r{number}")
-        (listed,) = (await chat.library.page()).conversations
-        conversation = await chat.library.open(listed.id)
+        (listed,) = (await chat.library.list_page()).conversations
+        conversation = await chat.library.open_conversation(listed.id)
         assert conversation is not None
-        (turn,) = await chat.library.turns(conversation, 0, 0)
+        (turn,) = await chat.library.read_turns(conversation, 0, 0)
         assert turn.question_parts == (TextPart("Sum?"), part)
 
     async def test_the_model_gets_texts_and_images(
@@ -456,7 +456,7 @@ class TestAttachments:
             client.send(type="chat", id=f"r{number}", message="?", attachments=ids, **where)
             error = await client.until("error", id=f"r{number}")
             assert (error["code"], error["retryable"]) == ("invalid_attachment", False)
-        assert (await chat.library.page()).conversations == ()
+        assert (await chat.library.list_page()).conversations == ()
 
     async def test_a_file_may_be_the_whole_question(
         self, connect: Any, chat: ChatService, provider: Any
@@ -466,7 +466,7 @@ class TestAttachments:
         client.send(type="chat", id="r", message=" ", attachments=[file_id], conversation="new")
         (await provider.call()).finish()
         await client.until("done", id="r")
-        (listed,) = (await chat.library.page()).conversations
+        (listed,) = (await chat.library.list_page()).conversations
         assert listed.title == "sums.csv"
         client.send(type="chat", id="blank", message=" ", attachments=[])
         assert (await client.until("error", id="blank"))["code"] == "bad_message"
@@ -486,7 +486,7 @@ class TestAttachments:
                 client.send(type="chat", id=name, message="?", attachments=ids, **where)
                 error = await client.until("error", id=name)
                 assert (error["code"], error["message"]) == (code, message)
-        assert (await chat.library.page()).conversations == ()
+        assert (await chat.library.list_page()).conversations == ()
 
     async def test_a_key_names_the_question_with_its_files(
         self, connect: Any, chat: ChatService, provider: Any
@@ -945,7 +945,7 @@ class TestUnexpectedFailures:
             raise KeyError("an unforeseen error")
 
         with monkeypatch.context() as patched:
-            patched.setattr(chat, "ask", fail)
+            patched.setattr(chat, "start_stream", fail)
             client.send(type="chat", message="Hi")
             client.send(type="chat", id="q", message="Hi")
             client.send(type="batch", id="b", messages=["a", "b"])
@@ -969,7 +969,7 @@ class TestUnexpectedFailures:
         async def fail(name: str) -> None:
             raise OSError("disk")
 
-        monkeypatch.setattr(chat, "find", fail)
+        monkeypatch.setattr(chat, "find_stream", fail)
         for _ in range(2):
             client.send(type="resume", id="r", stream="s", offset=0)
             error = await client.until("error")
@@ -1002,7 +1002,7 @@ class TestUnexpectedFailures:
             raise ZeroDivisionError
 
         with monkeypatch.context() as patched:
-            patched.setattr(chat.core.answers, "_context", fail)
+            patched.setattr(chat.core.answers, "_context_for", fail)
             client.send(type="chat", id="q", message="Hi", conversation="new")
             assert (await client.until("error", id="q"))["code"] == "internal"
 
@@ -1014,7 +1014,9 @@ class TestUnexpectedFailures:
         await provider.call()
         conversation = (await client.until("start"))["conversation"]
         client.send(type="chat", id="b", message="two", conversation=conversation)
-        while not ((opened := await chat.library.open(conversation)) and opened.waiting):
+        while not (
+            (opened := await chat.library.open_conversation(conversation)) and opened.waiting
+        ):
             await asyncio.sleep(0)
         await chat.library.delete([conversation])
         assert (await client.until("error", id="b"))["code"] == "not_found"

@@ -104,10 +104,10 @@ def conversations(draw: st.DrawFn) -> tuple[tuple[Branch, ...], int, list[TurnRe
         at = draw(st.sampled_from(sorted(branches)))
         branch = branches[at]
         if draw(st.booleans()) or branch.last < branch.first:
-            branches[at] = tree.longer(branches, at)
+            branches[at] = tree.extend_branch(branches, at)
         else:
             depth = draw(st.integers(branch.first, branch.last))
-            made = tree.fork(branches, at, depth)
+            made = tree.fork_branch(branches, at, depth)
             branches[made.id] = made
     turns = [
         TurnRecord(

@@ -18,7 +18,7 @@ from wireside.transfer.sharing import Sharing
 
 
 async def asked(chat: ChatService, provider: ScriptedProvider, text: str) -> Any:
-    conversation, turn = await chat.ask_in(NEW, "why?", key=None, options=Options())
+    conversation, turn = await chat.ask_in_conversation(NEW, "why?", key=None, options=Options())
     call = await provider.call(0)
     call.say(text)
     call.finish()

@@ -112,26 +112,26 @@ async def test_a_sign_in_ends_the_session_that_the_browser_came_with(
 ) -> None:
     before = adas.cookie
     ended: list[str] = []
-    caller = await house.sign_ins.caller(before, "")
+    caller = await house.sign_ins.authenticate(before, "")
     assert caller is not None
-    house.presence.enter(caller, lambda: ended.append("page"))
+    house.presence.register_connection(caller, lambda: ended.append("page"))
     assert (await adas.send("/login", name="ada", password="not it at all"))[0] == 403
-    assert await house.sign_ins.caller(before, "")  # the sign-in failed
+    assert await house.sign_ins.authenticate(before, "")  # the sign-in failed
     assert await adas.send("/login", name="ada", password=PASSWORD) == (303, "/")
     assert adas.cookie != before
-    assert await house.sign_ins.caller(before, "") is None
+    assert await house.sign_ins.authenticate(before, "") is None
     assert ended == ["page"]
-    assert len(await house.sign_ins.of(ada)) == 1
+    assert len(await house.sign_ins.list_sessions(ada)) == 1
 
 
 async def test_so_does_an_account_that_is_made_in_it(
     house: House, ada: Caller, adas: Browser
 ) -> None:
-    before, secret = adas.cookie, await house.accounts.invite(ada, "user")
+    before, secret = adas.cookie, await house.accounts.create_invitation(ada, "user")
     joined = await adas.send("/join", link=secret, name="grace", password=PASSWORD)
     assert joined == (303, "/")
-    assert await house.sign_ins.caller(before, "") is None
-    now = await house.sign_ins.caller(adas.cookie, "")
+    assert await house.sign_ins.authenticate(before, "") is None
+    now = await house.sign_ins.authenticate(adas.cookie, "")
     assert now is not None
     assert now.name == "grace"
 
@@ -176,7 +176,7 @@ async def test_the_audit_log_calls_browsers_what_people_call_them(
     audit = Audit(house.store.accounts, house.clock)
     audit.record(ada, "signed_in", agent)
     audit.record(ada, "invited", agent)  # the label of an invitation is never shown as a browser
-    await audit.flush()
+    await audit.flush_entries()
     page = await adas.get("/audit")
     subjects = re.findall(r'</strong> <span dir="auto"(.*?)</span>', page)
     assert subjects == [f">{agent}", f' title="{agent}">Chrome · Linux']
@@ -192,7 +192,7 @@ async def test_a_disabled_person_is_told_why(
     assert await theirs.send("/login", name="grace", password=PASSWORD) == (303, "/")
     people = await adas.get("/people")
     assert 'data-sure="Disable grace?' in people, "it asks first"
-    await house.accounts.disable(ada, grace.id)
+    await house.accounts.disable_user(ada, grace.id)
     response = await theirs.http.get("/c/1")
     assert (response.status_code, response.headers["location"]) == (303, "/login?next=/c/1")
     assert "This account is disabled." in await theirs.get("/login?next=/c/1")

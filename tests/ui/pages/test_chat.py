@@ -78,7 +78,7 @@ async def test_a_new_chat_is_empty(built: Built) -> None:
 
 async def test_a_conversation_is_shown_with_its_title(built: Built, chat: ChatService) -> None:
     conversation = await chat.conversation_for("t1")
-    await chat.send(conversation, "Why is the sky blue?", turn_id="t1", options=Options())
+    await chat.send_question(conversation, "Why is the sky blue?", turn_id="t1", options=Options())
     await built.build(conversation.id)
     assert built.client.title == "Why is the sky blue? · Wireside"
     assert built.element(Composer).props["conversation"] == conversation.id

@@ -76,7 +76,7 @@ class Screen:
 
     async def shown(self) -> list[Call]:
         """Update the page; return the calls since the last time, without repeated states."""
-        assert await self.chat.saving.flush(5)
+        assert await self.chat.saving.wait_until_stored(5)
         for _ in range(3):  # tasks that waited for the store continue
             await asyncio.sleep(0)
         await self.presenter.update()

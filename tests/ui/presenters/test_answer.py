@@ -60,12 +60,12 @@ class TestStates:
         assert state_of(turn_with(stream.close(reason))) == state
 
     def test_an_answer_of_nothing_is_empty(self, stream: HandStream) -> None:
-        stream.log.append(ReasoningDelta("hm"))
+        stream.log.append_entry(ReasoningDelta("hm"))
         stream.say(" \n")
         assert state_of(turn_with(stream.close())) == "empty"
 
     def test_an_answer_of_tool_calls_is_not_empty(self, stream: HandStream) -> None:
-        stream.log.append(ToolDelta("1", "f", "done"))
+        stream.log.append_entry(ToolDelta("1", "f", "done"))
         assert state_of(turn_with(stream.close())) == "done"
 
     def test_the_last_segment_decides(self, new_stream: Callable[[], HandStream]) -> None:
@@ -99,9 +99,9 @@ class TestErrors:
 class TestRows:
     def test_a_finished_answer_comes_whole(self, new_stream: Callable[[], HandStream]) -> None:
         first, second = new_stream(), new_stream()
-        first.log.append(ReasoningDelta("hm"))
-        first.log.append(ToolDelta("c", "clock", "running", "{}", None))
-        first.log.append(ToolDelta("c", "clock", "done", "{}", "noon"))
+        first.log.append_entry(ReasoningDelta("hm"))
+        first.log.append_entry(ToolDelta("c", "clock", "running", "{}", None))
+        first.log.append_entry(ToolDelta("c", "clock", "done", "{}", "noon"))
         first.say("**it is ")
         first.close("cancelled")
         second.say("noon**")
@@ -120,8 +120,10 @@ class TestRows:
         first, second = new_stream(), new_stream()
         for stream, step_state in ((first, "running"), (second, "done")):
             data = f'{{"state": "{step_state}", "name": "\u202ea"}}'
-            stream.log.append(PartDelta(DataPart(kind="step", data=data, id="1", text="step")))
-            stream.log.append(PartDelta(DataPart(kind=".state", data="{}", id="2")))
+            stream.log.append_entry(
+                PartDelta(DataPart(kind="step", data=data, id="1", text="step"))
+            )
+            stream.log.append_entry(PartDelta(DataPart(kind=".state", data="{}", id="2")))
             stream.close()
         expected = {
             "kind": "data",
@@ -175,8 +177,8 @@ class TestRows:
         self, new_stream: Callable[[], HandStream]
     ) -> None:
         stream = new_stream()
-        stream.log.append(ReasoningDelta("\u202et\U000e0041"))
-        stream.log.append(ToolDelta("1", "\u202en", "done", "\u202ea", "\u202er"))
+        stream.log.append_entry(ReasoningDelta("\u202et\U000e0041"))
+        stream.log.append_entry(ToolDelta("1", "\u202en", "done", "\u202ea", "\u202er"))
         turn = turn_with(stream.close())
         turn.question_parts = text_parts("\u202eq\U000e0041")
         row = row_of(turn, MARKUP, "en")
@@ -189,8 +191,8 @@ class TestRows:
         self, stream: HandStream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(state, "MAX_SHOWN_CHARS", 1_000)
-        stream.log.append(ReasoningDelta("r" * 3_500))
-        stream.log.append(ToolDelta("c", "n", "done", "a" * 3_500, "r" * 3_500))
+        stream.log.append_entry(ReasoningDelta("r" * 3_500))
+        stream.log.append_entry(ToolDelta("c", "n", "done", "a" * 3_500, "r" * 3_500))
         stream.say("x" * 3_500)
         turn = turn_with(stream.close())
         turn.question_parts = text_parts("q" * 3_500)
@@ -223,11 +225,11 @@ def reasoning_in(ops: list[Any]) -> str:
 
 def interleave(stream: HandStream) -> None:
     stream.say("Look.")
-    stream.log.append(ToolDelta("c", "weather", "running"))
+    stream.log.append_entry(ToolDelta("c", "weather", "running"))
     stream.say("\n")
-    stream.log.append(ToolDelta("c", "weather", "done", "", "grey"))
+    stream.log.append_entry(ToolDelta("c", "weather", "done", "", "grey"))
     stream.say("The sky is grey.")
-    stream.log.append(ReasoningDelta("hm"))
+    stream.log.append_entry(ReasoningDelta("hm"))
     stream.say("Rain.")
 
 
@@ -242,11 +244,11 @@ class TestFollower:
             stream.say("Look.")
             ops += follower.tick()[0]
             for state in ("running", "done"):
-                stream.log.append(ToolDelta("c", "weather", state))
+                stream.log.append_entry(ToolDelta("c", "weather", state))
                 ops += follower.tick()[0]
             stream.say("The sky is grey.")
             ops += follower.tick()[0]
-            stream.log.append(ReasoningDelta("hm"))
+            stream.log.append_entry(ReasoningDelta("hm"))
             ops += follower.tick()[0]
             stream.say("Rain.")
         stream.close()
@@ -261,10 +263,10 @@ class TestFollower:
 
     def test_a_state_of_an_earlier_call_does_not_divide_a_text(self, stream: HandStream) -> None:
         follower = follow([stream])
-        stream.log.append(ToolDelta("c", "f", "running"))
+        stream.log.append_entry(ToolDelta("c", "f", "running"))
         stream.say("**so ")
         ops = follower.tick()[0]
-        stream.log.append(ToolDelta("c", "f", "done"))
+        stream.log.append_entry(ToolDelta("c", "f", "done"))
         stream.say("it is**")
         stream.close()
         ops += follower.tick()[0]
@@ -276,7 +278,7 @@ class TestFollower:
     ) -> None:
         streams = [new_stream(), new_stream()]
         for one in streams:
-            one.log.append(ToolDelta("call_1", "f", "requested"))
+            one.log.append_entry(ToolDelta("call_1", "f", "requested"))
             one.close("cancelled")
         calls = [op[1]["call"] for op in follow(streams).tick()[0]]
         assert calls == ["0:call_1", "1:call_1"]
@@ -326,7 +328,7 @@ class TestFollower:
         follower = follow([stream])
         shown = ""
         for piece in ("a\U0001f3f4", "\U000e0067", "\U000e0041", "\u202eb"):
-            stream.log.append(ReasoningDelta(piece))
+            stream.log.append_entry(ReasoningDelta(piece))
             shown += reasoning_in(follower.tick()[0])
         stream.close()
         assert shown + reasoning_in(follower.tick()[0]) == "a\U0001f3f4\ufffd\ufffdb"
@@ -356,16 +358,16 @@ def test_reasoning_and_text_come_whole_however_they_are_cut(pieces: list[str]) -
         def __init__(self) -> None:
             self.log = log
 
-        def reader(self, offset: int, wake: Callable[[], None]) -> Reader:
+        def new_reader(self, offset: int, wake: Callable[[], None]) -> Reader:
             return Reader(log, bell, offset, wake)
 
     follower = follow([Stream()])
     reasoning = ""
     for piece in pieces:
-        log.append(ReasoningDelta(piece))
-        log.append(TextDelta(piece))
+        log.append_entry(ReasoningDelta(piece))
+        log.append_entry(TextDelta(piece))
         reasoning += reasoning_in(follower.tick()[0])
-    log.close(End("stop"))
+    log.close_with(End("stop"))
     assert reasoning + reasoning_in(follower.tick()[0]) == "".join(pieces)
 
 

@@ -64,7 +64,7 @@ class TestLimits:
         return UserQuotas(MemoryLimiter(lambda: 0.0), QuotaLimits(tokens_per_day=100, streams=1))
 
     async def test_a_refusal_says_how_long_to_wait(self, screen: Any, quotas: UserQuotas) -> None:
-        await quotas.spend(LOCAL, 100)
+        await quotas.record_tokens(LOCAL, 100)
         await screen.ask("why?", "t1")
         (refused,) = await screen.changes("composer.refused")
         assert refused[:2] == ("t1", "You have reached a limit.")
@@ -76,7 +76,7 @@ class TestLimits:
         await screen.ask("why?", "t1")
         await (await begun(1))("Because.", ends=True)
         await screen.shown()
-        await quotas.spend(LOCAL, 100)
+        await quotas.record_tokens(LOCAL, 100)
         await screen.act("retry", "t1")
         ((sentence, wait_s),) = await screen.changes("composer.tell")
         assert sentence == "You have reached a limit."
@@ -144,13 +144,13 @@ async def test_the_conversation_opened_last_is_shown(
     await screen.presenter.open("", None)
     await screen.shown()
     may_read = {first.id: asyncio.Event(), last.id: asyncio.Event()}
-    read = chat.library.open
+    read = chat.library.open_conversation
 
     async def read_when_allowed(conversation_id: str) -> Any:
         await may_read[conversation_id].wait()
         return await read(conversation_id)
 
-    monkeypatch.setattr(chat.library, "open", read_when_allowed)
+    monkeypatch.setattr(chat.library, "open_conversation", read_when_allowed)
     openings = [asyncio.create_task(screen.presenter.open(one.id, None)) for one in (first, last)]
     await asyncio.sleep(0)
     for one in (first, last) if first_read == "first" else (last, first):
@@ -281,7 +281,7 @@ async def test_what_can_not_be_read_now_is_told_and_requested_again(
     conversation_id = screen.conversation.id
     await screen.shown()
     with monkeypatch.context() as broken:
-        broken.setattr(chat.library, "turns", fail)
+        broken.setattr(chat.library, "read_turns", fail)
         await screen.presenter.give_rows(0)
         await screen.presenter.edit_last()
         shown = await screen.shown()
@@ -432,7 +432,7 @@ async def test_files_are_shown_with_their_question_and_given_back(
             )
         )
     await begun(0)
-    (turn,) = await chat.library.turns(screen.conversation, 1, 1)
+    (turn,) = await chat.library.read_turns(screen.conversation, 1, 1)
     assert row_of(turn, Markup(frozenset()), "en").files == (shown_file,)
     await screen.act("withdraw", "t2")
     assert ("composer.put_back", "", (shown_file,)) in await screen.shown()

@@ -33,13 +33,13 @@ async def test_a_tick_goes_through_no_turn_that_has_not_changed(
     await say("a")
     await screen.shown()
     walks: list[None] = []
-    path = Conversation.path
+    path = Conversation.shown_path
 
     def counted(self: Conversation) -> list[Span]:
         walks.append(None)
         return path(self)
 
-    monkeypatch.setattr(Conversation, "path", counted)
+    monkeypatch.setattr(Conversation, "shown_path", counted)
     await say("b")
     assert await screen.changes("transcript.ops")
     assert not walks

@@ -134,7 +134,7 @@ class AccountPages:
         """End the session; other open pages of this browser are closed."""
         who = _caller(request)
         if who is not None and who.credential.startswith("session "):
-            await self._auth.sign_ins.end(who)
+            await self._auth.sign_ins.end_session(who)
         response = self._go(request, "/login")
         response.headers.append("set-cookie", self._cookie(request, ""))
         response.headers["Clear-Site-Data"] = '"cache"'
@@ -152,8 +152,8 @@ class AccountPages:
         form = await _form(request)
         link, name = _first(form, "link"), _first(form, "name")
         try:
-            user = await self._auth.accounts.join(link, name, _first(form, "password"))
-            cookie = await self._auth.sign_ins.begin(
+            user = await self._auth.accounts.accept_invitation(link, name, _first(form, "password"))
+            cookie = await self._auth.sign_ins.create_session(
                 user, agent=request.headers.get("user-agent", ""), address=_address(request)
             )
         except WiresideError as error:
@@ -169,7 +169,7 @@ class AccountPages:
         try:
             callback = self._link(request, "/oidc/callback")
             request.session["next"] = wanted
-            return await self._auth.open_id.begin(request, callback)
+            return await self._auth.open_id.start_sign_in(request, callback)
         except WiresideError as error:
             return self._login(request, wanted, error=error)
 
@@ -180,7 +180,7 @@ class AccountPages:
             return self._go(request, "/login")
         wanted = safe_path(str(request.session.pop("next", "/")))
         try:
-            somebody = await self._auth.open_id.finish(request)
+            somebody = await self._auth.open_id.finish_sign_in(request)
             cookie = await self._auth.sign_ins.sign_in_vouched(
                 somebody,
                 self._auth.accounts,
@@ -264,7 +264,7 @@ class AccountPages:
         """Redirect with the cookie of the new session; end the browser's previous session."""
         before = _caller(request)
         if before is not None and before.credential.startswith("session "):
-            await self._auth.sign_ins.end(before)
+            await self._auth.sign_ins.end_session(before)
         response = self._go(request, wanted)
         response.headers.append("set-cookie", self._cookie(request, cookie))
         return response
@@ -310,7 +310,7 @@ class AccountPages:
         if which == "others":
             await self._auth.sign_ins.end_others(who)
         elif which:
-            await self._auth.sign_ins.end(who, which)
+            await self._auth.sign_ins.end_session(who, which)
         return ActionResult()
 
     async def _make_key(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
@@ -319,7 +319,7 @@ class AccountPages:
             lifetime = float(days) if days else None
         except ValueError:
             raise BadMessage("The days are a number.") from None
-        _, text = await self._auth.keys.create(
+        _, text = await self._auth.keys.create_key(
             who,
             _first(form, "name"),
             cast("list[Scope]", [one for one in form.get("scope", []) if one in SCOPES]),
@@ -328,7 +328,7 @@ class AccountPages:
         return ActionResult(title="account_key_made", secret=text, line="account_shown_once")
 
     async def _revoke_key(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
-        await self._auth.keys.revoke(who, _first(form, "key"))
+        await self._auth.keys.revoke_key(who, _first(form, "key"))
         return ActionResult()
 
     async def _end_share(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
@@ -340,7 +340,9 @@ class AccountPages:
     ) -> Response:
         words = self._words(request)
         has_sessions = who.credential.startswith("session ")
-        me = next((user for user in [await self._auth.accounts.user(who.user_id)] if user), None)
+        me = next(
+            (user for user in [await self._auth.accounts.find_user(who.user_id)] if user), None
+        )
         return self._framed(
             request,
             "settings.html",
@@ -360,9 +362,9 @@ class AccountPages:
                     "when": _moment(one.seen_at),
                     "here": who.credential == f"session {one.id}",
                 }
-                for one in (await self._auth.sign_ins.of(who) if has_sessions else ())
+                for one in (await self._auth.sign_ins.list_sessions(who) if has_sessions else ())
             ],
-            keys=[_key(key, words) for key in await self._auth.keys.of(who)],
+            keys=[_key(key, words) for key in await self._auth.keys.list_keys(who)],
             scopes=[scope for scope in SCOPES if who.may(scope)],
             is_sharing=self._sharing.is_on,
             shares=[
@@ -413,7 +415,7 @@ class AccountPages:
         if taken_back := _first(form, "take_back"):
             await accounts.take_back(who, taken_back)
             return ActionResult()
-        secret = await accounts.invite(who, _role(form), _first(form, "name").strip())
+        secret = await accounts.create_invitation(who, _role(form), _first(form, "name").strip())
         return self._one_time(request, secret, "account_invited")
 
     async def _change_person(
@@ -424,14 +426,14 @@ class AccountPages:
             case "role":
                 await accounts.set_role(who, user_id, _role(form))
             case "reset":
-                secret = await accounts.reset(who, user_id)
+                secret = await accounts.create_reset_link(who, user_id)
                 return self._one_time(request, secret, "account_reset_made")
             case "disable":
-                await accounts.disable(who, user_id)
+                await accounts.disable_user(who, user_id)
             case "enable":
-                await accounts.enable(who, user_id)
+                await accounts.enable_user(who, user_id)
             case "remove":
-                await accounts.remove(who, user_id)
+                await accounts.remove_user(who, user_id)
             case _:
                 who.require("admin")
         return ActionResult()
@@ -445,7 +447,7 @@ class AccountPages:
     ) -> Response:
         words = self._words(request)
         try:
-            users = await self._auth.accounts.users(who)
+            users = await self._auth.accounts.list_users(who)
             invitations = await self._auth.accounts.invitations(who)
         except Forbidden as refused:
             return await self._settings(request, who, ActionResult(), refused)
@@ -490,7 +492,9 @@ class AccountPages:
         place = request.query_params.get("before", "")
         before = int(place) if re.fullmatch("[0-9]{1,18}", place) else None
         try:
-            entries = await self._auth.audit.read(who, query, before=before, limit=AUDIT_PAGE)
+            entries = await self._auth.audit.read_entries(
+                who, query, before=before, limit=AUDIT_PAGE
+            )
         except Forbidden as refused:
             return await self._settings(request, who, ActionResult(), refused)
         return self._framed(

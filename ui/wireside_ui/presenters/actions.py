@@ -45,18 +45,18 @@ class TurnActions:
         """
         if self._is_repeated(action):
             return
-        turn = await self._chat.library.turn(conversation, action.row_id)
+        turn = await self._chat.library.read_turn(conversation, action.row_id)
         match action.name:
             case "retry":
                 if not action.automatic or retry_after(turn) is not None:
-                    await self._chat.retry(conversation, turn.id, self._options())
+                    await self._chat.retry_turn(conversation, turn.id, self._options())
             case "continue":
                 await self._chat.continue_answer(conversation, turn.id, self._options())
             case "stop":
                 if turn.is_live:
-                    await self._chat.stop(turn.segments[-1])
+                    await self._chat.stop_stream(turn.segments[-1])
             case "withdraw":
-                question = await self._chat.withdraw(conversation, turn.id)
+                question = await self._chat.withdraw_turn(conversation, turn.id)
                 self.composer.put_back(question, files_of(turn))
             case "edit":
                 self.composer.edit(turn.id, turn.question)

@@ -241,7 +241,7 @@ class Follower:
     def has_more(self) -> bool:
         """Whether a ``tick`` would return something new immediately."""
         return len(self._readers) < len(self.turn.segments) or any(
-            reader.has_more for reader in self._readers
+            reader.has_new_pieces for reader in self._readers
         )
 
     def tick(self) -> tuple[list[Op], bool]:
@@ -282,9 +282,9 @@ class Follower:
         """Read what is new, for ``flush``; return whether the answer has ended."""
         segments = self.turn.segments
         while len(self._readers) < len(segments):
-            self._readers.append(segments[len(self._readers)].reader(0, self._wake))
+            self._readers.append(segments[len(self._readers)].new_reader(0, self._wake))
         for number, reader in enumerate(self._readers):
-            for piece in reader.take(READ_CHARS):
+            for piece in reader.take_pieces(READ_CHARS):
                 self._add(piece, number)
         self._has_ended = self._readers[-1].end is not None and not self.has_more
         if self._has_ended:
@@ -294,7 +294,7 @@ class Follower:
     def close(self) -> None:
         """Stop following; the answer itself continues."""
         for reader in self._readers:
-            reader.close()
+            reader.stop_reading()
 
     def _add(self, piece: Piece, segment: int) -> None:
         match piece:

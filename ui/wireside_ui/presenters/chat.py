@@ -158,13 +158,13 @@ class ChatPresenter:
     def watch(self) -> None:
         """Start watching the library and the store."""
         self.sidebar.begin()
-        self._chat.saving.bell.listen(self, self.updates.wake)
+        self._chat.saving.bell.add_listener(self, self.updates.wake)
 
     def close(self) -> None:
         """End everything that the page has started."""
         self.transcript.close()
         self.sidebar.close()
-        self._chat.saving.bell.leave(self)
+        self._chat.saving.bell.remove_listener(self)
 
     async def update(self) -> None:
         """Show all changes since the last update."""
@@ -231,7 +231,11 @@ class ChatPresenter:
 
     async def _read(self, conversation_id: str) -> tuple[Conversation | None, StoreError | None]:
         try:
-            found = await self._chat.library.open(conversation_id) if conversation_id else None
+            found = (
+                await self._chat.library.open_conversation(conversation_id)
+                if conversation_id
+                else None
+            )
         except StoreError as error:
             return None, error
         else:
@@ -280,7 +284,7 @@ class ChatPresenter:
             conversation = await self._chat.conversation_for(sending.turn_id)
             await self._show(conversation)
         if sending.edits is None:
-            await self._chat.send(
+            await self._chat.send_question(
                 conversation,
                 sending.question,
                 turn_id=sending.turn_id,
@@ -288,7 +292,7 @@ class ChatPresenter:
                 attachments=sending.attachments,
             )
         else:
-            await self._chat.edit(
+            await self._chat.edit_turn(
                 conversation,
                 sending.edits,
                 sending.question,
@@ -302,8 +306,8 @@ class ChatPresenter:
         conversation = self.transcript.conversation
         try:
             for turn in tuple(conversation.live.values()) if conversation else ():
-                if conversation and conversation.shows(turn):
-                    await self._chat.stop(turn.segments[-1])
+                if conversation and conversation.is_on_shown_path(turn):
+                    await self._chat.stop_stream(turn.segments[-1])
         except WiresideError as error:
             self._tell(error)
 
@@ -322,7 +326,7 @@ class ChatPresenter:
             self._options = options  # before the first await: the next event may use them
         try:
             if conversation is None or conversation.id != conversation_id:
-                conversation = await self._chat.library.open(conversation_id)
+                conversation = await self._chat.library.open_conversation(conversation_id)
             if conversation is not None:
                 await self._chat.choose_options(conversation, options)
         except WiresideError as error:
@@ -377,7 +381,7 @@ class ChatPresenter:
         if self.transcript.conversation is None:
             return ""
         try:
-            return (await self._chat.library.turn(self.transcript.conversation, turn_id)).text
+            return (await self._chat.library.read_turn(self.transcript.conversation, turn_id)).text
         except WiresideError:
             return ""
 

@@ -57,10 +57,10 @@ class FindPresenter:
             return
         places: list[int] = []
         place = 0
-        async for record in self._library.walk(conversation, "shown"):
+        async for record in self._library.iterate_turns(conversation, "shown"):
             if self._query != query or conversation is not self._shown():
                 return
-            turn = conversation.known(record.id)
+            turn = conversation.turn_in_memory(record.id)
             text = turn.text if turn else text_of(record.answer)
             if await aside(contains, wanted, (record.question, text)):
                 places.append(place)

@@ -59,7 +59,7 @@ class SidebarPresenter:
     async def first_page(self) -> Listing:
         """Return the first page of the list; an empty one if the store can't be read."""
         try:
-            return await self._library.page()
+            return await self._library.list_page()
         except StoreError:
             return Listing((), None)
 
@@ -119,7 +119,7 @@ class SidebarPresenter:
     async def give_page(self, cursor: str | None, archived: bool) -> None:
         """Show a page of the list, or of the archive."""
         try:
-            listing = await self._library.page(archived=archived, cursor=cursor)
+            listing = await self._library.list_page(archived=archived, cursor=cursor)
         except WiresideError as error:
             self.view.fail(sentence_in(self._language, error))
         else:
@@ -170,5 +170,5 @@ class SidebarPresenter:
             self._tell(error)
             with suppress(StoreError):
                 for one in ids:
-                    if conversation := await self._library.open(one):
+                    if conversation := await self._library.open_conversation(one):
                         self.view.put(conversation.info)

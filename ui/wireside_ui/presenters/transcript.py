@@ -154,8 +154,8 @@ class TranscriptPresenter:
         """
         self.close()
         self._conversation = conversation
-        self._unwatch = self._chat.watch(conversation, self.note_change)
-        self._path, self._total = conversation.path(), conversation.total
+        self._unwatch = self._chat.watch_conversation(conversation, self.note_change)
+        self._path, self._total = conversation.shown_path(), conversation.total
         self._removals = conversation.removals
         try:
             turns = await self._turns(self._total - self._limits.page_size, self._total - 1)
@@ -224,8 +224,8 @@ class TranscriptPresenter:
         conversation = self._conversation
         if conversation is None:
             return
-        path, total = conversation.path(), conversation.total
-        kept = tree.shared(self._path, path)
+        path, total = conversation.shown_path(), conversation.total
+        kept = tree.shared_length(self._path, path)
         if conversation.removals != self._removals:
             kept = max(0, min(kept, total - WAITING_TURNS))
         if kept == total == self._total:
@@ -241,14 +241,14 @@ class TranscriptPresenter:
             self.view.replace_from(kept, rows, total)
         self._path, self._total, self._removals = path, total, conversation.removals
         for follower in tuple(self._followers.values()):
-            if not conversation.shows(follower.turn):
+            if not conversation.is_on_shown_path(follower.turn):
                 self._stop_following(follower.turn.id)
 
     async def _update_turn(self, conversation: Conversation, turn_id: str) -> None:
         if turn_id not in self._marks:
             return  # the browser requests it when it is scrolled to
         try:
-            turn = await self._chat.library.turn(conversation, turn_id)
+            turn = await self._chat.library.read_turn(conversation, turn_id)
         except NotFound:
             return
         if turn.is_live:
@@ -351,7 +351,7 @@ class TranscriptPresenter:
     async def _turns(self, first: int, last: int) -> list[Turn]:
         if self._conversation is None:
             return []
-        return await self._chat.library.turns(self._conversation, max(0, first), last)
+        return await self._chat.library.read_turns(self._conversation, max(0, first), last)
 
     def _rows(self, turns: Sequence[Turn]) -> list[Row]:
         """Return the rows of turns and start followers for answers in progress."""

@@ -116,7 +116,7 @@ class AuthenticationMiddleware:
         seen = self._gate.presence.endings
         try:
             credentials = await self._with_host_user(credentials, scope)
-            caller = await self._gate.caller(credentials)
+            caller = await self._gate.authenticate(credentials)
         except (StoreError, InternalError) as error:
             return await send_refusal(scope, receive, send, error)
         except RequestError as error:
@@ -124,7 +124,7 @@ class AuthenticationMiddleware:
         brought = _credential_kind(credentials)
         del credentials  # a connection would keep them in memory as long as it is open
         if caller is not None:
-            state["caller"], state["chat"] = caller, self._chat.of(caller)
+            state["caller"], state["chat"] = caller, self._chat.for_caller(caller)
             if scope["type"] == "websocket":
                 return await self._serve_websocket(caller, seen, scope, receive, send)
             return await self._serve_authenticated(caller, scope, receive, send)
@@ -263,7 +263,7 @@ class AuthenticationMiddleware:
         if self._gate.mode == "none":
             return await self.app(scope, receive, send)
         state = RevocableSocket(send)
-        leave = self._gate.presence.enter(caller, state.revoke_access)
+        leave = self._gate.presence.register_connection(caller, state.revoke_access)
         try:
             if await self._was_put_out(caller, seen):
                 return await self._turn_away(scope, receive, state.send)
@@ -277,7 +277,7 @@ class AuthenticationMiddleware:
         if self._gate.presence.endings == seen:
             return False
         try:
-            return not await self._gate.is_here(caller)
+            return not await self._gate.is_still_valid(caller)
         except StoreError:
             return False  # the gate checks again within seconds
 
@@ -290,7 +290,7 @@ class AuthenticationMiddleware:
         async def receive_still() -> Message:
             message = await receive()
             is_whole = message["type"] == "http.request" and not message.get("more_body", False)
-            if is_whole and not await self._gate.is_here(caller):
+            if is_whole and not await self._gate.is_still_valid(caller):
                 raise Unauthorized
             return message
 

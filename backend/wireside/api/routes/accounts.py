@@ -246,17 +246,17 @@ class AccountRoutes:
         wanted = new.origin if new and new.origin else request.headers.get("origin")
         if wanted is not None and Origin.parse(wanted) is None:
             raise NotFound("origin: this is none; write it as https://example.com.")
-        return Ticket(ticket=self._auth.tickets.issue(who, wanted), expires_in=GOOD_S)
+        return Ticket(ticket=self._auth.tickets.issue_ticket(who, wanted), expires_in=GOOD_S)
 
     async def keys(self, who: CurrentCaller) -> list[Key]:
         """List the caller's own API keys."""
         self._has_accounts()
-        return [_key_view(key) for key in await self._auth.keys.of(who)]
+        return [_key_view(key) for key in await self._auth.keys.list_keys(who)]
 
     async def make_key(self, who: CurrentCaller, new: NewKey) -> Key:
         """Create an API key; `key` is shown only in this response."""
         self._has_accounts()
-        key, text = await self._auth.keys.create(
+        key, text = await self._auth.keys.create_key(
             who,
             new.name,
             new.scopes,
@@ -270,18 +270,18 @@ class AccountRoutes:
     async def revoke_key(self, who: CurrentCaller, key_id: Id) -> Response:
         """Revoke an API key and close the connections opened with it at once."""
         self._has_accounts()
-        await self._auth.keys.revoke(who, key_id)
+        await self._auth.keys.revoke_key(who, key_id)
         return Response(status_code=204)
 
     async def sessions(self, who: CurrentCaller) -> list[SessionView]:
         """List the caller's browser sessions."""
         self._has_accounts()
-        return [_session_view(one, who) for one in await self._auth.sign_ins.of(who)]
+        return [_session_view(one, who) for one in await self._auth.sign_ins.list_sessions(who)]
 
     async def end_session(self, who: CurrentCaller, session_id: Id) -> Response:
         """End a browser session and close its connections at once."""
         self._has_accounts()
-        await self._auth.sign_ins.end(who, session_id)
+        await self._auth.sign_ins.end_session(who, session_id)
         return Response(status_code=204)
 
     # ---- users ---------------------------------------------------------------------------------
@@ -289,12 +289,12 @@ class AccountRoutes:
     async def users(self, who: CurrentCaller) -> list[Person]:
         """List all accounts (administrators only)."""
         self._has_accounts()
-        return [_person_view(user) for user in await self._auth.accounts.users(who)]
+        return [_person_view(user) for user in await self._auth.accounts.list_users(who)]
 
     async def invite(self, who: CurrentCaller, new: NewPerson, request: Request) -> Link:
         """Create an invitation link (administrators only)."""
         self._has_accounts()
-        secret = await self._auth.accounts.invite(who, new.role, new.name)
+        secret = await self._auth.accounts.create_invitation(who, new.role, new.name)
         return Link(link=self._absolute_link(request, f"/join?link={secret}"))
 
     async def change(self, who: CurrentCaller, user_id: Id, changes: PersonChanges) -> Response:
@@ -304,7 +304,9 @@ class AccountRoutes:
         if changes.role is not None:
             await accounts.set_role(who, user_id, changes.role)
         if changes.disabled is not None:
-            await (accounts.disable if changes.disabled else accounts.enable)(who, user_id)
+            await (accounts.disable_user if changes.disabled else accounts.enable_user)(
+                who, user_id
+            )
         if changes.role is None and changes.disabled is None:
             who.require("admin")
         return Response(status_code=204)
@@ -312,13 +314,13 @@ class AccountRoutes:
     async def remove(self, who: CurrentCaller, user_id: Id) -> Response:
         """Delete an account with all its data (administrators only)."""
         self._has_accounts()
-        await self._auth.accounts.remove(who, user_id)
+        await self._auth.accounts.remove_user(who, user_id)
         return Response(status_code=204)
 
     async def reset(self, who: CurrentCaller, user_id: Id, request: Request) -> Link:
         """Create a password-reset link for an account (administrators only)."""
         self._has_accounts()
-        secret = await self._auth.accounts.reset(who, user_id)
+        secret = await self._auth.accounts.create_reset_link(who, user_id)
         return Link(link=self._absolute_link(request, f"/join?link={secret}"))
 
     async def audit(
@@ -330,7 +332,7 @@ class AccountRoutes:
     ) -> list[Entry]:
         """Read the audit log, newest first (administrators only). `before` takes a `number`."""
         self._has_accounts()
-        entries = await self._auth.audit.read(who, q, before=before, limit=limit)
+        entries = await self._auth.audit.read_entries(who, q, before=before, limit=limit)
         return [
             Entry(
                 number=one.number,
@@ -360,7 +362,7 @@ class AccountRoutes:
 
     async def share(self, chat: CallerChat, conversation_id: Id, request: Request) -> ShareView:
         """Share a snapshot of the shown branch; `link` is shown only once."""
-        conversation = await chat.library.open(conversation_id)
+        conversation = await chat.library.open_conversation(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
         share, secret = await self._sharing.share(chat.library, conversation)

@@ -28,7 +28,7 @@ from wireside.chat.conversation import Conversation, Turn
 from wireside.chat.library import MAX_TITLE_CHARS, Library
 from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
-from wireside.generation.runner import Stream, new_name
+from wireside.generation.runner import Stream, new_stream_name
 from wireside.identity import Caller
 from wireside.offload import aside
 from wireside.parts import (
@@ -281,7 +281,7 @@ class ConversationRoutes:
         limit: Limit = 50,
     ) -> ConversationList:
         """List conversations page by page: pinned ones first, then newest first."""
-        listing = await library.page(archived=archived, tag=tag, cursor=cursor, limit=limit)
+        listing = await library.list_page(archived=archived, tag=tag, cursor=cursor, limit=limit)
         return ConversationList(
             conversations=[_summary_view(library, info) for info in listing.conversations],
             cursor=listing.cursor,
@@ -318,7 +318,7 @@ class ConversationRoutes:
         """Read a page of the shown turns: the last ones, or those with an index below `before`."""
         conversation = await self._find_conversation(library, conversation_id)
         end = conversation.total if before is None else min(before, conversation.total)
-        turns = await library.turns(conversation, max(0, end - limit), end - 1)
+        turns = await library.read_turns(conversation, max(0, end - limit), end - 1)
         return ConversationView(
             **_summary_view(library, conversation.info).model_dump(),
             total=conversation.total,
@@ -430,7 +430,7 @@ class ConversationRoutes:
         look_through = partial(
             conversations,
             data,
-            new_id=new_name,
+            new_id=new_stream_name,
             now=self._now(),
             limits=self._import_limits,
         )
@@ -442,7 +442,7 @@ class ConversationRoutes:
         async for imported in _in_a_thread(look_through()):
             left_out += passed_over(imported)
             if imported is not None:
-                outcome, name = await library.merge(imported, known)
+                outcome, name = await library.merge_imported(imported, known)
                 counts[outcome] += 1
                 if outcome != "unchanged":
                     names.append(name)
@@ -469,7 +469,7 @@ class ConversationRoutes:
             self._importers.discard(caller.user_id)
 
     async def _find_conversation(self, library: Library, conversation_id: str) -> Conversation:
-        conversation = await library.open(conversation_id)
+        conversation = await library.open_conversation(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
         return conversation
@@ -478,7 +478,7 @@ class ConversationRoutes:
         self, library: Library, conversation: Conversation, exporter: Exporter
     ) -> AsyncIterator[str]:
         yield exporter.begin(conversation.info, tuple(conversation.branches.values()))
-        async for record in library.walk(conversation, "shown"):
+        async for record in library.iterate_turns(conversation, "shown"):
             yield await aside(exporter.turn, record)
         yield exporter.end()
 
@@ -491,7 +491,7 @@ class ConversationRoutes:
             yield exporter.begin(
                 conversation.info, tuple(conversation.branches.values()), conversation.shown
             )
-            async for record in library.walk(conversation, "all"):
+            async for record in library.iterate_turns(conversation, "all"):
                 async for piece in with_contents(exporter.turn(record), library.files):
                     yield piece
             yield exporter.end()
@@ -602,7 +602,7 @@ def _stream_view(stream: Stream) -> AnswerStream:
         output_tokens=end.usage.output_tokens if end else None,
         parts=[
             _answer_part(piece)
-            for piece in stream.log.read(0, stream.log.head)
+            for piece in stream.log.read_pieces(0, stream.log.head)
             if not (isinstance(piece, PartPiece) and is_hidden(piece.delta.part))
         ],
     )

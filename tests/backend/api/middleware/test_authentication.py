@@ -95,7 +95,7 @@ async def ada(house: House) -> Caller:
 async def test_a_key_opens_no_page_and_sends_no_form(
     house: House, knock: Knock, ada: Caller
 ) -> None:
-    _, text = await house.keys.create(ada, "key", ["read", "chat", "admin"])
+    _, text = await house.keys.create_key(ada, "key", ["read", "chat", "admin"])
     bearer = f"Bearer {text}"
     for path in PAGES:
         assert await knock(path, authorization=bearer) is None, path
@@ -114,7 +114,7 @@ async def test_a_ticket_opens_our_socket_and_not_the_pages(
 ) -> None:
     await house.signed_in("ada")
     here = await house.signed_in("ada")
-    ticket = f"ticket.{house.tickets.issue(here)}"
+    ticket = f"ticket.{house.tickets.issue_ticket(here)}"
     assert await knock(PAGE_SOCKET, "upgrade", subprotocols=(ticket,)) is None
     assert await knock("/ws/ai-chat", "upgrade", subprotocols=("ai-chat", ticket)) == here
 
@@ -124,7 +124,7 @@ async def test_a_key_beside_a_session_changes_nothing_on_a_page(
 ) -> None:
     cookie = await house.sign_ins.sign_in("ada", "a good long password", agent="", address="")
     eve = await house.person(ada, "eve")
-    _, text = await house.keys.create(
+    _, text = await house.keys.create_key(
         Caller(user_id=eve.id, name="eve", role="user"), "key", ["read"]
     )
     both = {"cookie": f"{COOKIE}={cookie}", "authorization": f"Bearer {text}"}
@@ -170,16 +170,16 @@ async def test_who_is_put_out_while_it_is_found_out_who_asks_does_not_come_in(
     At that moment there is no connection to close yet, and the record that was read is stale.
     """
     cookie = await house.sign_ins.sign_in("ada", "a good long password", agent="", address="")
-    found = Authenticator.caller
+    found = Authenticator.authenticate
     ends = False
 
     async def caller(gate: Authenticator, credentials: Credentials) -> Caller | None:
         who = await found(gate, credentials)
         if who is not None and ends:
-            await house.sign_ins.end(who)
+            await house.sign_ins.end_session(who)
         return who
 
-    monkeypatch.setattr(Authenticator, "caller", caller)
+    monkeypatch.setattr(Authenticator, "authenticate", caller)
     with_it = {"cookie": f"{COOKIE}={cookie}"}
     assert await knock("/ws/ai-chat", "upgrade", **with_it) is not None
     ends = True

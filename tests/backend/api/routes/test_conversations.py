@@ -56,7 +56,9 @@ def ask(chat: ChatService, provider: ScriptedProvider) -> Any:
 
     async def ask_and_answer(question: str, text: str = "an answer", where: str = NEW) -> str:
         number = len(provider.calls)
-        conversation, turn = await chat.ask_in(where, question, key=None, options=Options())
+        conversation, turn = await chat.ask_in_conversation(
+            where, question, key=None, options=Options()
+        )
         call = await provider.call(number)
         call.say(text)
         call.finish()
@@ -270,7 +272,7 @@ async def test_an_update_keeps_what_was_chosen_and_shared(
     await store.set_feedback(turn, Feedback("up", "fine"))
     await store.keep_options(name, Options(model="chosen"))
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
-    opened = await chat.library.open(name)
+    opened = await chat.library.open_conversation(name)
     assert opened is not None
     _, secret = await sharing.share(chat.library, opened)
     result = (await http.post("/import", content=export("one", "two"))).json()

@@ -140,7 +140,7 @@ async def test_a_conversation_lists_the_files_of_its_questions(
     http: httpx2.AsyncClient, chat: ChatService
 ) -> None:
     file_id = await upload(http, "a.png", png())
-    conversation, _ = await chat.ask_in(
+    conversation, _ = await chat.ask_in_conversation(
         "new", "?", key=None, options=Options(), attachments=[file_id]
     )
     view = (await http.get(f"/conversations/{conversation.id}")).json()
@@ -155,7 +155,7 @@ async def test_files_are_in_exports_and_are_imported(
     contents = {"a.png": png(), "b.csv": b"1;2" * 30_001}
     ids = [await upload(http, name, content) for name, content in contents.items()]
     question = '"url":"upload:none" \\"url\\":\\"upload:none\\"'
-    conversation, _ = await chat.ask_in(
+    conversation, _ = await chat.ask_in_conversation(
         "new", question, key=None, options=Options(), attachments=ids
     )
     path = f"/conversations/{conversation.id}/export"
@@ -176,7 +176,7 @@ async def test_an_export_without_a_content_has_its_name(
     http: httpx2.AsyncClient, chat: ChatService, tmp_path: Path
 ) -> None:
     file_id = await upload(http, "a.csv", b"1;2")
-    conversation, _ = await chat.ask_in(
+    conversation, _ = await chat.ask_in_conversation(
         "new", "?", key=None, options=Options(), attachments=[file_id]
     )
     shutil.rmtree(tmp_path / "files")
@@ -202,7 +202,7 @@ async def test_an_import_keeps_no_other_files(
     http: httpx2.AsyncClient, chat: ChatService, url: str
 ) -> None:
     """Neither those that an upload could not be, nor references to files that are there."""
-    eve = chat.of(Caller(user_id="eve", name="Eve", role="user"))
+    eve = chat.for_caller(Caller(user_id="eve", name="Eve", role="user"))
     files = eve.files.upload("secret.txt", _one(b"secret"))
     part = {"type": "file", "url": url.format((await files).id), "name": "a.txt"}
     turn = {"id": "t", "question": "?", "question_parts": [part], "answer": []}
@@ -220,7 +220,7 @@ async def test_an_upload_can_be_deleted_until_a_question_refers_to_it(
     http: httpx2.AsyncClient, chat: ChatService
 ) -> None:
     unused, used = [await upload(http, name, b"a") for name in ("a.txt", "b.txt")]
-    await chat.ask_in("new", "?", key=None, options=Options(), attachments=[used])
+    await chat.ask_in_conversation("new", "?", key=None, options=Options(), attachments=[used])
     assert (await http.delete(f"/files/{unused}")).status_code == 204
     assert (await http.get(f"/files/{unused}")).status_code == 404
     assert (await http.delete(f"/files/{unused}")).status_code == 404
