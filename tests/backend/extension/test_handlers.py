@@ -169,6 +169,13 @@ class TestModels:
         with pytest.raises(ValueError, match="name="):
             chat.on_message(answer)
 
+    async def test_a_handler_that_takes_no_turn_is_refused(self) -> None:
+        def answer() -> str:
+            return ""
+
+        with pytest.raises(TypeError, match="'answer' must take the turn"):
+            Chat().on_message(answer)  # type: ignore[arg-type]
+
     async def test_a_chat_without_handlers_says_so(self) -> None:
         with pytest.raises(ValueError, match="on_message"):
             Chat().provider()
