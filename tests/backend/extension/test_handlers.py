@@ -174,7 +174,7 @@ class TestModels:
             return ""
 
         with pytest.raises(TypeError, match="'answer' must take the turn"):
-            Chat().on_message(answer)  # type: ignore[arg-type]
+            Chat().on_message(answer)  # type: ignore[type-var]
 
     async def test_a_chat_without_handlers_says_so(self) -> None:
         with pytest.raises(ValueError, match="on_message"):
