@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
-FOLDERS = ("assets", "backend", "benchmarks", "docs", "scripts", "tests", "ui")
+FOLDERS = ("examples", "assets", "backend", "benchmarks", "docs", "scripts", "tests", "ui")
 FOLDER = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/[\w.-]+)+/")
 FILE = re.compile(r"[\w*./-]+\.(?:py|js|mjs|css)")
 INVENTED = re.compile(r".*NAME|example\.")

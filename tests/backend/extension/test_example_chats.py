@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from starlette.testclient import TestClient
 
 from wireside import Chat, ChatTester
 from wireside.parts import DataPart, FilePart
@@ -16,15 +18,19 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def load(name: str) -> Chat:
+    chat = load_module(name).chat
+    assert isinstance(chat, Chat)
+    return chat
+
+
+def load_module(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    chat = module.chat
-    assert isinstance(chat, Chat)
-    return chat
+    return module
 
 
 async def test_the_support_bot_refunds_after_approval() -> None:
@@ -63,3 +69,30 @@ async def test_the_folder_search_names_its_sources(
         sources = [part.text for part in reply.parts if isinstance(part, DataPart)]
         assert sources[-1] == "tea.md"
         assert (await tester.ask("Coffee?")).text == "No file has anything about this."
+
+
+def test_the_mounted_chat_knows_the_users_of_its_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRESIDE_DATA_DIR", str(tmp_path))
+    app = load_module("mounted_chat").app
+    with TestClient(app, base_url="http://127.0.0.1") as browser:
+        at_sign_in = browser.get("/chat", headers={"Accept": "text/html"})
+        assert at_sign_in.url.path == "/login"
+        assert browser.get("/chat/api/models").status_code == 401
+        form = {"name": "ada", "password": "wrong"}
+        own = {"Origin": "http://127.0.0.1"}
+        assert browser.post(str(at_sign_in.url), data=form).status_code == 403
+        back = browser.post(str(at_sign_in.url), data={**form, "password": "countess"})
+        assert (back.url.path, back.status_code) == ("/chat/", 200)
+        away = {"next": "//elsewhere.example"}
+        back = browser.post("/login", params=away, data={**form, "password": "countess"})
+        assert back.url.path == "/"
+        assert "embed.js" in back.text
+        with browser.websocket_connect("ws://127.0.0.1/chat/ws/ai-chat", headers=own) as socket:
+            socket.send_json({"type": "chat", "id": "1", "message": "hi"})
+            frames = [socket.receive_json()]
+            while frames[-1]["type"] not in ("done", "error"):
+                frames.append(socket.receive_json())
+        text = "".join(frame["content"] for frame in frames if frame["type"] == "chunk")
+        assert text == "You are Ada, and you wrote: hi"
