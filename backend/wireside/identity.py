@@ -45,6 +45,8 @@ class Caller:
     """The user's id in the host application of a mounted chat; "" elsewhere."""
     groups: frozenset[str] = frozenset()
     """The user's groups, as a proxy or a host application names them."""
+    is_stand_in: bool = False
+    """Whether the server acts for the user, whose role and groups it does not know."""
     address: str = ""
     """The client's IP address or network, for rate limits."""
     messages_per_minute: int | None = None
@@ -70,6 +72,18 @@ class Caller:
         """
         if self.credential.startswith("key "):
             self.require("admin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAccess:
+    """The callers that may use a model: those with one of the roles or in one of the groups."""
+
+    roles: frozenset[Role] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def includes(self, caller: Caller) -> bool:
+        """Whether the caller may use the model."""
+        return caller.role in self.roles or not self.groups.isdisjoint(caller.groups)
 
 
 LOCAL: Final = Caller(user_id="", name="", role="admin")

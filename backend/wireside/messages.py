@@ -256,3 +256,7 @@ class ModelInfo:
     can_chat: bool = True
     """False if the model's metadata or name indicates another purpose."""
     description: str = ""
+    icon: str = ""
+    """Name of an icon, an emoji or short text, or an image as a ``data:`` URL."""
+    starters: tuple[str, ...] = ()
+    """Questions offered in an empty chat while this model is chosen; none for the server's."""

@@ -35,7 +35,7 @@ PAGES: Mapping[str, Sheets] = {
         "components": (
             _shared("frame"),
             *_of("header"),
-            *_of("model_picker"),
+            *_of("model_picker", "model_icon"),
             *_of("status"),
             *_of("welcome"),
             *_of("transcript", "prose", "parts", "questions", "controls", "overlays"),

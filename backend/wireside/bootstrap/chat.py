@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from wireside.auth.auth import Auth
@@ -16,7 +16,7 @@ from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
-from wireside.identity import NOBODY
+from wireside.identity import NOBODY, ModelAccess
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import NullAuditRecorder
 from wireside.ports.observer import Observer
@@ -65,6 +65,7 @@ def build_chat(
     tasks: Tasks,
     auth: Auth,
     observer: Observer,
+    model_access: Mapping[str, ModelAccess],
 ) -> ChatService:
     """Return the chat service, bound to no caller."""
     dependencies = ChatDependencies(
@@ -78,6 +79,7 @@ def build_chat(
         wall_clock=time.time,
         quotas=auth.quotas,
         watcher=observer,
+        model_access=model_access,
         witness=auth.audit if auth.has_accounts else NullAuditRecorder(),
     )
     rules = ChatRules(

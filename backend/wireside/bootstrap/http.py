@@ -73,7 +73,7 @@ def _add_routes(
     app.include_router(
         health_routes(parts.chat, partial(_build_health, parts), partial(_query_store, parts))
     )
-    app.include_router(api_routes(parts.chat))
+    app.include_router(api_routes())
     app.include_router(documents())
     exposition = Exposition(parts.sample_state)
     token = settings.metrics_token

@@ -128,6 +128,7 @@ def build_parts(
         tasks=tasks,
         auth=auth,
         observer=telemetry,
+        model_access=chat.access if chat else {},
     )
     render = build_renderer(settings)
     look = look or look_of(settings)

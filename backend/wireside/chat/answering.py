@@ -15,11 +15,12 @@ from wireside.chat import tree
 from wireside.chat.context import answer_messages, recent_messages, turn_messages
 from wireside.chat.conversation import Conversation, Turn, options_for
 from wireside.chat.dependencies import ChatDependencies, ChatRules, accepts_images
+from wireside.chat.models import CallerModels
 from wireside.chat.opened import OpenConversations
 from wireside.chat.slots import AnswerSlots
 from wireside.chat.titles import ask_for_title
 from wireside.errors import InternalError, WiresideError
-from wireside.files.context import with_contents
+from wireside.files.context import CanSee, with_contents
 from wireside.generation.runner import Stream, new_stream_name
 from wireside.identity import Caller
 from wireside.messages import End, Message, ModelRequest, Options, RequestContext, Usage
@@ -58,7 +59,7 @@ class ConversationRunner:
         self._rules = rules
         self._conversations = conversations
         self._runner = parts.runner
-        self._models = parts.models
+        self._models_of = partial(CallerModels, parts.models, parts.model_access)
         self._provider = parts.provider
         self._saving = parts.saving
         self._files = parts.files
@@ -187,8 +188,10 @@ class ConversationRunner:
             messages, states = await self._context_for(conversation, branches, turn)
             if continues and answer is None:
                 messages = (*messages, *self._said_before(turn))
-            model = await self._models.resolve_model(options.model)
-            messages = await self._with_files(conversation, messages, model)
+            models = self._models_of(caller)
+            model = await models.resolve_model(options.model)
+            sees = partial(accepts_images, models, model)
+            messages = await self._with_files(conversation, messages, sees)
             request = self._rules.model_request(messages, options, model)
             context = RequestContext(
                 user_id=caller.host_id or caller.user_id,
@@ -200,7 +203,7 @@ class ConversationRunner:
                 states=states,
                 answered_parts=turn.answer if continues else (),
                 answer=answer,
-                answered_files=await self._contents_of(conversation, files, model),
+                answered_files=await self._contents_of(conversation, files, sees),
             )
             return replace(request, context=context)
         except WiresideError as error:
@@ -347,22 +350,20 @@ class ConversationRunner:
         return context, tuple(states.values())
 
     async def _with_files(
-        self, conversation: Conversation, messages: tuple[Message, ...], model: str
+        self, conversation: Conversation, messages: tuple[Message, ...], sees: CanSee
     ) -> tuple[Message, ...]:
         """Return messages with the contents of their files, as the model can read them."""
         files = self._files.of(owner_of(conversation.info))
-        return await with_contents(
-            files, messages, can_see=partial(accepts_images, self._models, model)
-        )
+        return await with_contents(files, messages, can_see=sees)
 
     async def _contents_of(
-        self, conversation: Conversation, files: Sequence[ImagePart | FilePart], model: str
+        self, conversation: Conversation, files: Sequence[ImagePart | FilePart], sees: CanSee
     ) -> Mapping[str, Part]:
         """Return files with their contents, by their ids."""
         if not files:
             return {}
         asked = (Message("user", tuple(files)),)
-        (filled,) = await self._with_files(conversation, asked, model)
+        (filled,) = await self._with_files(conversation, asked, sees)
         return {upload_of(file) or "": part for file, part in zip(files, filled.parts, strict=True)}
 
     def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -371,7 +372,7 @@ class ConversationRunner:
 
 def owner_of(info: ConversationInfo) -> Caller:
     """Return a caller for the owner of a conversation, for work that the server does in it."""
-    return Caller(user_id=info.owner, name="", role="user")
+    return Caller(user_id=info.owner, name="", role="user", is_stand_in=True)
 
 
 async def count_tokens(quotas: Quotas, caller: Caller, stream: Stream, request_chars: int) -> None:

@@ -13,7 +13,9 @@ from wireside.chat.answering import ConversationRunner, owner_of
 from wireside.chat.batches import BatchRun
 from wireside.chat.conversation import Conversation
 from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.models import CallerModels
 from wireside.chat.opened import OpenConversations
+from wireside.identity import Caller
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +43,10 @@ class ChatCore:
         """Running batches by digest."""
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._stopped_batches: OrderedDict[bytes, int] = OrderedDict()
+
+    def models_of(self, caller: Caller) -> CallerModels:
+        """Return the models that a caller may use."""
+        return CallerModels(self.parts.models, self.parts.model_access, caller)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` in a task that outlives the caller's connection."""

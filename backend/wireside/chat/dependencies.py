@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from wireside.chat.context import ContextLimit
 from wireside.errors import WiresideError
@@ -12,25 +11,15 @@ from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
 from wireside.generation.tasks import Tasks
-from wireside.messages import Message, ModelInfo, ModelRequest, Options
+from wireside.identity import ModelAccess
+from wireside.messages import Message, ModelRequest, Options
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
+from wireside.ports.models import Models
 from wireside.ports.observer import NULL_OBSERVER, Observer
 from wireside.ports.provider import Provider
 from wireside.ports.quotas import Quotas, Unlimited
 from wireside.ports.store import Store
-
-
-class Models(Protocol):
-    """Lists the available models and resolves their names."""
-
-    async def list_models(self) -> Sequence[ModelInfo]:
-        """Return the available models, the default first. Raises ``WiresideError``."""
-        ...
-
-    async def resolve_model(self, name: str | None) -> str:
-        """Return the model to use. Raises ``UnknownModel`` or another ``WiresideError``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +36,8 @@ class ChatDependencies:
     wall_clock: Clock
     quotas: Quotas = Unlimited()
     watcher: Observer = NULL_OBSERVER
+    model_access: Mapping[str, ModelAccess] = field(default_factory=dict)
+    """The callers of each restricted model, by its id."""
     witness: AuditRecorder = field(default_factory=NullAuditRecorder)
     """Audit log of deletions and exports."""
 

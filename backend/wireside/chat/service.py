@@ -86,7 +86,7 @@ class ChatService:
         self._answers = core.answers
         self._rules = core.rules
         self._runner = core.parts.runner
-        self._models = core.parts.models
+        self._models = core.models_of(caller)
         self._store = core.parts.store
         self._tasks = core.parts.tasks
         self._now = core.parts.wall_clock
@@ -113,7 +113,11 @@ class ChatService:
         return self._rules.max_message_chars
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the available models, the default first. Raises ``WiresideError``."""
+        """Return the models that the caller may use, the default first.
+
+        Raises:
+            WiresideError: they can't be listed.
+        """
         return await self._models.list_models()
 
     # ---- single questions --------------------------------------------------------------------

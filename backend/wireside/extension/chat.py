@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args, overload
 
+from wireside.extension.icons import icon_of
 from wireside.extension.provider import HandlerModel, HandlerProvider
 from wireside.extension.run import Handler
 from wireside.extension.tools import Tool
+from wireside.identity import ModelAccess, Role
 from wireside.messages import ModelInfo
 from wireside.ports.provider import Provider
 
@@ -51,7 +54,9 @@ class Chat:
             starters: questions offered in an empty chat.
         """
         self.name = name
-        self.starters = tuple(starters)
+        self.starters = _texts(starters)
+        self.access: dict[str, ModelAccess] = {}
+        """The callers of each handler that has ``roles`` or ``groups``, by its name."""
         self._options = options
         self._state = state
         self._handlers: dict[str, HandlerModel] = {}
@@ -67,6 +72,10 @@ class Chat:
         name: str = "",
         title: str = "",
         description: str = "",
+        icon: str | Path = "",
+        starters: Sequence[str] = (),
+        roles: Collection[Role] = (),
+        groups: Collection[str] = (),
         options: type | None = None,
         state: type | None = None,
     ) -> Callable[[HandlerT], HandlerT]: ...
@@ -78,6 +87,10 @@ class Chat:
         name: str = "",
         title: str = "",
         description: str = "",
+        icon: str | Path = "",
+        starters: Sequence[str] = (),
+        roles: Collection[Role] = (),
+        groups: Collection[str] = (),
         options: type | None = None,
         state: type | None = None,
     ) -> Any:
@@ -92,11 +105,16 @@ class Chat:
                 function's name.
             title: its display name.
             description: one sentence for the model picker.
+            icon: the name of an icon of the page, an emoji, or the path of an image, which starts
+                at the folder of the handler's file.
+            starters: questions offered in an empty chat while it is chosen, instead of the chat's.
+            roles: the roles that may use it; with ``groups``, those of either may.
+            groups: the groups that may use it, as a proxy or a host application names them.
             options: the class of its options, instead of the chat's.
             state: the class of its state, instead of the chat's.
 
         Raises:
-            ValueError: there is a handler of that name.
+            ValueError: there is a handler of that name, a role is unknown, or the icon is none.
             TypeError: the handler does not take a turn.
         """
 
@@ -106,12 +124,16 @@ class Chat:
             model = name or found.__name__.replace("_", "-")
             if model in self._handlers:
                 raise ValueError(f"There are two handlers called {model!r}: give one a name=…")
+            if access := _access(roles, groups):
+                self.access[model] = access
             self._handlers[model] = HandlerModel(
                 info=ModelInfo(
                     id=model,
                     name=title or self._title(model),
                     owner=self.name or None,
                     description=description or _first_line(found.__doc__),
+                    icon=icon_of(icon, folder=_folder_of(found)),
+                    starters=_texts(starters),
                 ),
                 handler=found,
                 options=options or self._options,
@@ -179,6 +201,31 @@ def _takes_a_turn(handler: Handler) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _access(roles: Collection[Role], groups: Collection[str]) -> ModelAccess | None:
+    """Return who may use a handler, None for everyone. Raises ``ValueError``."""
+    if unknown := _names(roles) - set(get_args(Role)):
+        known = ", ".join(get_args(Role))
+        raise ValueError(f"There is no role {min(unknown)!r}: the roles are {known}.")
+    if not roles and not groups:
+        return None
+    return ModelAccess(roles=_names(roles), groups=_names(groups))  # type: ignore[arg-type]
+
+
+def _names(names: Collection[str]) -> frozenset[str]:
+    """Return names; a single text is one of them, not its letters."""
+    return frozenset([names] if isinstance(names, str) else names)
+
+
+def _texts(texts: Sequence[str]) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(texts)
+
+
+def _folder_of(handler: Handler) -> Path:
+    """Return the folder of a handler's file."""
+    code = getattr(inspect.unwrap(handler), "__code__", None)
+    return Path(code.co_filename).parent if code else Path()
 
 
 def _in_words(name: str) -> str:

@@ -125,7 +125,7 @@ class Catalog:
             return self._fall_back(offered[0].id)
         if self._has_failed() or any(_wildcard_matches(model.id, name) for model in offered):
             return name
-        raise UnknownModel(_unknown_model_message(name, offered))
+        raise unknown_model(name, offered)
 
     def _has_no_such(self) -> bool:
         """Whether an unlisted name is known not to be offered.
@@ -198,7 +198,9 @@ def _bare_model_name(name: str) -> str:
     return name.removeprefix("models/").removesuffix(":latest")
 
 
-def _unknown_model_message(name: str, offered: Sequence[ModelInfo]) -> str:
+def unknown_model(name: str, offered: Sequence[ModelInfo]) -> UnknownModel:
+    """Return the error for a name that is not among the offered models."""
     names = ", ".join(model.id for model in offered[:NAMED])
     more = f" and {len(offered) - NAMED} more" if len(offered) > NAMED else ""
-    return f'This server does not offer "{name[:100]}"; it offers {names}{more}.'
+    others = f"; it offers {names}{more}" if offered else ""
+    return UnknownModel(f'This server does not offer "{name[:100]}"{others}.')

@@ -8,9 +8,11 @@ from tests.conftest import MODELS
 from tests.hand_clock import HandClock
 from tests.ui.presenters.conftest import NewScreen, Screen
 from wireside.errors import NotConfigured
+from wireside.identity import ModelAccess
 from wireside.messages import Options
 from wireside.providers.catalog import FAILURE_S
 from wireside.providers.scripted import ScriptedProvider
+from wireside_ui.i18n.catalogue import words_in
 
 PROBLEM = "Set OPENAI_API_KEY."
 
@@ -31,6 +33,19 @@ async def test_without_models_the_page_says_why(
     shown = await screen.shown()
     assert ("picker.show", MODELS) in shown
     assert ("welcome.show_problem", "") in shown
+
+
+async def test_without_a_model_for_the_caller_the_page_says_so(
+    screen: Screen, provider: ScriptedProvider
+) -> None:
+    provider.listed = MODELS
+    ids = [model.id for model in MODELS]
+    screen.chat.core.parts.model_access.update(dict.fromkeys(ids, ModelAccess()))  # type: ignore[attr-defined]
+    loading = asyncio.create_task(screen.presenter.models.load())
+    await asyncio.sleep(0.01)
+    sentence = words_in("en")["no_open_model"]
+    assert ("picker.show_problem", sentence) in await screen.shown()
+    loading.cancel()
 
 
 async def test_an_unavailable_model_is_replaced_by_the_default(

@@ -119,6 +119,9 @@ WORDS: Mapping[str, str] = {
     "settings_note": "Für diese Unterhaltung, ab der nächsten Antwort.",
     "reset": "Zurücksetzen",
     "no_model": "Noch kein Modell",
+    "no_open_model": (
+        "Kein Modell dieses Servers steht deinem Konto offen. Frag dessen Administrator."
+    ),
     "model": "Modell",
     "loading_models": "Suche Modelle…",
     "theme": "Farben",

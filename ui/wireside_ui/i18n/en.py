@@ -133,6 +133,7 @@ WORDS: Mapping[str, str] = {
     "settings_note": "For this conversation, from the next answer on.",
     "reset": "Reset",
     "no_model": "No model yet",
+    "no_open_model": "No model of this server is open to your account. Ask its administrator.",
     "model": "Model",
     "loading_models": "Looking for models…",
     "theme": "Colours",

@@ -120,6 +120,9 @@ WORDS: Mapping[str, str] = {
     "settings_note": "Para esta conversación, desde la próxima respuesta.",
     "reset": "Restablecer",
     "no_model": "Aún no hay modelo",
+    "no_open_model": (
+        "Ningún modelo de este servidor está abierto a tu cuenta. Consulta a su administrador."
+    ),
     "model": "Modelo",
     "loading_models": "Buscando modelos…",
     "theme": "Colores",

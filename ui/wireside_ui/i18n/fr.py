@@ -117,6 +117,9 @@ WORDS: Mapping[str, str] = {
     "settings_note": "Pour cette conversation, à partir de la prochaine réponse.",
     "reset": "Réinitialiser",
     "no_model": "Pas encore de modèle",
+    "no_open_model": (
+        "Aucun modèle de ce serveur n'est ouvert à votre compte. Demandez à son administrateur."
+    ),
     "model": "Modèle",
     "loading_models": "Recherche de modèles…",
     "theme": "Couleurs",

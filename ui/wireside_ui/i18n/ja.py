@@ -116,6 +116,9 @@ WORDS: Mapping[str, str] = {
     "settings_note": "この会話で、次の回答から使われます。",
     "reset": "リセット",
     "no_model": "モデルがありません",
+    "no_open_model": (
+        "このサーバーには、あなたのアカウントで使えるモデルがありません。管理者にお尋ねください。"
+    ),
     "model": "モデル",
     "loading_models": "モデルを探しています…",
     "theme": "配色",

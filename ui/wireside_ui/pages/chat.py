@@ -231,6 +231,12 @@ class ChatPage:
     def _starters(self) -> Sequence[str]:
         return () if self._is_reader else self._look.starters or starters_in(self._language)
 
+    @property
+    def _first_starters(self) -> Sequence[str]:
+        """The starters before the browser tells which model it has chosen."""
+        own = self._models[0].starters if self._models else ()
+        return (own if self._starters else ()) or self._starters
+
     def _add_shell(self, opening: Opening) -> None:
         ui.add_body_html(
             shell_html(
@@ -238,7 +244,7 @@ class ChatPage:
                 logo=self._logo,
                 base=self._base,
                 tagline=self._tagline,
-                starters=self._starters,
+                starters=self._first_starters,
                 draft=opening.id,
                 words=self._words,
                 is_empty=opening.welcome == "empty",

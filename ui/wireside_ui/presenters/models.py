@@ -10,7 +10,7 @@ from dataclasses import replace
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 from wireside.messages import ModelInfo, Options
-from wireside_ui.i18n.catalogue import sentence_in
+from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.presenters.views import ModelPickerView, WelcomeView
 
 RETRY_S = (2.0, 30.0)
@@ -55,9 +55,11 @@ class ModelsPresenter:
             except WiresideError as error:
                 self._show_problem(sentence_in(self._language, error))
             else:
-                self.picker.show(self._offered)
-                self.welcome.show_problem("")
-                return
+                if self._offered:
+                    self.picker.show(self._offered)
+                    self.welcome.show_problem("")
+                    return
+                self._show_problem(words_in(self._language)["no_open_model"])
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._is_retry_wanted.wait()

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from wireside.api.dependencies import CallerChat
 from wireside.api.errors import Problem
 from wireside.api.policy import API, FILE, Access, with_policy
 from wireside.assets import documents_folder
@@ -67,7 +68,7 @@ class Ready(BaseModel):
 
 
 class Model(BaseModel):
-    """An available model."""
+    """An available model. `icon` is the name of an icon, a short text or a `data:` URL."""
 
     id: str
     name: str
@@ -75,10 +76,13 @@ class Model(BaseModel):
     context_tokens: int | None = None
     can_see: bool | None = None
     can_chat: bool = True
+    description: str = ""
+    icon: str = ""
+    starters: list[str] = []
 
 
 class ModelList(BaseModel):
-    """The available models; the first one is the default."""
+    """The models that the caller may use; the first one is the default."""
 
     models: list[Model]
 
@@ -160,7 +164,7 @@ def documents() -> APIRouter:
     return with_policy(router, replace(FILE, is_cross_origin=True))
 
 
-def api_routes(chat: ChatService) -> APIRouter:
+def api_routes() -> APIRouter:
     """Return the routes under ``/api``."""
     router = APIRouter(prefix="/api")
 
@@ -169,8 +173,8 @@ def api_routes(chat: ChatService) -> APIRouter:
         tags=["models"],
         responses={401: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem}},
     )
-    async def models() -> ModelList:
-        """List the available models; the first one is the default."""
+    async def models(chat: CallerChat) -> ModelList:
+        """List the models that the caller may use; the first one is the default."""
         found = await chat.models()
         return ModelList(
             models=[
@@ -181,6 +185,9 @@ def api_routes(chat: ChatService) -> APIRouter:
                     context_tokens=m.context_tokens,
                     can_see=m.can_see,
                     can_chat=m.can_chat,
+                    description=m.description,
+                    icon=m.icon,
+                    starters=list(m.starters),
                 )
                 for m in found
             ]

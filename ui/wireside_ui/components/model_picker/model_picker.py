@@ -39,13 +39,16 @@ class ModelPicker(Element, component="wireside_model_picker.js", esm=KIT):
         self.run_method("setProblem", sentence)
 
 
-def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str | bool | None]]:
+def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str | bool | list[str] | None]]:
     return [
         {
             "id": model.id,
             "name": seen(model.name),
             "canChat": model.can_chat,
             "canSee": model.can_see,
+            "description": seen(model.description),
+            "icon": model.icon,
+            "starters": [seen(text) for text in model.starters],
         }
         for model in models
     ]

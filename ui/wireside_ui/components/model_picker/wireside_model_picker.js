@@ -4,6 +4,7 @@ import { h } from "vue";
 import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js";
 import { icon } from "wireside-kit/icons.js";
 import { isComposing } from "wireside-kit/keyboard.js";
+import { modelIcon } from "wireside-kit/model_icon.js";
 
 const MANY = 10; // number of models from which on there is a search field
 
@@ -56,7 +57,11 @@ export default {
             disabled: !isMenu,
             onClick: this.toggle,
           },
-          [this.name(this.label), isMenu ? icon("chevron_down") : null],
+          [
+            modelIcon(this.current?.icon),
+            this.name(this.label),
+            isMenu ? icon("chevron_down") : null,
+          ],
         ),
         this.open ? (this.problem ? this.reason() : this.menu()) : null,
       ],
@@ -138,10 +143,12 @@ export default {
           },
           [
             h("span", [
+              modelIcon(m.icon),
               this.name(m.name),
               m.canChat === false
                 ? h("small", { class: "ws-cannot-chat" }, ` (${w.cannot_chat})`)
                 : null,
+              m.description ? h("small", { class: "ws-model-icon-about" }, m.description) : null,
             ]),
             m.id === this.current.id ? icon("check") : null,
           ],

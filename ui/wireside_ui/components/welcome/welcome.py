@@ -1,4 +1,4 @@
-"""The welcome screen of an empty chat: name, tagline and four starter questions."""
+"""The welcome screen of an empty chat: name, tagline and starter questions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from nicegui.element import Element
 
+from wireside_ui.components.kit import KIT
 from wireside_ui.presenters.views import WelcomeState
 
 
-class Welcome(Element, component="wireside_welcome.js"):
+class Welcome(Element, component="wireside_welcome.js", esm=KIT):
     """The welcome element, hidden once there are turns. A click on a starter question sends it."""
 
     def __init__(

@@ -1,5 +1,6 @@
 // The empty chat. Passes a starter to the composer, which sends it.
 import { h } from "vue";
+import { currentModel } from "wireside-kit/choice.js";
 
 export default {
   props: {
@@ -12,6 +13,13 @@ export default {
   },
   data() {
     return { shown: this.view, problem: "" };
+  },
+  computed: {
+    // Those of the chosen model, which the picker changes, otherwise those of the chat.
+    offered() {
+      const own = this.starters.length ? currentModel()?.starters : [];
+      return own?.length ? own : this.starters;
+    },
   },
   render() {
     if (this.shown === "hidden") return h("div", { hidden: true });
@@ -55,7 +63,7 @@ export default {
       return h(
         "ul",
         { class: "ws-starters", "aria-label": this.words.starters },
-        this.starters.map(choice),
+        this.offered.map(choice),
       );
     },
     newChat() {

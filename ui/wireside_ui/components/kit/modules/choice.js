@@ -2,7 +2,15 @@
 // The choice of a model, which the composer, the picker and the page share.
 import { reactive } from "vue";
 
-/** @typedef {{ id: string, name: string, canChat?: boolean }} Model */
+/**
+ * @typedef {object} Model
+ * @property {string} id
+ * @property {string} name
+ * @property {boolean} [canChat]
+ * @property {string} [description]
+ * @property {string} [icon]
+ * @property {string[]} [starters]
+ */
 
 // The model that the page shows and sends. The composer sets `model` when a conversation is opened,
 // the picker when the user chooses one; `offered` are the server's models, the default first.

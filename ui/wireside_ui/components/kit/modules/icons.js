@@ -47,6 +47,14 @@ const PATHS = {
 /** @typedef {keyof typeof PATHS} IconName */
 
 /**
+ * Whether there is an icon of that name.
+ *
+ * @param {string} name
+ * @returns {name is IconName}
+ */
+export const isIcon = (name) => Object.hasOwn(PATHS, name);
+
+/**
  * Returns an icon as a Vue node.
  *
  * @param {IconName} name

@@ -1,6 +1,8 @@
 // The DOM of a turn: the question, the answer and the bars below them.
+import { choice } from "wireside-kit/choice.js";
 import { make } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
+import { modelIconElement } from "wireside-kit/model_icon.js";
 import { hasText, textBlocks } from "./parts.js";
 import { ENDS } from "./states.js";
 
@@ -176,6 +178,9 @@ export const painting = {
       .split(", ")
       .map((name) => name.slice(name.lastIndexOf("/") + 1) || name)
       .join(", ");
+    const names = new Set(model.split(", "));
+    for (const one of choice.offered.filter((offered) => names.has(offered.name)))
+      if (one.icon) el.prepend(modelIconElement(one.icon), " ");
     el.hidden = !model;
     return el;
   },
