@@ -260,3 +260,5 @@ class ModelInfo:
     """Name of an icon, an emoji or short text, or an image as a ``data:`` URL."""
     starters: tuple[str, ...] = ()
     """Questions offered in an empty chat while this model is chosen; none for the server's."""
+    options: str = ""
+    """The JSON Schema of the model's own options, as JSON text; "" for none."""

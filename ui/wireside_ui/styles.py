@@ -39,7 +39,7 @@ PAGES: Mapping[str, Sheets] = {
             *_of("status"),
             *_of("welcome"),
             *_of("transcript", "prose", "parts", "questions", "controls", "overlays"),
-            *_of("composer"),
+            *_of("composer", "own_options"),
             *_of("sidebar"),
         ),
         "": (COMPONENTS / "transcript" / "katex.css",),

@@ -66,6 +66,7 @@ def build_chat(
     auth: Auth,
     observer: Observer,
     model_access: Mapping[str, ModelAccess],
+    check_options: Callable[[str, str], None],
 ) -> ChatService:
     """Return the chat service, bound to no caller."""
     dependencies = ChatDependencies(
@@ -80,6 +81,7 @@ def build_chat(
         quotas=auth.quotas,
         watcher=observer,
         model_access=model_access,
+        check_options=check_options,
         witness=auth.audit if auth.has_accounts else NullAuditRecorder(),
     )
     rules = ChatRules(

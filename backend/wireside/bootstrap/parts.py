@@ -21,6 +21,7 @@ from wireside.bootstrap.look import look_of
 from wireside.bootstrap.providers import build_catalog, build_provider, configured_kind
 from wireside.bootstrap.storage import build_files, build_saving, build_store
 from wireside.bootstrap.telemetry import build_telemetry, build_tracer, sample_state
+from wireside.chat.dependencies import accept_options
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
 from wireside.extension.chat import Chat
@@ -101,8 +102,8 @@ def build_parts(
         provider = build_provider(
             settings, observer=telemetry, on_cannot_chat=lambda model: catalog.pass_over(model)
         )
-    if chat is not None:
-        provider = chat.provider(provider)
+    handlers = None if chat is None else chat.provider(provider)
+    provider = handlers or provider
     assert provider is not None  # the settings, or the chat, have one
     catalog = build_catalog(settings, provider)
     store = build_store(settings)
@@ -128,6 +129,7 @@ def build_parts(
         tasks=tasks,
         auth=auth,
         observer=telemetry,
+        check_options=handlers.check_options if handlers else accept_options,
         model_access=chat.access if chat else {},
     )
     render = build_renderer(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from wireside.chat.context import ContextLimit
@@ -22,6 +22,10 @@ from wireside.ports.quotas import Quotas, Unlimited
 from wireside.ports.store import Store
 
 
+def accept_options(model: str, options: str) -> None:
+    """Accept all options, for providers that check theirs while they answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatDependencies:
     """Dependencies of the chat. ``wall_clock`` returns seconds since 1970."""
@@ -38,6 +42,8 @@ class ChatDependencies:
     watcher: Observer = NULL_OBSERVER
     model_access: Mapping[str, ModelAccess] = field(default_factory=dict)
     """The callers of each restricted model, by its id."""
+    check_options: Callable[[str, str], None] = accept_options
+    """Checks a model's own options, the JSON text of an object; raises ``BadMessage``."""
     witness: AuditRecorder = field(default_factory=NullAuditRecorder)
     """Audit log of deletions and exports."""
 

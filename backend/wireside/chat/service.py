@@ -126,7 +126,8 @@ class ChatService:
         """Start an answer, or return the one started earlier by the same request.
 
         Returns before the model is called. Raises ``TooMany``, ``RateLimited``, ``UnknownModel``,
-        ``Overloaded``, or the error that prevents the list of models from being read.
+        ``BadMessage`` for its options, ``Overloaded``, or the error that prevents the list of
+        models from being read.
         """
         self.caller.require("chat")
         with self._watcher.question("ask").being_asked():
@@ -139,7 +140,7 @@ class ChatService:
         with ExitStack() as undo:
             release_slot = self._quotas.acquire_slot(self.caller)
             undo.callback(release_slot)
-            model = await self._models.resolve_model(ask.options.model)
+            model = await self._model_for(ask.options)
             sees = partial(accepts_images, self._models, model)
             messages = await with_contents(self.files, ask.messages, can_see=sees)
             await self._quotas.record_message(self.caller)
@@ -348,7 +349,7 @@ class ChatService:
             files = await self.files.attached(attachments)
             parts = question_parts(question, files)
             with self._answers.slots.reserve_slot(conversation, self.caller):
-                model = await self._models.resolve_model(options.model)
+                model = await self._model_for(options)
                 if files:
                     check_images(files, can_see=await accepts_images(self._models, model))
                 await self._quotas.record_message(self.caller)
@@ -442,7 +443,7 @@ class ChatService:
             turn = await self.library.read_turn(conversation, turn_id)
             self._check_question(question, has_files=has_files(turn.question_parts))
             with self._answers.slots.reserve_slot(conversation, self.caller):
-                await self._models.resolve_model((options or turn.options).model)
+                await self._model_for(options or turn.options)
                 await self._quotas.record_message(self.caller)
                 parts = with_text(turn.question_parts, question)
                 edited = await self._ask_in_place(conversation, turn, new_turn_id, parts, options)
@@ -587,6 +588,12 @@ class ChatService:
         return self._conversations.watchers.add_watcher(conversation.id, changed)
 
     # ---- internals -----------------------------------------------------------------------------
+
+    async def _model_for(self, options: Options) -> str:
+        """Return the model that answers. Raises ``UnknownModel``, ``BadMessage`` and others."""
+        model = await self._models.resolve_model(options.model)
+        self.core.parts.check_options(model, options.values)
+        return model
 
     def _check_question(self, question: str, *, has_files: bool) -> None:
         self._runner.check_accepting()

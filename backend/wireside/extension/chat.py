@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, overload
 
 from wireside.extension.icons import icon_of
+from wireside.extension.options import schema_of
 from wireside.extension.provider import HandlerModel, HandlerProvider
 from wireside.extension.run import Handler
 from wireside.extension.tools import Tool
@@ -115,7 +116,7 @@ class Chat:
 
         Raises:
             ValueError: there is a handler of that name, a role is unknown, or the icon is none.
-            TypeError: the handler does not take a turn.
+            TypeError: the handler does not take a turn, or the options have no JSON Schema.
         """
 
         def register(found: Handler) -> Handler:
@@ -134,6 +135,7 @@ class Chat:
                     description=description or _first_line(found.__doc__),
                     icon=icon_of(icon, folder=_folder_of(found)),
                     starters=_texts(starters),
+                    options=schema_of(options or self._options),
                 ),
                 handler=found,
                 options=options or self._options,

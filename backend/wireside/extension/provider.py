@@ -8,15 +8,16 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from wireside.errors import BadMessage, UnknownModel, WiresideError
 from wireside.extension import questions
+from wireside.extension.options import build, options_from
 from wireside.extension.run import Handler, HandlerRun, state_id
-from wireside.extension.tools import Tool, ToolLoop, first_problem
+from wireside.extension.tools import Tool, ToolLoop
 from wireside.extension.turn import Messages, Turn, User
 from wireside.messages import (
     Delta,
@@ -24,7 +25,6 @@ from wireside.messages import (
     Message,
     ModelInfo,
     ModelRequest,
-    RequestContext,
     TextDelta,
 )
 from wireside.parts import DataPart, FilePart, ImagePart, data_of
@@ -95,6 +95,20 @@ class HandlerProvider(Provider):
             _log.warning("models_not_listed", code=error.code, message=str(error))
             listed = ()
         return [*own, *(model for model in listed if model.id not in self._handlers)]
+
+    def check_options(self, model: str, options: str) -> None:
+        """Check the options of a question to a handler, before it is asked.
+
+        Args:
+            model: the model of the question.
+            options: the JSON text of an object, "" for none.
+
+        Raises:
+            BadMessage: they do not fit; the text names the option.
+        """
+        handler = self._handlers.get(model)
+        if handler is not None:
+            options_from(handler.options, options)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Stream the answer of a handler, or of the upstream provider."""
@@ -207,19 +221,12 @@ def _turn(handler: HandlerModel, request: ModelRequest, run: HandlerRun) -> Turn
         user=user,
         messages=request.messages,
         files=[part for part in question.parts if isinstance(part, ImagePart | FilePart)],
-        options=_options(handler.options, context),
+        options=options_from(handler.options, context.options),
         state=_state(handler.state, context.states),
         model=request.model,
         conversation=context.conversation,
         output=run,
     )
-
-
-def _options(kind: type | None, context: RequestContext) -> Any:
-    """Return the options of a question. Raises ``BadMessage``."""
-    if kind is None:
-        return None
-    return build(kind, json.loads(context.options or "{}"), name="options")
 
 
 def _state(kind: type | None, stored: Sequence[DataPart]) -> Any:
@@ -232,25 +239,6 @@ def _state(kind: type | None, stored: Sequence[DataPart]) -> Any:
     except BadMessage as error:  # the class has changed since
         _log.warning("handler_state_reset", kind=kind.__name__, reason=str(error))
         return kind()
-
-
-def build(kind: type, values: Any, *, name: str) -> Any:
-    """Return a dataclass or pydantic model of JSON values; unknown fields are ignored.
-
-    Raises:
-        BadMessage: a value does not fit.
-    """
-    import pydantic
-
-    if not isinstance(values, Mapping):
-        raise BadMessage(f"{name}: this must be an object.")
-    if is_dataclass(kind):
-        known = {field.name for field in fields(kind)}
-        values = {key: value for key, value in values.items() if key in known}
-    try:
-        return pydantic.TypeAdapter(kind).validate_python(dict(values))
-    except pydantic.ValidationError as error:
-        raise BadMessage(f"{name}.{first_problem(error)}.") from None
 
 
 def _message(value: Message | Mapping[str, Any]) -> Message:

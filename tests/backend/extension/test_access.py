@@ -40,7 +40,7 @@ def office() -> Chat:
     def audit(turn: Turn) -> str:
         return "audited"
 
-    @chat.on_message(roles=("admin",), groups=("sales",))
+    @chat.on_message(roles=["admin"], groups=["sales"])
     def prices(turn: Turn) -> str:
         return "priced"
 

@@ -92,6 +92,10 @@ WORDS: Mapping[str, str] = {
     "invalid_temperature": "Die Temperatur muss eine Zahl von 0 bis 2 sein.",
     "invalid_max_tokens": "Die längste Antwort muss eine ganze Zahl von 1 bis 1.000.000 sein.",
     "invalid_model": "Der Name dieses Modells ist nicht verwendbar. Wähle ein anderes Modell.",
+    "invalid_values": "Die Optionen dieses Modells sind nicht verwendbar.",
+    "own_options": "Optionen von {model}",
+    "needs_number": "{field}: eine Zahl wird gebraucht",
+    "needs_whole_number": "{field}: eine ganze Zahl wird gebraucht",
     "invalid_system": "Die Anweisungen sind zu lang: höchstens 20.000 Zeichen passen.",
     "storage_blocked": (
         "Dieser Browser blockiert hier Websitedaten: Nicht Gesendetes geht beim Schließen verloren."

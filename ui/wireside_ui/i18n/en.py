@@ -110,6 +110,10 @@ WORDS: Mapping[str, str] = {
     "invalid_temperature": "The temperature must be a number from 0 to 2.",
     "invalid_max_tokens": "The longest answer must be a whole number from 1 to 1,000,000.",
     "invalid_model": "This model's name can't be used. Choose another model.",
+    "invalid_values": "The options of this model can't be used.",
+    "own_options": "Options of {model}",
+    "needs_number": "{field}: a number is needed",
+    "needs_whole_number": "{field}: a whole number is needed",
     "invalid_system": "The instructions are too long: at most 20,000 characters fit.",
     "storage_blocked": (
         "This browser blocks site data here: unsent text is lost when the page is closed."

@@ -92,6 +92,10 @@ WORDS: Mapping[str, str] = {
     "invalid_temperature": "La temperatura debe ser un número de 0 a 2.",
     "invalid_max_tokens": "La respuesta más larga debe ser un número entero de 1 a 1 000 000.",
     "invalid_model": "El nombre de este modelo no se puede usar. Elige otro modelo.",
+    "invalid_values": "Las opciones de este modelo no se pueden usar.",
+    "own_options": "Opciones de {model}",
+    "needs_number": "{field}: se necesita un número",
+    "needs_whole_number": "{field}: se necesita un número entero",
     "invalid_system": (
         "Las instrucciones son demasiado largas: caben 20 000 caracteres como máximo."
     ),

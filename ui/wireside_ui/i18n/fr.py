@@ -92,6 +92,10 @@ WORDS: Mapping[str, str] = {
     "invalid_temperature": "La température doit être un nombre de 0 à 2.",
     "invalid_max_tokens": "La réponse la plus longue doit être un nombre entier de 1 à 1 000 000.",
     "invalid_model": "Le nom de ce modèle est inutilisable. Choisissez un autre modèle.",
+    "invalid_values": "Les options de ce modèle sont inutilisables.",
+    "own_options": "Options de {model}",
+    "needs_number": "{field} : un nombre est attendu",
+    "needs_whole_number": "{field} : un nombre entier est attendu",
     "invalid_system": "Les instructions sont trop longues : 20 000 caractères au plus.",
     "storage_blocked": (
         "Ce navigateur bloque ici les données du site : le texte non envoyé est perdu à la "

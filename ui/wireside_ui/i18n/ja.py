@@ -91,6 +91,10 @@ WORDS: Mapping[str, str] = {
     "invalid_temperature": "温度は 0 から 2 までの数値で指定してください。",
     "invalid_max_tokens": "最長の回答は 1 から 1,000,000 までの整数で指定してください。",
     "invalid_model": "このモデル名は使えません。別のモデルを選んでください。",
+    "invalid_values": "このモデルのオプションは使えません。",
+    "own_options": "{model} のオプション",
+    "needs_number": "{field}：数値を入力してください",
+    "needs_whole_number": "{field}：整数を入力してください",
     "invalid_system": "指示が長すぎます。20,000 文字までです。",
     "storage_blocked": (
         "このブラウザーはここでサイトデータをブロックしています。未送信の文章はページを閉じる"

@@ -40,7 +40,7 @@ class ModelsPresenter:
         ids = [model.id for model in self._offered]
         if not ids or options.model in ids:
             return options
-        return replace(options, model=ids[0])
+        return replace(options, model=ids[0], values="")
 
     def retry(self) -> None:
         """Request the models immediately instead of after the current delay."""

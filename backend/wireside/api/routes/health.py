@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
@@ -68,7 +69,10 @@ class Ready(BaseModel):
 
 
 class Model(BaseModel):
-    """An available model. `icon` is the name of an icon, a short text or a `data:` URL."""
+    """An available model. `icon` is the name of an icon, a short text or a `data:` URL.
+
+    `options` is the JSON Schema of the model's own options.
+    """
 
     id: str
     name: str
@@ -79,6 +83,7 @@ class Model(BaseModel):
     description: str = ""
     icon: str = ""
     starters: list[str] = []
+    options: dict[str, Any] | None = None
 
 
 class ModelList(BaseModel):
@@ -188,6 +193,7 @@ def api_routes() -> APIRouter:
                     description=m.description,
                     icon=m.icon,
                     starters=list(m.starters),
+                    options=json.loads(m.options) if m.options else None,
                 )
                 for m in found
             ]

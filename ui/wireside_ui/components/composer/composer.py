@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -18,6 +19,7 @@ MAX_MODEL_CHARS = 200
 MAX_SYSTEM_CHARS = 20_000
 MAX_TEMPERATURE = 2
 MAX_TOKENS = 1_000_000
+MAX_VALUES_CHARS = 20_000
 
 
 class Composer(
@@ -192,6 +194,7 @@ def plain_options(options: Options) -> dict[str, Any]:
         "system": options.system,
         "temperature": options.temperature,
         "max_tokens": options.max_tokens,
+        "values": json.loads(options.values) if options.values else None,
     }
 
 
@@ -238,6 +241,16 @@ def _max_tokens(value: Any) -> int:
     return value
 
 
+def _values(value: Any) -> str:
+    """Return the model's own options as JSON text; the model's class of options checks them."""
+    if not isinstance(value, dict):
+        raise ValueError
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    if len(text) > MAX_VALUES_CHARS:
+        raise ValueError
+    return text if value else ""
+
+
 def _text(value: Any, max_chars: int) -> str | None:
     if not isinstance(value, str) or len(value) > max_chars:
         raise ValueError
@@ -249,4 +262,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "system": _system,
     "temperature": _temperature,
     "max_tokens": _max_tokens,
+    "values": _values,
 }

@@ -4,6 +4,7 @@
 import { h } from "vue";
 import { addresses } from "wireside-composer/addresses.js";
 import { files } from "wireside-composer/files.js";
+import { ownOptions } from "wireside-composer/own_options.js";
 import { duration, sending } from "wireside-composer/sending.js";
 import { LIMITS, SETTINGS, numberOf, settings } from "wireside-composer/settings.js";
 import { MAX_BYTES, bytes, text } from "wireside-composer/text.js";
@@ -40,6 +41,7 @@ export default {
       editing: "",
       open: false,
       settings: {}, // as typed in the panel
+      own: {}, // the options of each model's own, as typed
       isChoiceKnown: true, // false while another conversation is being opened
       enterSends: memory.read("enter_sends", !isTouch()),
       readsOut: memory.read("read_out", true),
@@ -64,12 +66,16 @@ export default {
         !this.tooLong &&
         !this.isReader &&
         !this.invalid &&
+        !this.ownProblem &&
         this.isChoiceKnown
       );
     },
     // The first setting that is out of its range.
     invalid() {
       return Object.keys(LIMITS).find((name) => Number.isNaN(numberOf(name, this.settings[name])));
+    },
+    ownProblem() {
+      return this.ownProblemText();
     },
     gone() {
       if (!isChosenModelGone()) return "";
@@ -88,6 +94,7 @@ export default {
       if (this.tooLong) return this.tooLongText();
       if (this.blind && !this.editing) return this.blind;
       if (this.invalid) return this.words["invalid_" + this.invalid];
+      if (this.ownProblem) return this.ownProblem;
       return this.isConnected ? "" : this.words.offline_hint;
     },
     hint() {
@@ -109,7 +116,10 @@ export default {
       return h("span", { "data-testid": "countdown", "aria-live": "off" }, ` ${sentence}`);
     },
     hasSettings() {
-      return SETTINGS.some((name) => String(this.settings[name] ?? "").trim());
+      return (
+        SETTINGS.some((name) => String(this.settings[name] ?? "").trim()) ||
+        Object.keys(this.ownTyped()).length > 0
+      );
     },
   },
   created() {
@@ -211,6 +221,7 @@ export default {
   methods: {
     ...addresses,
     ...files,
+    ...ownOptions,
     ...sending,
     ...settings,
     ...text,

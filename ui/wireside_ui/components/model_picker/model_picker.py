@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from nicegui.element import Element
 
 from wireside.invisible_text import seen
 from wireside.messages import ModelInfo
 from wireside_ui.components.kit import KIT
+from wireside_ui.presenters.option_fields import option_fields
 
 
 class ModelPicker(Element, component="wireside_model_picker.js", esm=KIT):
@@ -39,7 +41,7 @@ class ModelPicker(Element, component="wireside_model_picker.js", esm=KIT):
         self.run_method("setProblem", sentence)
 
 
-def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str | bool | list[str] | None]]:
+def _plain(models: Sequence[ModelInfo]) -> list[dict[str, Any]]:
     return [
         {
             "id": model.id,
@@ -48,6 +50,7 @@ def _plain(models: Sequence[ModelInfo]) -> list[dict[str, str | bool | list[str]
             "canSee": model.can_see,
             "description": seen(model.description),
             "icon": model.icon,
+            "options": option_fields(model.options),
             "starters": [seen(text) for text in model.starters],
         }
         for model in models

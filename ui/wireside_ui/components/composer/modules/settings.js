@@ -39,6 +39,7 @@ export const settings = {
     if (!options) return this.beginChoice();
     choice.model = options?.model || "";
     this.settings = fieldsOf(options);
+    this.own = { [choice.model]: options.values ?? {} };
   },
 
   // The server stores those of a conversation; those of a new chat are stored in the tab until its first question.
@@ -46,6 +47,7 @@ export const settings = {
     const kept = drafts.read("choice", "", { adopts: false });
     choice.model = kept?.model ?? memory.readText("model");
     this.settings = kept?.settings ?? {};
+    this.own = kept?.own ?? {};
     this.isChoiceNew = false;
     this.isChoiceKnown = true;
   },
@@ -59,13 +61,23 @@ export const settings = {
 
   keepChoice() {
     this.isChoiceNew = true;
-    if (!this.id) drafts.writeHere("choice", "", { model: choice.model, settings: this.settings });
+    if (!this.id) {
+      const { settings, own } = this;
+      drafts.writeHere("choice", "", { model: choice.model, settings, own });
+    }
   },
 
   // Saves the choice on the server; invalid settings are not sent.
   syncChoice() {
     clearTimeout(this.choosing);
-    if (!this.isChoiceNew || !this.id || this.invalid || !window.socket?.connected) return;
+    if (
+      !this.isChoiceNew ||
+      !this.id ||
+      this.invalid ||
+      this.ownProblem ||
+      !window.socket?.connected
+    )
+      return;
     this.isChoiceNew = false;
     this.$emit("choose", { id: this.id, options: this.chosenOptions() });
   },
@@ -77,11 +89,17 @@ export const settings = {
       system: system?.trim() ? system : null,
       temperature: numberOf("temperature", temperature) ?? null,
       max_tokens: numberOf("max_tokens", max_tokens) ?? null,
+      values: this.ownValues(),
     };
   },
 
   set(name, value) {
     this.settings = { ...this.settings, [name]: value };
+    this.changeSettings();
+  },
+
+  // Keeps what was typed and saves it a little later.
+  changeSettings() {
     this.keepChoice();
     clearTimeout(this.choosing);
     this.choosing = setTimeout(this.syncChoice, CHOOSE_MS);
@@ -89,6 +107,7 @@ export const settings = {
 
   forgetSettings() {
     this.settings = {};
+    this.own = {};
     this.keepChoice();
     this.syncChoice();
     this.$refs.system.focus();
@@ -156,6 +175,7 @@ export const settings = {
       };
     };
     return h("div", { class: "ws-menu ws-panel", role: "dialog", "aria-label": w.settings }, [
+      this.ownForm(),
       field("system", "textarea", {
         rows: 3,
         placeholder: w.system_placeholder,
@@ -166,11 +186,11 @@ export const settings = {
         field("temperature", "input", { ...number("temperature"), inputmode: "decimal" }),
         field("max_tokens", "input", { ...number("max_tokens"), inputmode: "numeric" }),
       ]),
-      this.invalid
+      this.invalid || this.ownProblem
         ? h(
             "p",
             { class: "ws-field-error", role: "alert", "data-testid": "invalid-setting" },
-            w["invalid_" + this.invalid],
+            this.invalid ? w["invalid_" + this.invalid] : this.ownProblem,
           )
         : null,
       h("div", { class: "ws-panel-foot" }, [

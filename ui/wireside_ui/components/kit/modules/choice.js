@@ -10,6 +10,7 @@ import { reactive } from "vue";
  * @property {string} [description]
  * @property {string} [icon]
  * @property {string[]} [starters]
+ * @property {object[]} [options]
  */
 
 // The model that the page shows and sends. The composer sets `model` when a conversation is opened,

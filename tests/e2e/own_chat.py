@@ -1,0 +1,49 @@
+"""A chat of handlers, as a team writes it: options, icons, starters, hooks, views and a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from wireside import Chat, Turn
+
+
+class Tone(Enum):
+    """The tone of an answer."""
+
+    FRIENDLY = "friendly"
+    FORMAL = "formal"
+
+
+@dataclass
+class Options:
+    """Options of all kinds of fields."""
+
+    table: Literal["orders", "customers"] = "orders"
+    limit: Annotated[int, Field(ge=1, le=1000, title="Rows", description="At most 1,000.")] = 10
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    exact: bool = False
+    where: str = ""
+    tone: Tone = Tone.FRIENDLY
+
+
+chat = Chat("Analyst", starters=["Revenue by month"])
+
+
+@chat.on_message(title="Analyst", icon="search", description="Reads tables", options=Options)
+async def analyst(turn: Turn[Options, Any]) -> str:
+    """Say what was chosen."""
+    chosen = turn.options
+    return (
+        f"{chosen.table} {chosen.limit} {chosen.share} {chosen.exact} [{chosen.where}]"
+        f" {chosen.tone.value}"
+    )
+
+
+@chat.on_message(title="Poet", icon="🪶", starters=["A haiku", "A limerick"])
+def poet(turn: Turn) -> str:
+    """Answer in verse."""
+    return "An old silent pond"

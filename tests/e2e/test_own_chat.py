@@ -1,0 +1,102 @@
+"""The page of a chat of handlers: what a team's `app.py` adds to it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.server_process import SERVE, ServerProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ServerProcess(
+        tmp_path_factory.mktemp("own"),
+        command=[*SERVE, "tests.e2e.own_chat:chat"],
+        PYTHONPATH=str(ROOT),
+    ) as process:
+        yield process.url
+
+
+@pytest.fixture
+def chat(server: str, page: Page) -> Page:
+    page.goto(server)
+    expect(page.get_by_test_id("model-picker")).to_be_enabled()
+    return page
+
+
+def pick(page: Page, name: str) -> None:
+    page.keyboard.press("Escape")  # the settings may be in front of it
+    page.get_by_test_id("model-picker").click()
+    page.get_by_role("option", name=name).click()
+
+
+def ask(page: Page, text: str) -> Locator:
+    """Ask a question; return its answer once it has ended."""
+    page.get_by_test_id("input-chat").fill(text)
+    page.keyboard.press("Enter")
+    answers = page.get_by_test_id("answered-by")
+    expect(answers.last).to_be_visible()
+    return page.locator(".ws-parts").last
+
+
+def test_icons_descriptions_and_starters_follow_the_chosen_handler(chat: Page) -> None:
+    starters = chat.get_by_role("list").filter(has_text="Revenue by month").get_by_role("button")
+    expect(starters).to_have_text(["Revenue by month"])
+    chat.get_by_test_id("model-picker").click()
+    first = chat.get_by_role("option", name="Analyst")
+    expect(first).to_contain_text("Reads tables")
+    expect(first.locator("svg.ws-model-icon")).to_be_visible()
+    chat.get_by_role("option", name="Poet").click()
+    expect(chat.get_by_role("button", name="A haiku")).to_be_visible()
+    expect(chat.get_by_text("Revenue by month")).to_have_count(0)
+    chat.get_by_role("button", name="A haiku").click()
+    answered_by = chat.get_by_test_id("answered-by")
+    expect(answered_by).to_have_text("🪶 Poet")
+
+
+def test_options_are_a_form_kept_with_the_conversation(chat: Page, server: str) -> None:
+    chat.get_by_test_id("options").click()
+    form = chat.get_by_test_id("own-options")
+    form.get_by_test_id("option-table").select_option(label="customers")
+    form.get_by_test_id("option-tone").select_option(label="formal")
+    form.get_by_test_id("option-exact").check()
+    form.get_by_label("Rows").fill("1001")
+    expect(chat.get_by_test_id("invalid-setting")).to_have_text(
+        "Rows: a whole number is needed (1 – 1000)"
+    )
+    form.get_by_label("Rows").fill("25")
+    form.get_by_test_id("option-share").fill("0,25")
+    form.get_by_test_id("option-where").fill("id < 9")
+    chat.keyboard.press("Escape")
+    answer = ask(chat, "Read it")
+    expect(answer).to_have_text("customers 25 0.25 True [id < 9] formal")
+    chat.reload()
+    chat.get_by_test_id("options").click()
+    form = chat.get_by_test_id("own-options")
+    expect(form.get_by_label("Rows")).to_have_value("25")
+    expect(form.get_by_test_id("option-exact")).to_be_checked()
+    expect(form.get_by_test_id("option-table")).to_have_value("1")
+    pick(chat, "Poet")
+    chat.get_by_test_id("options").click()
+    expect(chat.get_by_test_id("option-where")).to_have_count(0)
+    pick(chat, "Analyst")
+    chat.get_by_test_id("options").click()
+    expect(form.get_by_test_id("option-where")).to_have_value("id < 9")
+    models = _models(server)
+    assert models[0]["options"]["properties"]["limit"]["maximum"] == 1000
+    assert models[1]["options"] is None
+
+
+def _models(server: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{server}/api/models") as response:
+        found: list[dict[str, Any]] = json.load(response)["models"]
+        return found

@@ -1,0 +1,139 @@
+// The options of the chosen model's own, which its handler describes: a form in the panel of settings.
+import { h } from "vue";
+import { choice, currentModel } from "wireside-kit/choice.js";
+
+// The fields of the chosen model.
+export const ownFields = () => currentModel()?.options ?? [];
+
+// Parses a number, also with a comma; undefined if empty, NaN if it is none or out of its bounds.
+export function ownNumber(field, text) {
+  const written = String(text ?? "")
+    .trim()
+    .replace(",", ".");
+  if (!written) return undefined;
+  const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(written) ? Number(written) : NaN;
+  const isIn = number >= (field.low ?? -Infinity) && number <= (field.high ?? Infinity);
+  return isIn && (!field.isWhole || Number.isInteger(number)) ? number : NaN;
+}
+
+// The bounds of a number in signs, which every language reads: "1 – 10", "≥ 1", "≤ 10".
+function range({ low, high }) {
+  if (low != null && high != null) return `${low} – ${high}`;
+  if (low != null) return `≥ ${low}`;
+  return high != null ? `≤ ${high}` : "";
+}
+
+// Returns the value of a field to send; undefined for the default.
+function valueOf(field, typed) {
+  if (typed === undefined || typed === null) return undefined;
+  if (field.type === "number") return ownNumber(field, typed);
+  if (field.type === "text" && !String(typed).trim() && !field.default) return undefined;
+  return typed;
+}
+
+export const ownOptions = {
+  // What is typed for the chosen model, by field; `own` has it by model.
+  ownTyped() {
+    const typed = this.own[currentModel()?.id ?? choice.model];
+    return typed ?? (choice.model ? {} : this.own[""]) ?? {}; // "" is the default model
+  },
+
+  // Returns the values to send, null for none.
+  ownValues() {
+    const typed = this.ownTyped();
+    if (!choice.offered.length) return Object.keys(typed).length ? typed : null; // as stored
+    const values = {};
+    for (const field of ownFields()) {
+      const value = valueOf(field, typed[field.name]);
+      if (value !== undefined) values[field.name] = value;
+    }
+    return Object.keys(values).length ? values : null;
+  },
+
+  // Returns the sentence for the first field that can't be sent, "" if all can.
+  ownProblemText() {
+    const typed = this.ownTyped();
+    const wrong = ownFields().find(
+      (field) => field.type === "number" && Number.isNaN(ownNumber(field, typed[field.name])),
+    );
+    if (!wrong) return "";
+    const sentence = this.words[wrong.isWhole ? "needs_whole_number" : "needs_number"];
+    const bounds = range(wrong);
+    return sentence.replace("{field}", () => wrong.label) + (bounds ? ` (${bounds})` : "");
+  },
+
+  setOwn(name, value) {
+    const model = currentModel().id;
+    const typed = { ...this.ownTyped(), [name]: value };
+    if (value === undefined || value === "") delete typed[name];
+    this.own = { ...this.own, [model]: typed };
+    this.changeSettings();
+  },
+
+  ownForm() {
+    const fields = ownFields();
+    if (!fields.length) return null;
+    const title = this.words.own_options.replace("{model}", () => currentModel().name);
+    return h("fieldset", { class: "ws-composer-own", "data-testid": "own-options" }, [
+      h("legend", title),
+      ...fields.map((field) => this.ownField(field)),
+    ]);
+  },
+
+  ownField(field) {
+    const about = field.about ? h("small", field.about) : null;
+    const control = this.ownControl(field);
+    if (field.type === "switch")
+      return h("div", { class: "ws-composer-own-field" }, [
+        h("label", { class: "ws-choice" }, [control, h("span", field.label)]),
+        about,
+      ]);
+    return h("label", { class: "ws-composer-own-field" }, [h("span", field.label), control, about]);
+  },
+
+  ownControl(field) {
+    const { name } = field;
+    const typed = this.ownTyped()[name];
+    const shared = { key: name, name, "data-testid": `option-${name}` };
+    if (field.type === "switch")
+      return h("input", {
+        ...shared,
+        type: "checkbox",
+        checked: typed ?? field.default ?? false,
+        onChange: (e) => this.setOwn(name, e.target.checked),
+      });
+    if (field.type === "choice") return this.ownSelect(field, typed, shared);
+    const isNumber = field.type === "number";
+    return h("input", {
+      ...shared,
+      type: "text",
+      autocomplete: "off",
+      inputmode: isNumber ? (field.isWhole && field.low >= 0 ? "numeric" : "decimal") : undefined,
+      maxlength: field.maxChars ?? undefined,
+      dir: isNumber ? undefined : "auto",
+      required: field.required,
+      value: typed ?? "",
+      placeholder: String(field.default ?? (isNumber ? range(field) : "")),
+      "aria-invalid": isNumber && Number.isNaN(ownNumber(field, typed)) ? "true" : undefined,
+      onInput: (e) => this.setOwn(name, e.target.value),
+    });
+  },
+
+  ownSelect(field, typed, shared) {
+    const shown = typed ?? field.default;
+    const hasDefault = field.choices.some(({ value }) => value === field.default);
+    const options = field.choices.map(({ value, label }, index) =>
+      h("option", { value: index, selected: value === shown }, label),
+    );
+    // without a default among the choices there is an empty one
+    if (!hasDefault) options.unshift(h("option", { value: "", selected: shown == null }, "–"));
+    return h(
+      "select",
+      {
+        ...shared,
+        onChange: (e) => this.setOwn(field.name, field.choices[e.target.value || NaN]?.value),
+      },
+      options,
+    );
+  },
+};
