@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wireside.auth.host import HostUser
     from wireside.errors import ProviderError, UnknownModel, WiresideError
     from wireside.extension.chat import Chat
+    from wireside.extension.hooks import FeedbackEvent, Start
     from wireside.extension.parts import File, Image, Reasoning, Show, Source, Table, View
     from wireside.extension.questions import Approve, AskFile, AskText, Choose, Field, Form
     from wireside.extension.tools import ToolFailed
@@ -43,6 +44,7 @@ __all__ = [
     "ChatTester",
     "Choose",
     "Delta",
+    "FeedbackEvent",
     "Field",
     "File",
     "Finished",
@@ -61,6 +63,7 @@ __all__ = [
     "Settings",
     "Show",
     "Source",
+    "Start",
     "Table",
     "TextDelta",
     "ToolDelta",
@@ -80,6 +83,7 @@ _NAMES_BY_MODULE = {
     "wireside.app": ("Application", "create_app"),
     "wireside.auth.host": ("HostUser",),
     "wireside.extension.chat": ("Chat",),
+    "wireside.extension.hooks": ("FeedbackEvent", "Start"),
     "wireside.extension.parts": ("File", "Image", "Reasoning", "Show", "Source", "Table", "View"),
     "wireside.extension.questions": ("Approve", "AskFile", "AskText", "Choose", "Field", "Form"),
     "wireside.extension.tools": ("ToolFailed",),

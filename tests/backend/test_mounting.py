@@ -26,8 +26,10 @@ from wireside import (
     ModelRequest,
     Provider,
     Settings,
+    Start,
     TextDelta,
     Turn,
+    User,
     mount,
 )
 
@@ -309,6 +311,44 @@ def test_two_chats_have_their_own_looks_and_data(tmp_path: Path) -> None:
         ask(client, "/help", "hello")
         assert titles(client, "/help") == ["hello"]
         assert titles(client, "/data") == []
+
+
+def test_texts_and_colours_of_a_chat_of_handlers(tmp_path: Path) -> None:
+    """The look of the mount comes first; what it lacks is that of the chat."""
+    app = host()
+    chat = Chat(
+        "Desk",
+        accent="#0a7d4f",
+        welcome="Ask us **anything** <script>",
+        footer="Answers are drafts.",
+        links={"Imprint": "/imprint"},
+        css_variables={"--ws-radius": "2px"},
+    )
+
+    @chat.on_message
+    def answer(turn: Turn) -> str:
+        return turn.text
+
+    @chat.on_start
+    def start(user: User) -> Start:
+        return Start(starters=[f"What is new, {user.name}?"])
+
+    for path, look in (("/own", None), ("/given", Branding(name="Given", welcome="Hi."))):
+        own_settings = settings(tmp_path / path[1:])
+        mount(app, path, settings=own_settings, chat=chat, user=current_user, look=look)
+    with running(app) as client:
+        become(client, "ada")
+        own, given = (client.get(f"{path}/", headers=HTML).text for path in ("/own", "/given"))
+    for page in (own, given):
+        assert "--ws-accent:#0a7d4f" in page
+        assert "--ws-radius:2px" in page
+        assert "Answers are drafts." in page
+        assert "/imprint" in page
+        assert "What is new, Ada?" in page
+    assert "Ask us <strong>anything</strong>" in own
+    assert "anything</strong> <script>" not in own
+    assert "Hi." in given
+    assert "Ask us" not in given
 
 
 def test_a_chat_starts_and_ends_within_the_lifespan_of_its_host(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from wireside import Chat, Turn
+from wireside import Chat, Start, Turn, User
 
 
 class Tone(Enum):
@@ -30,7 +30,19 @@ class Options:
     tone: Tone = Tone.FRIENDLY
 
 
-chat = Chat("Analyst", starters=["Revenue by month"])
+chat = Chat(
+    "Analyst",
+    starters=["Revenue by month"],
+    footer="Figures are drafts.",
+    links={"Imprint": "/imprint", "Docs": "https://docs.example"},
+    css_variables={"--ws-radius": "3px"},
+)
+
+
+@chat.on_start
+def start(user: User) -> Start:
+    """Welcome a user."""
+    return Start(welcome="Ask about **orders** and customers.")
 
 
 @chat.on_message(title="Analyst", icon="search", description="Reads tables", options=Options)

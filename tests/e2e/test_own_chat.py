@@ -63,6 +63,18 @@ def test_icons_descriptions_and_starters_follow_the_chosen_handler(chat: Page) -
     expect(answered_by).to_have_text("🪶 Poet")
 
 
+def test_texts_links_and_variables_of_the_chat(chat: Page) -> None:
+    welcome = chat.locator(".ws-welcome-text")
+    expect(welcome).to_have_text("Ask about orders and customers.")
+    expect(welcome.locator("strong")).to_have_text("orders")
+    expect(chat.get_by_text("Figures are drafts.")).to_be_visible()
+    links = chat.get_by_test_id("links").get_by_role("link")
+    expect(links).to_have_text(["Imprint", "Docs"])
+    expect(links.last).to_have_attribute("rel", "noopener noreferrer")
+    starter = chat.get_by_role("button", name="Revenue by month")
+    assert starter.evaluate("e => getComputedStyle(e).borderRadius") == "3px"
+
+
 def test_options_are_a_form_kept_with_the_conversation(chat: Page, server: str) -> None:
     chat.get_by_test_id("options").click()
     form = chat.get_by_test_id("own-options")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from wireside.assets import folder
 from wireside_ui.styles import PAGES
@@ -46,3 +49,27 @@ def test_every_font_is_there_with_its_licence() -> None:
     for name in there:
         assert any(name.startswith(f.stem) for f in (folder() / "fonts").glob("*.LICENSE")), name
     assert sum((folder() / "fonts" / name).stat().st_size for name in there) < 250_000
+
+
+def test_css_variables_have_values_for_light_and_dark() -> None:
+    look = Branding(css_variables={"--ws-bg": ("#fff", "#000"), "--ws-radius": "4px"})
+    css = head(look)
+    assert ":root{--ws-bg:#fff;--ws-radius:4px}" in css
+    assert "html.ws-dark,body.body--dark{--ws-bg:#000;--ws-radius:4px}" in css
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"accent": "red"},
+        {"links": {"Imprint": "javascript:alert(1)"}},
+        {"links": {"Imprint": "//other.example"}},
+        {"css_variables": {"ws-bg": "#fff"}},
+        {"css_variables": {"--ws-bg": "red;}body{display:none"}},
+        {"css_variables": {"--ws-bg": "</style><script>"}},
+        {"css_variables": {"--ws-bg": ("#fff", "")}},
+    ],
+)
+def test_a_look_that_would_break_the_page_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Branding(**wrong)

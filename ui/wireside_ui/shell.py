@@ -20,6 +20,8 @@ def shell_html(
     draft: str,
     words: Mapping[str, str],
     is_empty: bool,
+    welcome: str = "",
+    footer: str = "",
     user: str = "",
 ) -> str:
     """Return static HTML that looks like the components that replace it.
@@ -36,9 +38,11 @@ def shell_html(
         draft: id of the conversation whose draft is shown, "" for a new one.
         words: texts of the interface.
         is_empty: show the welcome screen of a new chat.
+        welcome: sanitised HTML that replaces the tagline, "" for none.
+        footer: the line below the message box, "" for the built-in one.
         user: see ``storage_keys``.
     """
-    welcome = _welcome(name, logo, tagline, starters) if is_empty else ""
+    main = _welcome(name, logo, tagline, starters, welcome) if is_empty else ""
     return (
         '<div class="ws-page ws-shell" id="ws-shell">'
         '<div class="ws-side"><div class="ws-sidebar"></div></div>'
@@ -47,12 +51,12 @@ def shell_html(
         f'<a class="ws-brand" href="{escape(base)}/">'
         f'<img src="{escape(logo)}" alt="" width="28" height="28"><h1>{escape(name)}</h1></a>'
         "</header>"
-        f'<main class="ws-main">{welcome}</main>'
+        f'<main class="ws-main">{main}</main>'
         '<section class="ws-composer"><form class="ws-box">'
         f'<textarea rows="1" autocomplete="off" enterkeyhint="send"'
         f' placeholder="{escape(words["placeholder"])}" aria-label="{escape(words["placeholder"])}"'
         '></textarea><div class="ws-bar"></div></form>'
-        f'<p class="ws-hint">{escape(words["disclaimer"])}</p></section>'
+        f'<p class="ws-hint">{escape(footer or words["disclaimer"])}</p></section>'
         f"<noscript><p>{escape(words['no_script'])}</p></noscript></div>"
         f"<script>({inline('until_mounted')})"
         f"({_literal(storage_keys(base, user))}, {_literal(draft)},"
@@ -60,15 +64,18 @@ def shell_html(
     )
 
 
-def _welcome(name: str, logo: str, tagline: str, starters: Sequence[str]) -> str:
+def _welcome(name: str, logo: str, tagline: str, starters: Sequence[str], welcome: str) -> str:
     choices = "".join(
         f'<li><button type="button">{escape(text)}</button></li>' for text in starters
     )
+    line = f'<p class="ws-welcome-line">{escape(tagline)}</p>'
+    if welcome:
+        line = f'<div class="ws-welcome-text ws-prose">{welcome}</div>'
     return (
         '<section class="ws-welcome"><div class="ws-welcome-inner">'
         f'<img src="{escape(logo)}" alt="" width="56" height="56">'
         f'<p class="ws-welcome-name">{escape(name)}</p>'
-        f'<p class="ws-welcome-line">{escape(tagline)}</p>'
+        f"{line}"
         f'<ul class="ws-starters">{choices}</ul></div></section>'
     )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,12 +15,26 @@ from wireside_ui.inline_scripts import inline
 BACKGROUNDS = {"light": "#fbfaf8", "dark": "#171614"}
 """``--ws-bg`` of ``theme.css``, for the browser's own interface around the page."""
 
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_ADDRESS = re.compile(r"https?://[^/]|mailto:|/(?!/)")
+_VARIABLE = re.compile(r"--[a-zA-Z0-9_-]+")
+_LEAVES_VALUE = re.compile(r"[;{}<\\]|/\*|\n")
+"""What would end the value of a CSS variable, or the style element around it."""
+
 Theme = Literal["system", "light", "dark"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branding:
-    """The branding settings. If ``starters`` or ``tagline`` is empty, the built-in one is shown."""
+    """The look of the pages. If ``starters`` or ``tagline`` is empty, the built-in one is shown.
+
+    ``welcome`` is Markdown and replaces the tagline in an empty chat. ``footer`` replaces the line
+    below the message box, and ``links`` are addresses by label below it. ``css_variables`` are
+    values by name (``--ws-bg``); a pair is for light and dark.
+
+    Raises:
+        ValueError: a colour, a link or a CSS variable is invalid; the text is a sentence.
+    """
 
     name: str = "Wireside"
     tagline: str = ""
@@ -27,6 +43,39 @@ class Branding:
     starters: tuple[str, ...] = ()
     theme: Theme = "system"
     image_hosts: tuple[str, ...] = ()
+    welcome: str = ""
+    footer: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    css_variables: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.accent and not _COLOUR.fullmatch(self.accent):
+            raise ValueError(f"The accent {self.accent!r} is no colour: write it as #rrggbb.")
+        for label, url in self.links.items():
+            if not _ADDRESS.match(url):
+                raise ValueError(f"The link {label!r} leads to {url!r}: use https:// or a path.")
+        for name, value in self.css_variables.items():
+            if not _VARIABLE.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a CSS variable, such as --ws-bg.")
+            for one in (value,) if isinstance(value, str) else value:
+                if not one.strip() or _LEAVES_VALUE.search(one):
+                    raise ValueError(f"{one!r} is no value of the CSS variable {name}.")
+
+    @property
+    def css(self) -> str:
+        """The rules of the accent and of the CSS variables; "" for none."""
+        light, dark = dict[str, str](), dict[str, str]()
+        if self.accent:
+            light["--ws-accent"] = self.accent
+            dark["--ws-accent"] = f"color-mix(in oklab, {self.accent} 62%, white)"
+        for name, value in self.css_variables.items():
+            light[name], dark[name] = (value, value) if isinstance(value, str) else value
+        if not light:
+            return ""
+        return (
+            f":root{{{_declared(light)}}}"
+            f"@media screen{{html.ws-dark,body.body--dark{{{_declared(dark)}}}}}"
+        )
 
 
 def head_html(
@@ -56,7 +105,7 @@ def head_html(
     return (
         # in front of the sheets, for which a script waits
         f"<script>({inline('before_paint')})({json.dumps(begin)})</script>"
-        f"{css}{_accent(look.accent)}"
+        f"{css}{_style(look.css)}"
         f'<link rel="preload" as="font" type="font/woff2" crossorigin'
         f' href="{base}/assets/fonts/source-sans-3-latin-wght-normal.woff2">'
         f'<link rel="manifest" href="{base}/manifest.webmanifest">'
@@ -74,11 +123,9 @@ def storage_keys(base: str, user: str = "") -> str:
     return f"wireside{base}@{user}." if user else f"wireside{base}."
 
 
-def _accent(colour: str | None) -> str:
-    if colour is None:
-        return ""
-    dark = f"color-mix(in oklab, {colour} 62%, white)"
-    return (
-        f"<style>:root{{--ws-accent:{colour}}}"
-        f"@media screen{{html.ws-dark,body.body--dark{{--ws-accent:{dark}}}}}</style>"
-    )
+def _style(css: str) -> str:
+    return f"<style>{css}</style>" if css else ""
+
+
+def _declared(variables: Mapping[str, str]) -> str:
+    return ";".join(f"{name}:{value}" for name, value in variables.items())

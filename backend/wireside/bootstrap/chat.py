@@ -12,6 +12,7 @@ from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
+from wireside.extension.hooks import Hooks
 from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
@@ -67,6 +68,7 @@ def build_chat(
     observer: Observer,
     model_access: Mapping[str, ModelAccess],
     check_options: Callable[[str, str], None],
+    hooks: Hooks,
 ) -> ChatService:
     """Return the chat service, bound to no caller."""
     dependencies = ChatDependencies(
@@ -82,6 +84,7 @@ def build_chat(
         watcher=observer,
         model_access=model_access,
         check_options=check_options,
+        hooks=hooks,
         witness=auth.audit if auth.has_accounts else NullAuditRecorder(),
     )
     rules = ChatRules(

@@ -25,6 +25,7 @@ from wireside.chat.dependencies import accept_options
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
 from wireside.extension.chat import Chat
+from wireside.extension.hooks import Hooks
 from wireside.extension.provider import HandlerProvider
 from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
@@ -131,9 +132,10 @@ def build_parts(
         observer=telemetry,
         check_options=handlers.check_options if handlers else accept_options,
         model_access=chat.access if chat else {},
+        hooks=chat.hooks if chat else Hooks(),
     )
     render = build_renderer(settings)
-    look = look or look_of(settings)
+    look = look_of(settings, chat, given=look)
     pages = ApplicationPages(look.name, auth.gate.presence)
     sample = partial(sample_state, telemetry, runner, saving, pages.count_connected)
     return Parts(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from wireside.chat.context import ContextLimit
 from wireside.errors import WiresideError
+from wireside.extension.hooks import Hooks
 from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
@@ -42,6 +43,7 @@ class ChatDependencies:
     watcher: Observer = NULL_OBSERVER
     model_access: Mapping[str, ModelAccess] = field(default_factory=dict)
     """The callers of each restricted model, by its id."""
+    hooks: Hooks = field(default_factory=Hooks)
     check_options: Callable[[str, str], None] = accept_options
     """Checks a model's own options, the JSON text of an object; raises ``BadMessage``."""
     witness: AuditRecorder = field(default_factory=NullAuditRecorder)

@@ -29,6 +29,7 @@ from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import accepts_images
 from wireside.chat.library import Library
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, TooLarge, WiresideError
+from wireside.extension.hooks import FeedbackEvent, Start
 from wireside.extension.questions import (
     answered,
     answered_files,
@@ -36,6 +37,7 @@ from wireside.extension.questions import (
     open_question,
     wants_file,
 )
+from wireside.extension.turn import User
 from wireside.files.context import check_images, with_contents
 from wireside.files.service import question_parts
 from wireside.generation.commits import GroupCommit
@@ -570,12 +572,24 @@ class ChatService:
     async def give_feedback(
         self, conversation: Conversation, turn_id: str, feedback: Feedback | None
     ) -> None:
-        """Store feedback on an answer, or remove it. Raises ``NotFound``."""
+        """Store feedback on an answer, or remove it, and call the hook. Raises ``NotFound``."""
         self.caller.require("chat")
         turn = await self.library.read_turn(conversation, turn_id)
         await self._conversations.perform_change(
             conversation, conversation.give_feedback(turn, feedback)
         )
+        event = FeedbackEvent(
+            user=User.of(self.caller),
+            conversation=conversation.id,
+            turn=turn_id,
+            value=feedback.verdict if feedback else None,
+            text=feedback.words if feedback else "",
+        )
+        self.core.start_task(self.core.parts.hooks.feedback(event))
+
+    async def start_texts(self) -> Start | None:
+        """Return what the caller sees in an empty chat; None for what all users see."""
+        return await self.core.parts.hooks.start(User.of(self.caller))
 
     def watch_conversation(
         self, conversation: Conversation, changed: Callable[[str | None], None]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, overload
 
+from wireside.extension.hooks import Hooks
 from wireside.extension.icons import icon_of
 from wireside.extension.options import schema_of
 from wireside.extension.provider import HandlerModel, HandlerProvider
@@ -19,6 +21,22 @@ from wireside.ports.provider import Provider
 
 HandlerT = TypeVar("HandlerT", bound=Handler)
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+CssValue = str | tuple[str, str]
+"""The value of a CSS variable, or those for light and dark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatLook:
+    """The look of a chat; what is empty is that of the settings."""
+
+    accent: str = ""
+    logo: Path | None = None
+    welcome: str = ""
+    footer: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    css_variables: Mapping[str, CssValue] = field(default_factory=dict)
 
 
 class NoHandler(ValueError):
@@ -45,6 +63,12 @@ class Chat:
         options: type | None = None,
         state: type | None = None,
         starters: Sequence[str] = (),
+        accent: str = "",
+        logo: str | Path | None = None,
+        welcome: str = "",
+        footer: str = "",
+        links: Mapping[str, str] | None = None,
+        css_variables: Mapping[str, CssValue] | None = None,
     ) -> None:
         """Make a chat without handlers.
 
@@ -53,11 +77,27 @@ class Chat:
             options: a dataclass or pydantic model of the options of each handler.
             state: a dataclass or pydantic model of the state, whose fields have defaults.
             starters: questions offered in an empty chat.
+            accent: the accent colour, ``#rrggbb``.
+            logo: the path of an SVG or PNG file.
+            welcome: the text of an empty chat, instead of the tagline; Markdown.
+            footer: the line below the message box, instead of the built-in one.
+            links: addresses by label, below the message box.
+            css_variables: values of CSS variables of the page, such as ``--ws-bg``; a pair is for
+                light and dark.
         """
         self.name = name
         self.starters = _texts(starters)
         self.access: dict[str, ModelAccess] = {}
         """The callers of each handler that has ``roles`` or ``groups``, by its name."""
+        self.look = ChatLook(
+            accent=accent,
+            logo=Path(logo) if logo else None,
+            welcome=welcome,
+            footer=footer,
+            links=dict(links or {}),
+            css_variables=dict(css_variables or {}),
+        )
+        self.hooks = Hooks()
         self._options = options
         self._state = state
         self._handlers: dict[str, HandlerModel] = {}
@@ -144,6 +184,20 @@ class Chat:
             return found
 
         return register if handler is None else register(handler)
+
+    def on_start(self, hook: FunctionT) -> FunctionT:
+        """Register the function that is called with the ``User`` when an empty chat is opened.
+
+        It returns a ``Start``, a welcome text, a list of starters, or None for those of the chat.
+        A failure, or one that takes longer than ``hooks.START_S``, leaves those of the chat.
+        """
+        self.hooks.on_start = hook
+        return hook
+
+    def on_feedback(self, hook: FunctionT) -> FunctionT:
+        """Register the function that is called with a ``FeedbackEvent`` once it is stored."""
+        self.hooks.on_feedback = hook
+        return hook
 
     def provider(self, upstream: Provider | None = None) -> HandlerProvider:
         """Return the handlers as a provider of models, in front of those of ``upstream``.

@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 
 from wireside.extension.parts import StepPart, StepState, as_text, to_json
 from wireside.extension.questions import Question
+from wireside.identity import Caller
 from wireside.messages import Message
 from wireside.openai_wire.requests import encode_messages
 from wireside.parts import Part
@@ -38,6 +39,12 @@ class User:
     id: str = ""
     name: str = ""
     groups: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, caller: Caller) -> User:
+        """Return the user of a request; with the id that a host application gave it."""
+        groups = tuple(sorted(caller.groups))
+        return cls(id=caller.host_id or caller.user_id, name=caller.name, groups=groups)
 
 
 class CannotAsk(RuntimeError):

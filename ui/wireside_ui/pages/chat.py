@@ -17,6 +17,7 @@ from nicegui import Client, background_tasks, ui
 from wireside.api.policy import PAGE
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
+from wireside.extension.hooks import Start
 from wireside.messages import ModelInfo
 from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.components.composer import Composer
@@ -29,6 +30,7 @@ from wireside_ui.components.welcome import Welcome
 from wireside_ui.document import use_own_document
 from wireside_ui.i18n.catalogue import direction_of, language_of, starters_in, words_in
 from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.incremental import render
 from wireside_ui.nicegui_socket import making, untaken
 from wireside_ui.presenters.chat import ChatPresenter, Opening
 from wireside_ui.presenters.transcript import LIMITS
@@ -36,8 +38,8 @@ from wireside_ui.presenters.views import ChatViews
 from wireside_ui.shell import shell_html
 from wireside_ui.theme import Branding, head_html
 
-MODELS_S = 0.05
-"""Seconds that a page waits for the list of models before it is sent without it."""
+READY_S = 0.05
+"""Seconds that a page waits for models and for texts of a hook before it is sent without them."""
 
 
 class ChatPages:
@@ -102,9 +104,9 @@ class ChatPages:
         await page.build(conversation_id, request.query_params.get("turn"))
 
     async def _models(self) -> Sequence[ModelInfo]:
-        """Return the models, so that the header need not change; none after ``MODELS_S``."""
+        """Return the models, so that the header need not change; none after ``READY_S``."""
         with suppress(TimeoutError, WiresideError):
-            async with asyncio.timeout(MODELS_S):
+            async with asyncio.timeout(READY_S):
                 return await self._chat.models()
         return ()
 
@@ -175,6 +177,10 @@ class ChatPage:
         self._models = models
         self._is_reader = not chat.caller.may("chat")
         self._tasks: list[asyncio.Task[None]] = []
+        self._markup = markup
+        self._start_texts = Start()
+        self._reading: asyncio.Task[Start | None] | None = None
+        """Reads the texts for this user, if they take longer than ``READY_S``."""
         self._presenter = ChatPresenter(
             chat,
             markup=markup,
@@ -190,6 +196,8 @@ class ChatPage:
         opening = await presenter.load(conversation_id)
         if opening.missing:
             self._client.status_code = 503 if opening.problem else 404
+        if opening.welcome == "empty" and not self._is_reader:
+            await self._read_start()
         self._add_shell(opening)
         # NiceGUI's own container is a <main>: hide it and add ours, with a header and a <main>
         self._client.page_container.set_visibility(False)
@@ -217,6 +225,19 @@ class ChatPage:
         self._client.on_connect(self._begin)
         self._client.on_delete(self._close)
 
+    async def _read_start(self) -> None:
+        """Read the texts for this user; those that take longer are shown when they are known."""
+        reading = asyncio.create_task(self._chat.start_texts(), name="start texts")
+        await asyncio.wait([reading], timeout=READY_S)
+        if reading.done():
+            self._start_texts = reading.result() or Start()
+        else:
+            self._reading = reading
+
+    async def _show_start(self) -> None:
+        if self._reading is not None and (texts := await self._reading) is not None:
+            self._presenter.show_start(texts)
+
     # ---- layout ------------------------------------------------------------------------------
 
     @property
@@ -232,10 +253,15 @@ class ChatPage:
         return () if self._is_reader else self._look.starters or starters_in(self._language)
 
     @property
+    def _welcome_html(self) -> str:
+        text = self._start_texts.welcome or self._look.welcome
+        return render(text, self._markup) if text else ""
+
+    @property
     def _first_starters(self) -> Sequence[str]:
         """The starters before the browser tells which model it has chosen."""
-        own = self._models[0].starters if self._models else ()
-        return (own if self._starters else ()) or self._starters
+        own = self._models[0].starters if self._models and self._starters else ()
+        return self._start_texts.starters or own or self._starters
 
     def _add_shell(self, opening: Opening) -> None:
         ui.add_body_html(
@@ -248,6 +274,8 @@ class ChatPage:
                 draft=opening.id,
                 words=self._words,
                 is_empty=opening.welcome == "empty",
+                welcome=self._welcome_html,
+                footer=self._look.footer,
                 user="" if self._has_account_pages else self._chat.caller.user_id,
             )
         )
@@ -294,6 +322,8 @@ class ChatPage:
             tagline=self._tagline,
             logo=self._logo,
             starters=self._starters,
+            welcome=self._welcome_html,
+            user_starters=self._start_texts.starters,
             words=self._words,
             view=opening.welcome,
         )
@@ -325,6 +355,8 @@ class ChatPage:
             max_files=self._chat.files.rules.per_message,
             max_file_mb=self._chat.files.rules.max_bytes // 2**20,
             is_reader=self._is_reader,
+            footer=self._look.footer,
+            links=self._look.links,
             words=self._words,
             on_send=presenter.send,
             on_stop=presenter.stop,
@@ -346,6 +378,8 @@ class ChatPage:
         self._start(presenter.transcript.late.run, "late answers")
         if not self._models:
             self._start(presenter.models.load, "models")
+        if self._reading is not None:
+            self._start(self._show_start, "start texts")
         presenter.watch()
 
     def _start(self, run: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
@@ -353,5 +387,7 @@ class ChatPage:
 
     def _close(self) -> None:
         self._presenter.close()
+        if self._reading is not None:
+            self._reading.cancel()
         for task in self._tasks:
             task.cancel()

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
 from wireside.errors import NotFound, StoreError, WiresideError
+from wireside.extension.hooks import Start
 from wireside.invisible_text import seen
 from wireside.messages import ModelInfo, Options
 from wireside.records import Listing
 from wireside_ui.i18n.catalogue import sentence_in, words_in
 from wireside_ui.markdown.dialect import Markup
+from wireside_ui.markdown.incremental import render
 from wireside_ui.presenters.actions import TurnActions
 from wireside_ui.presenters.allowance import nearly_used_up
 from wireside_ui.presenters.find import FindPresenter
@@ -84,6 +86,7 @@ class ChatPresenter:
             limits: how much of the conversation is sent at once.
         """
         self._chat = chat
+        self._markup = markup
         self._language = language
         self._options = Options()
         """The model and settings that the browser shows; retries use them."""
@@ -154,6 +157,11 @@ class ChatPresenter:
         if opening.conversation is not None:
             await self._show(opening.conversation)
             await self._jump(turn_id)
+
+    def show_start(self, texts: Start) -> None:
+        """Show the texts of an empty chat for this user."""
+        welcome = render(texts.welcome, self._markup) if texts.welcome else ""
+        self._views.welcome.show_start(welcome, texts.starters)
 
     def watch(self) -> None:
         """Start watching the library and the store."""

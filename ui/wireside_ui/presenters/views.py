@@ -110,6 +110,9 @@ class WelcomeView(Protocol):
     def show(self, view: WelcomeState) -> None:
         """Switch to ``view``."""
 
+    def show_start(self, welcome: str, starters: Sequence[str]) -> None:
+        """Show the texts for this user: sanitised HTML and questions; what is empty stays."""
+
     def show_problem(self, sentence: str) -> None:
         """Show what prevents questions; "" hides it."""
 

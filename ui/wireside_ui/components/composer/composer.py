@@ -42,6 +42,8 @@ class Composer(
         max_files: int = 0,
         max_file_mb: int = 0,
         is_reader: bool = False,
+        footer: str = "",
+        links: Mapping[str, str] | None = None,
         words: Mapping[str, str],
         on_send: Callable[[Sending], Awaitable[None]],
         on_stop: Callable[[], Awaitable[None]],
@@ -61,6 +63,8 @@ class Composer(
             max_files: maximum number of files of a question; 0: files are not accepted.
             max_file_mb: maximum size of a file in MB.
             is_reader: the user may not ask questions.
+            footer: the line below the box, "" for the built-in one.
+            links: addresses by label below it.
             words: texts of the interface.
             on_send: called with each question.
             on_stop: called when the user stops the answer.
@@ -78,6 +82,8 @@ class Composer(
         self._props["max-files"] = max_files
         self._props["max-file-mb"] = max_file_mb
         self._props["is-reader"] = is_reader
+        self._props["footer"] = footer
+        self._props["links"] = list((links or {}).items())
         self._props["words"] = dict(words)
         self._props["chosen"] = plain_options(options) if options else None
         self._on_choose = on_choose

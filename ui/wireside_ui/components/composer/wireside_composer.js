@@ -4,6 +4,7 @@
 import { h } from "vue";
 import { addresses } from "wireside-composer/addresses.js";
 import { files } from "wireside-composer/files.js";
+import { footerLinks } from "wireside-composer/footer.js";
 import { ownOptions } from "wireside-composer/own_options.js";
 import { duration, sending } from "wireside-composer/sending.js";
 import { LIMITS, SETTINGS, numberOf, settings } from "wireside-composer/settings.js";
@@ -22,6 +23,8 @@ export default {
     maxFiles: Number, // of a question; 0: none
     maxFileMb: Number,
     isReader: Boolean,
+    footer: String,
+    links: Array, // pairs of label and address
     words: Object,
     chosen: Object,
   },
@@ -107,7 +110,9 @@ export default {
         return h("span", { class: "ws-hint-calm" }, w.storage_blocked);
       if (this.allowance)
         return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
-      return this.isSalvaged ? h("span", { class: "ws-hint-calm" }, w.salvaged) : w.disclaimer;
+      return this.isSalvaged
+        ? h("span", { class: "ws-hint-calm" }, w.salvaged)
+        : this.footer || w.disclaimer;
     },
     countdown() {
       if (!this.notice || !this.waitS) return null;
@@ -216,6 +221,7 @@ export default {
         ]),
       ]),
       h("p", { id: "ws-hint", class: "ws-hint", role: "status" }, [this.hint]),
+      footerLinks(this.links),
     ]);
   },
   methods: {

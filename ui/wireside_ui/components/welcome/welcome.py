@@ -20,11 +20,27 @@ class Welcome(Element, component="wireside_welcome.js", esm=KIT):
         tagline: str,
         logo: str,
         starters: Sequence[str],
+        welcome: str = "",
+        user_starters: Sequence[str] = (),
         words: Mapping[str, str],
         view: WelcomeState,
     ) -> None:
+        """Create the element.
+
+        Args:
+            name: name of the application.
+            tagline: line below it.
+            logo: address of the logo.
+            starters: questions, unless the chosen model has its own.
+            welcome: sanitised HTML that replaces the tagline, "" for none.
+            user_starters: questions for this user, which replace all others.
+            words: texts of the interface.
+            view: what is shown first.
+        """
         super().__init__()
         self._view = view
+        self._props["welcome"] = welcome
+        self._props["user-starters"] = list(user_starters)
         self._props["name"] = name
         self._props["tagline"] = tagline
         self._props["logo"] = logo
@@ -37,6 +53,10 @@ class Welcome(Element, component="wireside_welcome.js", esm=KIT):
         if view != self._view:
             self._view = view
             self.run_method("setView", view)
+
+    def show_start(self, welcome: str, starters: Sequence[str]) -> None:
+        """Show the texts for this user: sanitised HTML and questions; what is empty stays."""
+        self.run_method("setStart", welcome, list(starters))
 
     def show_problem(self, sentence: str) -> None:
         """Show what must be configured before questions can be asked; "" hides the message."""

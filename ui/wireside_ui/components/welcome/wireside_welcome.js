@@ -8,15 +8,23 @@ export default {
     tagline: String,
     logo: String,
     starters: Array,
+    welcome: String, // sanitised HTML
+    userStarters: Array,
     words: Object,
     view: String,
   },
   data() {
-    return { shown: this.view, problem: "" };
+    return {
+      shown: this.view,
+      problem: "",
+      greeting: this.welcome,
+      forUser: this.userStarters,
+    };
   },
   computed: {
-    // Those of the chosen model, which the picker changes, otherwise those of the chat.
+    // Those for this user, those of the chosen model, which the picker changes, or those of the chat.
     offered() {
+      if (this.forUser.length) return this.forUser;
       const own = this.starters.length ? currentModel()?.starters : [];
       return own?.length ? own : this.starters;
     },
@@ -29,7 +37,9 @@ export default {
       h("div", { class: "ws-welcome-inner" }, [
         h("img", { src: this.logo, alt: "", width: 56, height: 56 }),
         h("p", { class: "ws-welcome-name" }, isMissing ? w.missing_title : this.name),
-        h("p", { class: "ws-welcome-line" }, isMissing ? w.missing : this.tagline),
+        this.greeting && !isMissing
+          ? h("div", { class: "ws-welcome-text ws-prose", innerHTML: this.greeting })
+          : h("p", { class: "ws-welcome-line" }, isMissing ? w.missing : this.tagline),
         isMissing
           ? h(
               "button",
@@ -46,6 +56,10 @@ export default {
     // ---- called by the server ------------------------------------------------------------------
     setView(view) {
       this.shown = view;
+    },
+    setStart(welcome, starters) {
+      if (welcome) this.greeting = welcome;
+      if (starters.length) this.forUser = starters;
     },
     setProblem(sentence) {
       this.problem = sentence;
