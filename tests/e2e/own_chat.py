@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal
 
+from nicegui import ui
 from pydantic import Field
 
-from wireside import Chat, Start, Turn, User
+from wireside import Chat, Start, Turn, User, View
 
 
 class Tone(Enum):
@@ -59,3 +61,44 @@ async def analyst(turn: Turn[Options, Any]) -> str:
 def poet(turn: Turn) -> str:
     """Answer in verse."""
     return "An old silent pond"
+
+
+@chat.view(text=lambda sums, title="Sums": f"{title}: {sum(sums.values())}")
+def totals(sums: dict[str, int], title: str = "Sums") -> None:
+    """Show sums with a button that counts."""
+    clicks: list[str] = []
+    label = ui.label("0 clicks")
+    ui.label(f"{title}: {len(sums)} months")
+
+    def count() -> None:
+        clicks.append("")
+        label.set_text(f"{len(clicks)} clicks")
+
+    ui.button("Count", on_click=count)
+
+
+@chat.view
+def broken() -> None:
+    """Fail."""
+    ui.label("half")
+    raise RuntimeError("no data")
+
+
+@chat.on_message(title="Viewer", starters=["Show"])
+async def viewer(turn: Turn) -> AsyncIterator[object]:
+    """Show views."""
+    yield "Here: "
+    if turn.text == "fail":
+        yield broken()
+        yield View("unknown", {"html": "<img src=x onerror=alert(1)>"}, text="Nothing to see")
+        return
+    yield totals({"May": 3, "June": 4})
+    yield "Done."
+
+
+@chat.page("/reports", title="Reports")
+async def reports(user: User) -> None:
+    """Show the reports."""
+    ui.label(f"Reports of {user.name or 'all'}")
+    shown = ui.label("")
+    ui.button("Load", on_click=lambda: shown.set_text("12 reports"))

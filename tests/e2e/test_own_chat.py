@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.server_process import SERVE, ServerProcess
 
@@ -106,6 +106,58 @@ def test_options_are_a_form_kept_with_the_conversation(chat: Page, server: str) 
     models = _models(server)
     assert models[0]["options"]["properties"]["limit"]["maximum"] == 1000
     assert models[1]["options"] is None
+
+
+def test_a_view_is_built_for_each_page_and_again_after_a_reload(
+    chat: Page, server: str, new_context: Callable[..., BrowserContext]
+) -> None:
+    loaded: list[str] = []
+    chat.on("request", lambda request: loaded.append(request.url))
+    pick(chat, "Viewer")
+    ask(chat, "Show")
+    frame = chat.frame_locator(".ws-view-frame")
+    expect(frame.get_by_text("Sums: 2 months")).to_be_visible()
+    assert any("quasar" in url for url in loaded)
+    frame.get_by_role("button", name="Count").click()
+    frame.get_by_role("button", name="Count").click()
+    expect(frame.get_by_text("2 clicks")).to_be_visible()
+    frame_box = chat.locator(".ws-view-frame").bounding_box()
+    assert frame_box is not None
+    assert 60 < frame_box["height"] < 160, "as high as its content"
+    other = new_context().new_page()
+    other.goto(chat.url)
+    expect(other.frame_locator(".ws-view-frame").get_by_text("0 clicks")).to_be_visible()
+    chat.reload()
+    expect(frame.get_by_text("0 clicks")).to_be_visible()
+    expect(chat.locator(".ws-parts > *")).to_have_count(3)
+    address = chat.url.replace("/c/", "/api/conversations/") + "/export?format=markdown"
+    exported = chat.request.get(address).text()
+    assert "Sums\\: 7" in exported
+
+
+def test_a_view_that_fails_or_is_unknown_shows_a_sentence(chat: Page) -> None:
+    pick(chat, "Viewer")
+    ask(chat, "fail")
+    frame = chat.frame_locator(".ws-view-frame")
+    expect(frame.get_by_text("This view can't be shown.")).to_be_visible()
+    expect(frame.get_by_text("half")).to_have_count(0)
+    expect(chat.locator(".ws-view-frame")).to_have_count(1)
+    expect(chat.get_by_text("Nothing to see")).to_be_visible()
+
+
+def test_without_views_quasar_is_not_loaded(chat: Page) -> None:
+    loaded = chat.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+    assert not any("quasar" in url for url in loaded)
+
+
+def test_a_page_beside_the_chat(chat: Page) -> None:
+    chat.get_by_test_id("pages").get_by_role("link", name="Reports").click()
+    expect(chat.get_by_role("heading", name="Reports")).to_be_visible()
+    expect(chat).to_have_title("Reports · Analyst")
+    chat.get_by_role("button", name="Load").click()
+    expect(chat.get_by_text("12 reports")).to_be_visible()
+    chat.get_by_role("link", name="Analyst").click()
+    expect(chat.get_by_test_id("input-chat")).to_be_visible()
 
 
 def _models(server: str) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ SHEETS = {
 }
 """The style sheets by name: those of several components, and those in the components' folders."""
 
-TRANSCRIPT = ("transcript", "prose", "parts", "questions", "controls", "overlays", "katex")
+TRANSCRIPT = ("transcript", "prose", "parts", "questions", "controls", "overlays", "views", "katex")
 SCRIPTS = {
     folder.name: "\n".join(path.read_text("utf-8") for path in folder.rglob("*.js"))
     for folder in UI.glob("components/*/")

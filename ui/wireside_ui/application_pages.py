@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from typing import Any, Final
 
@@ -30,6 +31,9 @@ from wireside_ui.static_files import KEPT
 
 RECONNECT_S: Final = 60.0
 """Seconds that a page may be disconnected without a reload; more than the longest back-off."""
+
+FRAME_RECONNECT_S: Final = 10.0
+"""The same for a page in a frame: one that was scrolled away is freed after this time."""
 
 MESSAGES_KEPT: Final = 2000
 """Maximum number of messages sent again to a page that reconnects."""
@@ -78,6 +82,8 @@ class ApplicationPages:
             markdown=False,
         )
         self._page.favicon = NICEGUI_PATH  # ``ui.page`` itself would register a route for it
+        self._framed_page = copy(self._page)
+        self._framed_page.reconnect_timeout = FRAME_RECONNECT_S
         self._routes: list[BaseRoute] = [
             Mount("/_nicegui", route_policy(STATIC)(_Files(self))),
             Mount("/_nicegui_ws", route_policy(PAGE_SOCKET)(_ToNiceGUI(self))),
@@ -101,7 +107,7 @@ class ApplicationPages:
         """Add a page. Path parameters are in ``request.path_params``."""
 
         async def serve(request: Request) -> Response:
-            return await self._serve(request, build)
+            return await self._serve(request, build, is_framed=policy.is_framed)
 
         self._routes.append(Route(path, route_policy(policy)(serve), methods=["GET"]))
 
@@ -110,10 +116,11 @@ class ApplicationPages:
         for client in self.clients:
             client.delete()
 
-    async def _serve(self, request: Request, build: BuildPage) -> Response:
+    async def _serve(self, request: Request, build: BuildPage, *, is_framed: bool) -> Response:
         # where a host uses NiceGUI's storage, NiceGUI looks for the session of each page
         request.scope["session"] = {"id": ""}
-        client = PageClient(self._page, request=request, pages=self)
+        page = self._framed_page if is_framed else self._page
+        client = PageClient(page, request=request, pages=self)
         with client:
             response = await build(request, client)
         if response is not None:

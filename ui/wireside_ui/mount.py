@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
+from starlette.routing import Match
 
 from wireside.api.errors import ErrorResponses
 from wireside.api.policy import FILE, STATIC, route_policy, with_policy
 from wireside.assets import folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
+from wireside.extension.pages import ChatPage
+from wireside.extension.views import ViewFunction
 from wireside.transfer.sharing import Sharing
 from wireside_ui.application_pages import NICEGUI_PATH, ApplicationPages
 from wireside_ui.html_pages.account import AccountPages
@@ -24,6 +27,7 @@ from wireside_ui.html_pages.errors import ErrorPages, register_unknown_paths
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.pages.dashboard import DashboardPage, Figures
+from wireside_ui.pages.own import OwnPages
 from wireside_ui.static_files import KEPT, Assets, Packed, version_of
 from wireside_ui.theme import BACKGROUNDS, Branding
 
@@ -41,6 +45,8 @@ def mount(
     board: Figures,
     base_url: str = "",
     frame_ancestors: Iterable[str] = (),
+    views: Mapping[str, ViewFunction[Any]] = {},
+    own_pages: Sequence[ChatPage] = (),
     count_error: Callable[[str], None],
 ) -> None:
     """Register the pages at ``/`` and ``/c/{id}`` and everything they need.
@@ -58,6 +64,8 @@ def mount(
         board: source of the dashboard's metrics.
         base_url: public address of the server, "" to derive it from each request.
         frame_ancestors: sources of pages that may embed the chat.
+        views: the views of answers by name.
+        own_pages: the pages beside the chat.
         count_error: called with the code of each error that a route raises.
     """
     assets = folder()
@@ -76,14 +84,36 @@ def mount(
         version,
         sharing=sharing.audience,
         has_account_pages=has_account_pages,
+        view_names=tuple(views),
+        own_pages=own_pages,
     ).register(pages)
     DashboardPage(board, look, version, time.time, has_account_pages=has_account_pages).register(
         pages
     )
+    own = OwnPages(
+        chat,
+        look,
+        version,
+        views=views,
+        pages=own_pages,
+        has_account_pages=has_account_pages,
+    )
+    own.register_views(pages)
+    _check_paths(app, pages, own_pages)
+    own.register_pages(pages)
     app.router.routes.extend(pages.routes)
     errors = ErrorResponses(count=count_error, page=ErrorPages(plain).render)
     errors.register_handlers(app)
     register_unknown_paths(app, errors)
+
+
+def _check_paths(app: FastAPI, pages: ApplicationPages, own: Iterable[ChatPage]) -> None:
+    """Raise ``ValueError`` if a page beside the chat has the path of one of ours."""
+    for page in own:
+        scope = {"type": "http", "method": "GET", "path": page.path, "root_path": "", "headers": []}
+        for route in (*app.router.routes, *pages.routes):
+            if route.matches(scope)[0] is not Match.NONE:
+                raise ValueError(f"A page can't be at {page.path!r}: Wireside has one there.")
 
 
 def _extras(look: Branding, assets: Path, version: str) -> APIRouter:

@@ -70,7 +70,7 @@ def _welcome(name: str, logo: str, tagline: str, starters: Sequence[str], welcom
     )
     line = f'<p class="ws-welcome-line">{escape(tagline)}</p>'
     if welcome:
-        line = f'<div class="ws-welcome-text ws-prose">{welcome}</div>'
+        line = f'<div class="ws-welcome-text">{welcome}</div>'
     return (
         '<section class="ws-welcome"><div class="ws-welcome-inner">'
         f'<img src="{escape(logo)}" alt="" width="56" height="56">'

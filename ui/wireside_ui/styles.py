@@ -38,11 +38,15 @@ PAGES: Mapping[str, Sheets] = {
             *_of("model_picker", "model_icon"),
             *_of("status"),
             *_of("welcome", "welcome_text"),
-            *_of("transcript", "prose", "parts", "questions", "controls", "overlays"),
+            *_of("transcript", "prose", "parts", "questions", "controls", "overlays", "views"),
             *_of("composer", "own_options", "footer"),
-            *_of("sidebar"),
+            *_of("sidebar", "own_pages"),
         ),
         "": (COMPONENTS / "transcript" / "katex.css",),
+    },
+    "own": {
+        "theme": (_shared("theme"),),
+        "": (COMPONENTS / "own_page" / "own_page.css",),
     },
     "dashboard": {
         "theme": (_shared("theme"),),

@@ -72,6 +72,8 @@ class RoutePolicy:
         is_cross_origin: pages of allowed origins can read the responses (CORS).
         is_cacheable: complete responses may be kept in memory and sent to any caller.
         checks_host: requests with an untrusted ``Host`` are refused.
+        has_frames: the page may show framed pages of this application.
+        is_framed: pages of this application may show the page in a frame.
         has_sign_in_session: a cookie carries the state of a sign-in that another service answers.
         log_as: path that logs show instead of the requested one, which may hold a secret; None
             shows the requested one.
@@ -86,6 +88,8 @@ class RoutePolicy:
     is_cross_origin: bool = False
     is_cacheable: bool = False
     checks_host: bool = True
+    has_frames: bool = False
+    is_framed: bool = False
     has_sign_in_session: bool = False
     log_as: str | None = "/…"
 

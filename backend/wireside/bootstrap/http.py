@@ -108,6 +108,8 @@ def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:
         board=Board(parts.history),
         base_url=settings.public_url or "",
         frame_ancestors=settings.csp_frame_ancestors,
+        views=parts.views,
+        own_pages=parts.own_pages,
         count_error=parts.telemetry.problem,
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from wireside.auth.auth import Auth
 from wireside.auth.limiter import Limiter
@@ -26,7 +27,9 @@ from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
 from wireside.extension.chat import Chat
 from wireside.extension.hooks import Hooks
+from wireside.extension.pages import ChatPage
 from wireside.extension.provider import HandlerProvider
+from wireside.extension.views import ViewFunction
 from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner
@@ -66,6 +69,8 @@ class Parts:
     render: Render
     look: Branding
     pages: ApplicationPages
+    views: Mapping[str, ViewFunction[Any]]
+    own_pages: Sequence[ChatPage]
     retention: Retention
 
 
@@ -157,5 +162,7 @@ def build_parts(
         render=render,
         look=look,
         pages=pages,
+        views=chat.views if chat else {},
+        own_pages=chat.pages if chat else (),
         retention=build_retention(settings),
     )

@@ -533,6 +533,22 @@ class ChatService:
                 return turn
         raise NotFound("part: there is no such question.")
 
+    async def data_part(self, turn_id: str, part_id: str) -> DataPart:
+        """Return a part of an answer of the caller.
+
+        Raises:
+            NotFound: there is no such part.
+            StoreError: the store can't be read.
+        """
+        record = await self._store.read_turn(turn_id)
+        conversation = record and await self.library.open_conversation(record.conversation_id)
+        if conversation:
+            turn = await self.library.read_turn(conversation, turn_id)
+            for part in turn.answer:
+                if isinstance(part, DataPart) and part.id == part_id:
+                    return part
+        raise NotFound("part: there is no such part.")
+
     async def answer_question_in(
         self, conversation_id: str, part_id: str, value: object
     ) -> tuple[Stream, str]:

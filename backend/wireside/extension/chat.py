@@ -7,19 +7,22 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, overload
+from typing import Any, ParamSpec, TypeVar, get_args, overload
 
 from wireside.extension.hooks import Hooks
 from wireside.extension.icons import icon_of
 from wireside.extension.options import schema_of
+from wireside.extension.pages import ChatPage
 from wireside.extension.provider import HandlerModel, HandlerProvider
 from wireside.extension.run import Handler
 from wireside.extension.tools import Tool
+from wireside.extension.views import ViewFunction
 from wireside.identity import ModelAccess, Role
 from wireside.messages import ModelInfo
 from wireside.ports.provider import Provider
 
 HandlerT = TypeVar("HandlerT", bound=Handler)
+P = ParamSpec("P")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
@@ -98,6 +101,10 @@ class Chat:
             css_variables=dict(css_variables or {}),
         )
         self.hooks = Hooks()
+        self.views: dict[str, ViewFunction[Any]] = {}
+        """The views by name."""
+        self.pages: list[ChatPage] = []
+        """The pages beside the chat."""
         self._options = options
         self._state = state
         self._handlers: dict[str, HandlerModel] = {}
@@ -216,6 +223,69 @@ class Chat:
         """
         if not self._handlers and not (self._tools and has_models):
             raise NoHandler("The chat has no handler: register one with @chat.on_message.")
+
+    @overload
+    def view(self, function: Callable[P, Any], /) -> ViewFunction[P]: ...
+
+    @overload
+    def view(
+        self, *, name: str = "", text: Callable[..., str] | str = ""
+    ) -> Callable[[Callable[P, Any]], ViewFunction[P]]: ...
+
+    def view(
+        self, function: Any = None, *, name: str = "", text: Callable[..., str] | str = ""
+    ) -> Any:
+        """Register a view: a function that builds NiceGUI elements from its arguments.
+
+        Calling it in a handler returns a part with the arguments as JSON, to be yielded. Each page
+        that shows the part calls the function, for its own user::
+
+            @chat.view
+            def totals(sums: dict):
+                ui.label(f"{len(sums)} months")
+
+        Args:
+            function: the function, if used as a decorator without arguments.
+            name: its name in the data; by default the function's.
+            text: what represents it in exports and for other clients, or a function that returns
+                it, with the same arguments.
+
+        Raises:
+            ValueError: there is a view of that name.
+            TypeError: a parameter has no name.
+        """
+
+        def register(found: Callable[..., Any]) -> ViewFunction[Any]:
+            view = ViewFunction(found, name=name or found.__name__, text=text)
+            if view.name in self.views:
+                raise ValueError(f"There are two views called {view.name!r}: give one a name=…")
+            self.views[view.name] = view
+            return view
+
+        return register if function is None else register(function)
+
+    def page(self, path: str, *, title: str = "") -> Callable[[FunctionT], FunctionT]:
+        """Register a page beside the chat: a function that builds NiceGUI elements.
+
+        It has the sign-in of the chat and a link in the sidebar. The function may be asynchronous,
+        and gets the ``User`` if it takes an argument.
+
+        Args:
+            path: its path below that of the chat, such as ``/reports``.
+            title: its title, and the text of the link; by default the words of the path.
+
+        Raises:
+            ValueError: the path is invalid, or there is a page at it.
+        """
+
+        def register(found: FunctionT) -> FunctionT:
+            if any(page.path == path for page in self.pages):
+                raise ValueError(f"There are two pages at {path!r}.")
+            label = title or _in_words(path.rpartition("/")[2])
+            self.pages.append(ChatPage(path=path, title=label, function=found))
+            return found
+
+        return register
 
     @overload
     def tool(self, function: FunctionT, /) -> FunctionT: ...

@@ -11,6 +11,7 @@ import io
 import json
 import math
 import mimetypes
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import date, datetime, time
@@ -116,11 +117,16 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view of the page, registered with ``Chat.view``; ``text`` represents it elsewhere."""
+    """A view of the page, registered with ``Chat.view``; ``text`` represents it elsewhere.
+
+    ``data`` has the arguments of its function by name. A view with the ``id`` of an earlier one of
+    the answer takes its place.
+    """
 
     name: str
     data: Mapping[str, object]
     text: str = ""
+    id: str = ""
 
 
 def to_deltas(value: object) -> Iterator[Delta]:
@@ -165,7 +171,9 @@ def _part(value: StepPart | Source | Image | File | Table | View) -> PartDelta:
             return _table(value)
         case View():
             data = {"name": value.name, "data": value.data}
-            return data_part("view", data, text=value.text or f"[{value.name}]")
+            part_id = value.id or secrets.token_hex(6)
+            text = value.text or f"[{value.name}]"
+            return data_part("view", data, part_id=part_id, text=text)
 
 
 def shown(value: object, name: str) -> Iterator[Delta]:

@@ -126,6 +126,8 @@ def test_the_defaults_are_the_strictest() -> None:
         "is_cross_origin": False,
         "is_cacheable": False,
         "checks_host": True,
+        "has_frames": False,
+        "is_framed": False,
         "has_sign_in_session": False,
         "log_as": "/…",
     }

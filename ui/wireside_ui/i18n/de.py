@@ -123,6 +123,8 @@ WORDS: Mapping[str, str] = {
     "settings_note": "Für diese Unterhaltung, ab der nächsten Antwort.",
     "reset": "Zurücksetzen",
     "no_model": "Noch kein Modell",
+    "view_failed": "Diese Ansicht ist nicht darstellbar. Der Grund steht im Protokoll des Servers.",
+    "pages": "Seiten",
     "no_open_model": (
         "Kein Modell dieses Servers steht deinem Konto offen. Frag dessen Administrator."
     ),

@@ -137,6 +137,8 @@ WORDS: Mapping[str, str] = {
     "settings_note": "For this conversation, from the next answer on.",
     "reset": "Reset",
     "no_model": "No model yet",
+    "view_failed": "This view can't be shown. The server's log has the reason.",
+    "pages": "Pages",
     "no_open_model": "No model of this server is open to your account. Ask its administrator.",
     "model": "Model",
     "loading_models": "Looking for models…",

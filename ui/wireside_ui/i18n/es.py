@@ -124,6 +124,8 @@ WORDS: Mapping[str, str] = {
     "settings_note": "Para esta conversación, desde la próxima respuesta.",
     "reset": "Restablecer",
     "no_model": "Aún no hay modelo",
+    "view_failed": "Esta vista no se puede mostrar. El motivo está en el registro del servidor.",
+    "pages": "Páginas",
     "no_open_model": (
         "Ningún modelo de este servidor está abierto a tu cuenta. Consulta a su administrador."
     ),

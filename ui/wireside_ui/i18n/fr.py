@@ -121,6 +121,8 @@ WORDS: Mapping[str, str] = {
     "settings_note": "Pour cette conversation, à partir de la prochaine réponse.",
     "reset": "Réinitialiser",
     "no_model": "Pas encore de modèle",
+    "view_failed": "Cette vue ne peut pas être affichée. Le journal du serveur en donne la raison.",
+    "pages": "Pages",
     "no_open_model": (
         "Aucun modèle de ce serveur n'est ouvert à votre compte. Demandez à son administrateur."
     ),

@@ -112,6 +112,8 @@ WORDS: Mapping[str, str] = {
     "settings_note": "用于此对话，从下一个回答开始。",
     "reset": "重置",
     "no_model": "还没有模型",
+    "view_failed": "无法显示此视图。原因见服务器日志。",
+    "pages": "页面",
     "no_open_model": "此服务器上没有向你的账户开放的模型。请联系管理员。",
     "model": "模型",
     "loading_models": "正在查找模型…",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
@@ -18,6 +19,7 @@ from wireside.api.policy import PAGE
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 from wireside.extension.hooks import Start
+from wireside.extension.pages import ChatPage as OwnPage
 from wireside.messages import ModelInfo
 from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.components.composer import Composer
@@ -53,8 +55,12 @@ class ChatPages:
         *,
         sharing: str = "off",
         has_account_pages: bool = True,
+        view_names: Sequence[str] = (),
+        own_pages: Sequence[OwnPage] = (),
     ) -> None:
         """``sharing`` is the setting for who may open links to conversations."""
+        self._view_names = view_names
+        self._own_pages = own_pages
         self._has_account_pages = has_account_pages
         self._chat = chat
         self._sharing = sharing
@@ -64,8 +70,9 @@ class ChatPages:
 
     def register(self, pages: ApplicationPages) -> None:
         """Add the page to those of the application."""
-        pages.add("/", PAGE, self._serve)
-        pages.add("/c/{conversation_id}", PAGE, self._serve)
+        policy = replace(PAGE, has_frames=bool(self._view_names))
+        pages.add("/", policy, self._serve)
+        pages.add("/c/{conversation_id}", policy, self._serve)
 
     async def _serve(self, request: Request, client: Client) -> None:
         async with making(client):
@@ -100,6 +107,8 @@ class ChatPages:
             sharing=self._sharing,
             has_account_pages=self._has_account_pages,
             models=await self._models(),
+            view_names=self._view_names,
+            own_pages=self._own_pages,
         )
         await page.build(conversation_id, request.query_params.get("turn"))
 
@@ -164,7 +173,11 @@ class ChatPage:
         sharing: str = "off",
         has_account_pages: bool = True,
         models: Sequence[ModelInfo] = (),
+        view_names: Sequence[str] = (),
+        own_pages: Sequence[OwnPage] = (),
     ) -> None:
+        self._view_names = view_names
+        self._own_pages = own_pages
         self._chat = chat
         self._look = look
         self._client = client
@@ -301,6 +314,7 @@ class ChatPage:
             has_account_pages=self._has_account_pages,
             sharing="off" if self._is_reader else self._sharing,
             is_reader=self._is_reader,
+            pages=[(page.title, f"{self._base}{page.path}") for page in self._own_pages],
         )
 
     def _header(self) -> ModelPicker:
@@ -342,6 +356,8 @@ class ChatPage:
             assets=f"{self._base}/assets",
             files=f"{self._base}/api/files",
             uploads=f"{self._base}/api/uploads",
+            views=f"{self._base}/view",
+            view_names=self._view_names,
             version=self._version,
         )
 

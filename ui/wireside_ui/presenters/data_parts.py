@@ -29,7 +29,7 @@ from wireside_ui.presenters.questions import question_in
 from wireside_ui.presenters.rows import DataRow
 from wireside_ui.presenters.tables import table_in
 
-KINDS = ("step", "source", "table", "figure", "question")
+KINDS = ("step", "source", "table", "figure", "question", "view")
 """Kinds of data that the page shows; the others are shown by their text."""
 
 MAX_TEXT_CHARS = 100_000
@@ -94,6 +94,9 @@ def _shown(part: DataPart, markup: Markup) -> dict[str, Any] | None:
             return table_in(data)
         case "figure":
             return figure_in(data)
+        case "view":
+            name = text_in(data.get("name"), MAX_NAME_CHARS)
+            return {"name": name} if name and part.id else None
         case _:
             return question_in(data, markup)
 

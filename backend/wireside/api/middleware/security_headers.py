@@ -10,6 +10,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wireside.api.policy import policy_of
+
 _ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -55,7 +57,7 @@ class SecurityHeaders:
     ) -> None:
         self.app = app
         self.headers = (*_ALWAYS, _HTTPS_ONLY) if is_https else _ALWAYS
-        self._frames = " ".join(frame_ancestors) or "'none'"
+        self._ancestors = tuple(frame_ancestors)
         # X-Frame-Options can't list origins: with frame ancestors, only the policy is sent.
         self.page_headers = [] if frame_ancestors else [_NO_FRAMES]
         self._images = " ".join(
@@ -68,15 +70,26 @@ class SecurityHeaders:
             return self.app(scope, receive, send)
         return self.app(scope, receive, _Response(self, scope, send).send)
 
-    def content_security_policy(self, nonce: str, host: str) -> bytes:
-        """Return the Content-Security-Policy of a page; ``host`` is the request's ``Host``."""
+    def content_security_policy(
+        self, nonce: str, host: str, *, has_frames: bool = False, is_framed: bool = False
+    ) -> bytes:
+        """Return the Content-Security-Policy of a page.
+
+        Args:
+            nonce: what marks the page's own scripts.
+            host: the request's ``Host``.
+            has_frames: the page may show framed pages of this application.
+            is_framed: pages of this application may frame it.
+        """
+        ancestors = [*(["'self'"] if is_framed else ()), *self._ancestors] or ["'none'"]
+        frames = "'self'" if has_frames else "'none'"
         return (
             f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval';"
             f" style-src 'self' 'unsafe-inline'; img-src {self._images}; font-src 'self';"
             # Older Safari does not match WebSockets by 'self'.
             f" media-src 'self' blob:; connect-src 'self' ws://{host} wss://{host};"
-            " object-src 'none'; frame-src 'none'; base-uri 'none'; form-action 'self';"
-            f" frame-ancestors {self._frames}"
+            f" object-src 'none'; frame-src {frames}; base-uri 'none'; form-action 'self';"
+            f" frame-ancestors {' '.join(ancestors)}"
         ).encode("latin-1")
 
 
@@ -127,10 +140,14 @@ class _Response:
             body = gzip.compress(body, 6, mtime=0)
             out += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         host = request[b"host"].decode("latin-1")
+        route = policy_of(self._scope)
+        policy = self._guard.content_security_policy(
+            nonce, host, has_frames=route.has_frames, is_framed=route.is_framed
+        )
         out += [
             (b"content-length", str(len(body)).encode()),
-            (b"content-security-policy", self._guard.content_security_policy(nonce, host)),
-            *self._guard.page_headers,
+            (b"content-security-policy", policy),
+            *(() if route.is_framed else self._guard.page_headers),
         ]
         await self._send({**start, "headers": out})
         await self._send({"type": "http.response.body", "body": body})

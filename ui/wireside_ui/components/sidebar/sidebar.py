@@ -54,6 +54,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         has_account_pages: bool = True,
         sharing: str = "off",
         is_reader: bool = False,
+        pages: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Create the sidebar.
 
@@ -64,7 +65,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         by ``show_hits``, or either by ``fail``. ``account`` is the name of the signed-in user, if
         any; ``has_account_pages`` links it to the settings. ``sharing`` is the setting for who may
         open links to a conversation. ``is_reader`` hides every action that would change a
-        conversation.
+        conversation. ``pages`` are titles and addresses of pages beside the chat.
         """
         super().__init__()
         self._props["base"] = base
@@ -80,6 +81,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         self._props["account"] = {"name": account, "href": href} if account else None
         self._props["sharing"] = "" if sharing == "off" else sharing
         self._props["is-reader"] = is_reader
+        self._props["pages"] = [list(page) for page in pages]
         self._on_need = on_need
         self._on_search = on_search
         self._on_rename = on_rename

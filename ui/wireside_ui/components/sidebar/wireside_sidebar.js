@@ -7,6 +7,7 @@ import { importing } from "wireside-sidebar/importing.js";
 import { itemMenu } from "wireside-sidebar/item_menu.js";
 import { STEP, list } from "wireside-sidebar/list.js";
 import { byPlace, daysAgo } from "wireside-sidebar/order.js";
+import { ownPages } from "wireside-sidebar/own_pages.js";
 import { search } from "wireside-sidebar/search.js";
 import { selection } from "wireside-sidebar/selection.js";
 
@@ -18,6 +19,7 @@ export default {
     account: Object,
     sharing: String,
     isReader: Boolean,
+    pages: Array, // pairs of title and address
   },
   emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
   data() {
@@ -175,6 +177,7 @@ export default {
             this.top(),
             this.body(),
             this.toastBar(),
+            ownPages(this.pages, w),
             this.isSelecting ? this.selectionBar() : this.bottom(),
             this.itemMenu(),
           ],

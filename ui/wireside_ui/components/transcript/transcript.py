@@ -53,6 +53,8 @@ class Transcript(
         files: str = "/api/files",
         uploads: str = "/api/uploads",
         version: str = "",
+        views: str = "",
+        view_names: Sequence[str] = (),
     ) -> None:
         """Create the transcript.
 
@@ -61,7 +63,7 @@ class Transcript(
         ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader`` hides every
         action that would change a turn. ``assets`` is the path of ``math.js`` and
         ``katex/``, ``version`` the version of these files; ``files`` that of the
-        questions' files, ``uploads`` the address that takes files.
+        questions' files, ``uploads`` the address that takes files; ``views`` that of the pages with views, whose names are ``view_names``.
         """
         super().__init__()
         self._on_action = on_action
@@ -77,6 +79,8 @@ class Transcript(
         self._props["files"] = files
         self._props["uploads"] = uploads
         self._props["version"] = version
+        self._props["views"] = views
+        self._props["view-names"] = list(view_names)
         self.client.on_connect(lambda: self._props.pop("begin", None))
         self.on("action", self._act)
         self.on("need", self._need)

@@ -26,6 +26,7 @@ import { steps } from "wireside-transcript/steps.js";
 import { streaming } from "wireside-transcript/streaming.js";
 import { tables } from "wireside-transcript/tables.js";
 import { turns } from "wireside-transcript/turns.js";
+import { views } from "wireside-transcript/views.js";
 
 export default {
   props: {
@@ -38,6 +39,8 @@ export default {
     files: { type: String, default: "/api/files" }, // base URL of the questions' files
     uploads: { type: String, default: "/api/uploads" }, // takes the file that answers a question
     version: { type: String, default: "" },
+    views: String, // base URL of the pages with views
+    viewNames: { type: Array, default: () => [] },
     begin: Object, // the rows that the page was sent with, and the number of turns
   },
   emits: ["need", "action", "copy", "find", "answer"],
@@ -175,5 +178,6 @@ export default {
     ...streaming,
     ...tables,
     ...turns,
+    ...views,
   },
 };

@@ -38,7 +38,7 @@ export default {
         h("img", { src: this.logo, alt: "", width: 56, height: 56 }),
         h("p", { class: "ws-welcome-name" }, isMissing ? w.missing_title : this.name),
         this.greeting && !isMissing
-          ? h("div", { class: "ws-welcome-text ws-prose", innerHTML: this.greeting })
+          ? h("div", { class: "ws-welcome-text", innerHTML: this.greeting })
           : h("p", { class: "ws-welcome-line" }, isMissing ? w.missing : this.tagline),
         isMissing
           ? h(

@@ -147,6 +147,8 @@ export const parts = {
           return this.figureElement(part);
         case "question":
           return this.questionElement(row, part);
+        case "view":
+          return this.viewElement(row, part);
       }
     }
     return this.plainPart(part.text);
