@@ -142,7 +142,7 @@ class ChatService:
         with ExitStack() as undo:
             release_slot = self._quotas.acquire_slot(self.caller)
             undo.callback(release_slot)
-            model = await self._model_for(ask.options)
+            model = await self._resolve_model(ask.options)
             sees = partial(accepts_images, self._models, model)
             messages = await with_contents(self.files, ask.messages, can_see=sees)
             await self._quotas.record_message(self.caller)
@@ -351,7 +351,7 @@ class ChatService:
             files = await self.files.attached(attachments)
             parts = question_parts(question, files)
             with self._answers.slots.reserve_slot(conversation, self.caller):
-                model = await self._model_for(options)
+                model = await self._resolve_model(options)
                 if files:
                     check_images(files, can_see=await accepts_images(self._models, model))
                 await self._quotas.record_message(self.caller)
@@ -445,7 +445,7 @@ class ChatService:
             turn = await self.library.read_turn(conversation, turn_id)
             self._check_question(question, has_files=has_files(turn.question_parts))
             with self._answers.slots.reserve_slot(conversation, self.caller):
-                await self._model_for(options or turn.options)
+                await self._resolve_model(options or turn.options)
                 await self._quotas.record_message(self.caller)
                 parts = with_text(turn.question_parts, question)
                 edited = await self._ask_in_place(conversation, turn, new_turn_id, parts, options)
@@ -533,7 +533,7 @@ class ChatService:
                 return turn
         raise NotFound("part: there is no such question.")
 
-    async def data_part(self, turn_id: str, part_id: str) -> DataPart:
+    async def read_data_part(self, turn_id: str, part_id: str) -> DataPart:
         """Return a part of an answer of the caller.
 
         Raises:
@@ -603,7 +603,7 @@ class ChatService:
         )
         self.core.start_task(self.core.parts.hooks.feedback(event))
 
-    async def start_texts(self) -> Start | None:
+    async def read_start_texts(self) -> Start | None:
         """Return what the caller sees in an empty chat; None for what all users see."""
         return await self.core.parts.hooks.start(User.of(self.caller))
 
@@ -619,7 +619,7 @@ class ChatService:
 
     # ---- internals -----------------------------------------------------------------------------
 
-    async def _model_for(self, options: Options) -> str:
+    async def _resolve_model(self, options: Options) -> str:
         """Return the model that answers. Raises ``UnknownModel``, ``BadMessage`` and others."""
         model = await self._models.resolve_model(options.model)
         self.core.parts.check_options(model, options.values)

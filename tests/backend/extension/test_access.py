@@ -69,47 +69,47 @@ def question(model: str | None = None) -> Ask:
 
 async def test_each_caller_sees_their_models_and_the_first_is_the_default(tmp_path: Path) -> None:
     async with serving(office(), tmp_path) as chat:
-        assert await ids(chat.of(ADA)) == ["audit", "prices", "help-desk"]
-        assert await ids(chat.of(LOCAL)) == ["audit", "prices", "help-desk"]
-        assert await ids(chat.of(SUE)) == ["prices", "help-desk"]
-        assert await ids(chat.of(BOB)) == ["help-desk"]
+        assert await ids(chat.for_caller(ADA)) == ["audit", "prices", "help-desk"]
+        assert await ids(chat.for_caller(LOCAL)) == ["audit", "prices", "help-desk"]
+        assert await ids(chat.for_caller(SUE)) == ["prices", "help-desk"]
+        assert await ids(chat.for_caller(BOB)) == ["help-desk"]
         for caller, text in ((ADA, "audited"), (SUE, "priced"), (BOB, "helped")):
-            stream = await chat.of(caller).ask(question())
-            await stream.ended()
-            assert stream.log.text() == text
+            stream = await chat.for_caller(caller).start_stream(question())
+            await stream.wait_ended()
+            assert stream.log.visible_text() == text
 
 
 async def test_a_model_of_others_does_not_exist(tmp_path: Path) -> None:
     async with serving(office(), tmp_path) as chat:
         for caller, model in ((BOB, "audit"), (BOB, "prices"), (SUE, "audit")):
-            mine = chat.of(caller)
+            mine = chat.for_caller(caller)
             with pytest.raises(UnknownModel) as refused:
-                await mine.ask(question(model))
+                await mine.start_stream(question(model))
             assert f'"{model}"' in str(refused.value)
             assert "it offers" in str(refused.value)
             assert model not in str(refused.value).split("it offers")[1]
             with pytest.raises(UnknownModel):
                 await mine.answer_in("new", "q", key=None, options=Options(model=model))
         with pytest.raises(UnknownModel) as refused:
-            await chat.of(BOB).ask(question("no-such"))
+            await chat.for_caller(BOB).start_stream(question("no-such"))
         assert "audit" not in str(refused.value)
 
 
 async def test_a_conversation_goes_on_only_while_the_model_is_allowed(tmp_path: Path) -> None:
     async with serving(office(), tmp_path) as chat:
-        stream, conversation_id = await chat.of(SUE).answer_in(
+        stream, conversation_id = await chat.for_caller(SUE).answer_in(
             "new", "q", key=None, options=Options(model="prices")
         )
-        await stream.ended()
-        former = chat.of(replace(SUE, groups=frozenset()))
-        conversation = await former.library.open(conversation_id)
+        await stream.wait_ended()
+        former = chat.for_caller(replace(SUE, groups=frozenset()))
+        conversation = await former.library.open_conversation(conversation_id)
         assert conversation is not None
-        (turn,) = await former.library.turns(conversation, 0, 0)
+        (turn,) = await former.library.read_turns(conversation, 0, 0)
         with pytest.raises(UnknownModel):
-            await former.edit(conversation, turn.id, "again", new_turn_id="t2")
-        again = await former.retry(conversation, turn.id)
-        await chat.core.conversations.until(conversation, lambda: bool(again.segments))
-        await again.segments[-1].ended()
+            await former.edit_turn(conversation, turn.id, "again", new_turn_id="t2")
+        again = await former.retry_turn(conversation, turn.id)
+        await chat.core.conversations.wait_until(conversation, lambda: bool(again.segments))
+        await again.segments[-1].wait_ended()
         assert again.end is not None
         assert isinstance(again.end.error, UnknownModel)
 
@@ -122,9 +122,9 @@ async def test_without_any_model_the_reason_is_given(tmp_path: Path) -> None:
         return "priced"
 
     async with serving(chat, tmp_path) as service:
-        assert await ids(service.of(LOCAL)) == []
+        assert await ids(service.for_caller(LOCAL)) == []
         with pytest.raises(Forbidden, match="administrator"):
-            await service.of(LOCAL).ask(question())
+            await service.for_caller(LOCAL).start_stream(question())
 
 
 async def test_questions_that_waited_over_a_restart_are_answered(tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ async def test_questions_that_waited_over_a_restart_are_answered(tmp_path: Path)
     )
     access = {"audit": ModelAccess(roles=frozenset({"admin"}))}
     acting = CallerModels(models, access, replace(BOB, is_stand_in=True))
-    assert await acting.resolve("audit") == "audit"
-    assert await acting.resolve(None) == "help"
+    assert await acting.resolve_model("audit") == "audit"
+    assert await acting.resolve_model(None) == "help"
     bob = CallerModels(models, access, BOB)
-    assert await bob.resolve("gpt-4o") == "help", "the guide's model is the caller's default"
+    assert await bob.resolve_model("gpt-4o") == "help", "the guide's model is the caller's default"
 
 
 async def test_a_default_of_the_settings_is_only_for_its_callers(tmp_path: Path) -> None:
@@ -148,11 +148,11 @@ async def test_a_default_of_the_settings_is_only_for_its_callers(tmp_path: Path)
     application = create_app(settings, chat=office())
     async with application.app.router.lifespan_context(application.app):
         chat = application.parts.chat
-        stream = await chat.of(BOB).ask(question())
-        await stream.ended()
-        assert stream.log.text() == "helped"
+        stream = await chat.for_caller(BOB).start_stream(question())
+        await stream.wait_ended()
+        assert stream.log.visible_text() == "helped"
         with pytest.raises(WiresideError):
-            await chat.of(BOB).ask(question("audit"))
+            await chat.for_caller(BOB).start_stream(question("audit"))
 
 
 async def test_the_api_and_keys_follow_the_role(tmp_path: Path) -> None:

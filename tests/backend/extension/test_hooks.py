@@ -48,7 +48,7 @@ async def test_feedback_reaches_the_hook(is_async: bool, tmp_path: Path) -> None
 
     chat.on_feedback(note_async if is_async else note)
     async with serving(chat, tmp_path) as service:
-        ada = service.of(ADA)
+        ada = service.for_caller(ADA)
         conversation, turn = await ask(ada, "q")
         for given in (Feedback("down", "too long"), None):
             await ada.give_feedback(conversation, turn.id, given)
@@ -79,7 +79,7 @@ async def test_a_failing_feedback_hook_loses_no_feedback(tmp_path: Path) -> None
             await service.give_feedback(conversation, turn.id, Feedback("up"))
             while not any(entry["event"] == "feedback_hook_failed" for entry in logs):
                 await asyncio.sleep(0.01)
-            found = await service.library.turn(conversation, turn.id)
+            found = await service.library.read_turn(conversation, turn.id)
             assert found.feedback == Feedback("up")
 
 
@@ -102,7 +102,7 @@ async def test_a_start_has_texts_for_the_user(returned: Any, texts: Start, tmp_p
         return returned
 
     async with serving(chat, tmp_path) as service:
-        assert await service.of(ADA).start_texts() == texts
+        assert await service.for_caller(ADA).read_start_texts() == texts
     assert users == [(User(id="ada@host", name="Ada", groups=("staff",)), False)]
 
 
@@ -119,7 +119,7 @@ async def test_a_start_that_fails_leaves_the_texts_of_the_chat(
         raise RuntimeError
 
     async with serving(chat, tmp_path) as service:
-        assert await service.start_texts() is None
+        assert await service.read_start_texts() is None
         for hook, event in (
             (hang, "start_hook_too_slow"),
             (fail, "start_hook_failed"),
@@ -127,5 +127,5 @@ async def test_a_start_that_fails_leaves_the_texts_of_the_chat(
         ):
             chat.on_start(hook)
             with structlog.testing.capture_logs() as logs:
-                assert await service.start_texts() is None
+                assert await service.read_start_texts() is None
             assert [entry["event"] for entry in logs] == [event]

@@ -32,15 +32,15 @@ async def shown(value: object, folder: Path, chat: Chat | None = None) -> DataPa
     async with serving(chat, folder) as service:
         _, turn = await ask(service, "q")
         (stored,) = (one for one in turn.answer if isinstance(one, DataPart) and not is_hidden(one))
-        part = await service.data_part(turn.id, stored.id)
-        other = service.of(Caller(user_id="other", name="", role="user"))
+        part = await service.read_data_part(turn.id, stored.id)
+        other = service.for_caller(Caller(user_id="other", name="", role="user"))
         for caller, turn_id, part_id in (
             (other, turn.id, part.id),
             (service, turn.id, "other"),
             (service, "other", part.id),
         ):
             with pytest.raises(NotFound):
-                await caller.data_part(turn_id, part_id)
+                await caller.read_data_part(turn_id, part_id)
     return part
 
 

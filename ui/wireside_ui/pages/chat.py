@@ -240,7 +240,7 @@ class ChatPage:
 
     async def _read_start(self) -> None:
         """Read the texts for this user; those that take longer are shown when they are known."""
-        reading = asyncio.create_task(self._chat.start_texts(), name="start texts")
+        reading = asyncio.create_task(self._chat.read_start_texts(), name="start texts")
         await asyncio.wait([reading], timeout=READY_S)
         if reading.done():
             self._start_texts = reading.result() or Start()

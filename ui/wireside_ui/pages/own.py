@@ -76,7 +76,7 @@ class OwnPages:
     async def _serve_view(self, request: Request, client: Client) -> None:
         chat: ChatService = getattr(request.state, "chat", self._chat)
         ids = request.path_params
-        part = await chat.data_part(ids["turn_id"], ids["part_id"])
+        part = await chat.read_data_part(ids["turn_id"], ids["part_id"])
         data = data_of(part)
         given = data if part.kind == "view" and isinstance(data, dict) else {}
         view = self._views.get(str(given.get("name")))

@@ -63,7 +63,8 @@ class Transcript(
         ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader`` hides every
         action that would change a turn. ``assets`` is the path of ``math.js`` and
         ``katex/``, ``version`` the version of these files; ``files`` that of the
-        questions' files, ``uploads`` the address that takes files; ``views`` that of the pages with views, whose names are ``view_names``.
+        questions' files, ``uploads`` the address that takes files; ``views`` that of the pages with
+        views, whose names are ``view_names``.
         """
         super().__init__()
         self._on_action = on_action
