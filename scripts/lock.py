@@ -24,7 +24,7 @@ def compile_lock(name: str, *options: str) -> None:
 
 
 EXTRAS = tuple(
-    word for name in ("local", "oidc", "postgres", "redis") for word in ("--extra", name)
+    word for name in ("local", "mcp", "oidc", "postgres", "redis") for word in ("--extra", name)
 )
 """The extras for a checkout: everything that a server can use."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wireside.errors import ProviderError, UnknownModel, WiresideError
     from wireside.extension.chat import Chat
     from wireside.extension.hooks import FeedbackEvent, Start
+    from wireside.extension.mcp.servers import McpServer
     from wireside.extension.parts import File, Image, Reasoning, Show, Source, Table, View
     from wireside.extension.questions import Approve, AskFile, AskText, Choose, Field, Form
     from wireside.extension.tools import ToolFailed
@@ -51,6 +52,7 @@ __all__ = [
     "Form",
     "HostUser",
     "Image",
+    "McpServer",
     "Message",
     "ModelInfo",
     "ModelRequest",
@@ -84,6 +86,7 @@ _NAMES_BY_MODULE = {
     "wireside.auth.host": ("HostUser",),
     "wireside.extension.chat": ("Chat",),
     "wireside.extension.hooks": ("FeedbackEvent", "Start"),
+    "wireside.extension.mcp.servers": ("McpServer",),
     "wireside.extension.parts": ("File", "Image", "Reasoning", "Show", "Source", "Table", "View"),
     "wireside.extension.questions": ("Approve", "AskFile", "AskText", "Choose", "Field", "Form"),
     "wireside.extension.tools": ("ToolFailed",),

@@ -109,6 +109,8 @@ class ModelRequest:
     temperature: float | None = None
     max_tokens: int | None = None
     tools: tuple[ToolSpec, ...] = ()
+    allows_tools: bool = True
+    """Whether the server may add its own tools; not for titles."""
     context: RequestContext = RequestContext()
 
 

@@ -35,6 +35,7 @@ FLOORS = {
     "jinja2": ("3.1.6", "CVE-2025-27516: out of the sandbox"),
     "mako": ("1.2.2", "CVE-2022-40023: a template that never ends"),
     "markdown-it-py": ("2.2.0", "CVE-2023-26302, -26303: texts that crash it"),
+    "mcp": ("2.2.0", "redirects to other hosts, events of any size"),
     "nh3": ("0.3.8", "RUSTSEC-2025-0071 and two of 2026: it holds ammonia 4.2.5"),
     "nicegui": ("3.18.0", "CVE-2025-53354 to CVE-2026-45554: scripts, paths, floods"),
     "orjson": ("3.11.6", "CVE-2025-67221: nesting without a bound"),

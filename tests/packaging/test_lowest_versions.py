@@ -107,6 +107,7 @@ def test_unit_tests_pass_with_the_lowest_versions(lowest: Path) -> None:
         ({"auth": "oidc", "oidc_issuer": "https://id.example", "oidc_client_id": "x"}, "oidc"),
         ({"redis_url": "redis://127.0.0.1:9"}, "redis"),
         ({"database_url": "postgresql://127.0.0.1:9/x"}, "postgres"),
+        ({"mcp_servers": '{"mcpServers": {"x": {"command": "y"}}}'}, "mcp"),
     ],
 )
 def test_a_setting_that_needs_an_extra_names_it(

@@ -22,13 +22,13 @@ from wireside.bootstrap.look import look_of
 from wireside.bootstrap.providers import build_catalog, build_provider, configured_kind
 from wireside.bootstrap.storage import build_files, build_saving, build_store
 from wireside.bootstrap.telemetry import build_telemetry, build_tracer, sample_state
-from wireside.chat.dependencies import accept_options
+from wireside.chat.dependencies import accept_options, accepts_images
 from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
 from wireside.extension.chat import Chat
 from wireside.extension.hooks import Hooks
 from wireside.extension.pages import ChatPage
-from wireside.extension.provider import HandlerProvider
+from wireside.extension.provider import HANDLERS, HandlerProvider
 from wireside.extension.views import ViewFunction
 from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
@@ -92,10 +92,10 @@ def build_parts(
         has_host: a host application authenticates the users.
 
     Raises:
-        NotConfigured: the settings can't be used; the text is a sentence.
+        NotConfigured, ValueError: the settings can't be used; the text is a sentence.
     """
     tasks = Tasks()
-    kind = HandlerProvider.kind if chat else provider.kind if provider else None
+    kind = HANDLERS if chat else provider.kind if provider else None
     kind = kind or configured_kind(settings)
     tracer = build_tracer(settings, kind)
     telemetry = build_telemetry(
@@ -108,7 +108,16 @@ def build_parts(
         provider = build_provider(
             settings, observer=telemetry, on_cannot_chat=lambda model: catalog.pass_over(model)
         )
-    handlers = None if chat is None else chat.provider(provider)
+    mcp_servers = settings.mcp_server_list
+
+    async def sees(model: str) -> bool | None:
+        return await accepts_images(catalog, model)
+
+    handlers: HandlerProvider | None = None
+    if chat is not None:
+        handlers = chat.provider(provider, mcp_servers, can_see=sees)
+    elif mcp_servers:
+        handlers = HandlerProvider((), provider, mcp_servers=mcp_servers, can_see=sees)
     provider = handlers or provider
     assert provider is not None  # the settings, or the chat, have one
     catalog = build_catalog(settings, provider)

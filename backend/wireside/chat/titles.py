@@ -106,6 +106,7 @@ async def ask_for_title(
         messages=(Message.of_text("system", INSTRUCTION), Message.of_text("user", given)),
         temperature=0.2,
         max_tokens=MAX_TOKENS,
+        allows_tools=False,
     )
     said = ""
     look_at = TALK_CHARS

@@ -61,6 +61,8 @@ CLIENTS = 256
 ANSWER_S = 90
 """Timeout of one short answer in seconds, including a cold start of the model."""
 REPLY_S = 10
+MCP_SERVER_S = 45
+"""Timeout in seconds for opening an MCP server and listing its tools."""
 
 CONFIGURABLE_KINDS = frozenset({"openai", "embedded"})
 """The kinds of providers that settings can select; others come from ``create_app(provider=…)``."""
@@ -99,6 +101,7 @@ async def examine(
     checks.append(check_folder("Cache folder", settings.cache_dir, "cache_dir"))
     checks.append(check_folder("Data folder", settings.data_dir, "data_dir"))
     checks += [check_files(settings), check_memory(settings)]
+    checks += await check_mcp_servers(settings)
     if settings.unix_path is not None:
         checks += await check_answers(settings, None, make or _provider)
         checks.append(check_unix_socket(settings.unix_path))
@@ -267,6 +270,39 @@ async def check_weights(settings: Settings) -> Check:
             name="Weights", state="failed", finding=f"{file} is damaged", remedy="wireside pull"
         )
     return Check(name="Weights", state="ok", finding=f"{file}, SHA-256 verified")
+
+
+async def check_mcp_servers(settings: Settings) -> list[Check]:
+    """Check each MCP server, by opening a session and listing its tools."""
+    from wireside.extension.mcp.tools import McpTools
+
+    if not (servers := settings.mcp_server_list):
+        return []
+    try:
+        tools = McpTools(servers)
+    except (NotConfigured, ValueError) as error:
+        finding, remedy = str(error), "pip install 'wireside[mcp]'"
+        return [Check(name="MCP servers", state="failed", finding=finding, remedy=remedy)]
+    try:
+        waiting = (one.tools(wait_s=MCP_SERVER_S) for one in tools.connections)
+        listed = await asyncio.gather(*waiting)
+    finally:
+        await tools.aclose()
+    return [
+        Check(name="MCP server", state="ok", finding=f"{one.server.name}, {_count(len(found))}")
+        if not one.problem and found
+        else Check(
+            name="MCP server",
+            state="failed",
+            finding=f"{one.server.name}: {one.problem or 'it lists no tools'}",
+            remedy=f"correct it in {variable_of('mcp_servers')}, or disable it",
+        )
+        for one, found in zip(tools.connections, listed, strict=True)
+    ]
+
+
+def _count(tools: int) -> str:
+    return "1 tool" if tools == 1 else f"{tools} tools"
 
 
 async def check_database(settings: Settings, *, is_running: bool) -> Check:

@@ -11,11 +11,12 @@ from typing import Any, ParamSpec, TypeVar, get_args, overload
 
 from wireside.extension.hooks import Hooks
 from wireside.extension.icons import icon_of
+from wireside.extension.mcp.servers import McpServer
 from wireside.extension.options import schema_of
 from wireside.extension.pages import ChatPage
 from wireside.extension.provider import HandlerModel, HandlerProvider
 from wireside.extension.run import Handler
-from wireside.extension.tools import Tool
+from wireside.extension.tools import CanSee, Tool, is_unknown
 from wireside.extension.views import ViewFunction
 from wireside.identity import ModelAccess, Role
 from wireside.messages import ModelInfo
@@ -72,6 +73,7 @@ class Chat:
         footer: str = "",
         links: Mapping[str, str] | None = None,
         css_variables: Mapping[str, CssValue] | None = None,
+        mcp_servers: Sequence[McpServer] = (),
     ) -> None:
         """Make a chat without handlers.
 
@@ -87,6 +89,7 @@ class Chat:
             links: addresses by label, below the message box.
             css_variables: values of CSS variables of the page, such as ``--ws-bg``; a pair is for
                 light and dark.
+            mcp_servers: MCP servers whose tools the models of the configured service may call.
         """
         self.name = name
         self.starters = _texts(starters)
@@ -105,6 +108,7 @@ class Chat:
         """The views by name."""
         self.pages: list[ChatPage] = []
         """The pages beside the chat."""
+        self.mcp_servers = tuple(mcp_servers)
         self._options = options
         self._state = state
         self._handlers: dict[str, HandlerModel] = {}
@@ -206,14 +210,29 @@ class Chat:
         self.hooks.on_feedback = hook
         return hook
 
-    def provider(self, upstream: Provider | None = None) -> HandlerProvider:
+    def provider(
+        self,
+        upstream: Provider | None = None,
+        mcp_servers: Sequence[McpServer] = (),
+        *,
+        can_see: CanSee = is_unknown,
+    ) -> HandlerProvider:
         """Return the handlers as a provider of models, in front of those of ``upstream``.
+
+        Args:
+            upstream: the provider of further models, None for none.
+            mcp_servers: the MCP servers of the settings, besides those of the chat.
+            can_see: returns whether an upstream model sees images.
 
         Raises:
             NoHandler: there are no handlers.
+            NotConfigured, ValueError: the MCP servers can't be used; the text is a sentence.
         """
         self.check(has_models=upstream is not None)
-        return HandlerProvider(list(self._handlers.values()), upstream, self._tools)
+        servers = [*self.mcp_servers, *mcp_servers]
+        return HandlerProvider(
+            list(self._handlers.values()), upstream, self._tools, servers, can_see=can_see
+        )
 
     def check(self, *, has_models: bool) -> None:
         """Raise ``NoHandler`` if nothing would answer.
@@ -221,7 +240,8 @@ class Chat:
         Args:
             has_models: whether there are models besides the handlers.
         """
-        if not self._handlers and not (self._tools and has_models):
+        has_tools = bool(self._tools or self.mcp_servers)
+        if not self._handlers and not (has_tools and has_models):
             raise NoHandler("The chat has no handler: register one with @chat.on_message.")
 
     @overload

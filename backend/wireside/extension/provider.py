@@ -15,9 +15,11 @@ import structlog
 
 from wireside.errors import BadMessage, UnknownModel, WiresideError
 from wireside.extension import questions
+from wireside.extension.mcp.servers import McpServer
+from wireside.extension.mcp.tools import McpTools
 from wireside.extension.options import build, options_from
 from wireside.extension.run import Handler, HandlerRun, state_id
-from wireside.extension.tools import Tool, ToolLoop
+from wireside.extension.tools import CanSee, Tool, ToolLoop, is_unknown
 from wireside.extension.turn import Messages, Turn, User
 from wireside.messages import (
     Delta,
@@ -31,6 +33,9 @@ from wireside.parts import DataPart, FilePart, ImagePart, data_of
 from wireside.ports.provider import Provider
 
 _log = structlog.get_logger(__name__)
+
+HANDLERS = "handlers"
+"""The ``Provider.kind`` of a server that answers by handlers."""
 
 MAX_THREADS = 32
 """Maximum number of handlers that run in threads at the same time; others wait."""
@@ -58,24 +63,41 @@ class HandlerProvider(Provider):
         handlers: the handlers, the default first.
         upstream: the provider of further models, None for none.
         tools: the tools that these models may call.
-    """
+        mcp_servers: servers whose tools these models may call as well.
+        can_see: returns whether an upstream model sees images.
 
-    kind = "handlers"
+    Raises:
+        NotConfigured: there are MCP servers, and the extra ``mcp`` is not installed.
+        ValueError: two MCP servers have the same name.
+    """
 
     def __init__(
         self,
         handlers: Sequence[HandlerModel],
         upstream: Provider | None = None,
         tools: Sequence[Tool] = (),
+        mcp_servers: Sequence[McpServer] = (),
+        *,
+        can_see: CanSee = is_unknown,
     ) -> None:
         self._handlers = {one.info.id: one for one in handlers}
         self._upstream = upstream
-        self._tools = ToolLoop(tools, upstream) if tools and upstream else None
+        self._mcp = McpTools(mcp_servers) if mcp_servers and upstream else None
+        self._tools = None
+        if upstream is not None and (tools or self._mcp is not None):
+            self._tools = ToolLoop(tools, upstream, source=self._mcp, can_see=can_see)
         self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="handler")
         self._asking: OrderedDict[str, HandlerRun] = OrderedDict()
 
+    @property
+    def kind(self) -> str:
+        """``handlers``, or that of the upstream provider if there are only tools."""
+        return HANDLERS if self._handlers or self._upstream is None else self._upstream.kind
+
     async def warm_up(self) -> None:
-        """Warm the upstream provider up."""
+        """Warm the upstream provider up, and open the sessions with MCP servers meanwhile."""
+        if self._mcp is not None:
+            self._mcp.open_soon()
         if self._upstream is not None:
             await self._upstream.warm_up()
 
@@ -121,6 +143,8 @@ class HandlerProvider(Provider):
         waiting, self._asking = list(self._asking.values()), OrderedDict()
         await asyncio.gather(*(run.aclose() for run in waiting))
         self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._mcp is not None:
+            await self._mcp.aclose()
         if self._upstream is not None:
             await self._upstream.aclose()
 
@@ -131,7 +155,7 @@ class HandlerProvider(Provider):
             return self._handle(handler, request)
         if self._upstream is None:
             raise UnknownModel(f'There is no handler "{request.model[:100]}".')
-        if self._tools is not None:
+        if self._tools is not None and request.allows_tools:
             return self._handle(self._tool_model(request), request)
         return self._upstream.stream(request)
 

@@ -12,17 +12,17 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, get_type_hints
+from typing import Any, Protocol, TypeGuard, get_type_hints
 
 import pydantic
 import structlog
 
 from wireside.extension.parts import to_deltas, to_json
 from wireside.extension.questions import Approve
-from wireside.extension.turn import Turn
+from wireside.extension.turn import CannotAsk, Turn
 from wireside.messages import (
     Delta,
     Finished,
@@ -34,7 +34,7 @@ from wireside.messages import (
     ToolSpec,
     Usage,
 )
-from wireside.parts import Part, TextPart, ToolCallPart
+from wireside.parts import ImagePart, Part, TextPart, ToolCallPart
 from wireside.ports.provider import Provider
 
 _log = structlog.get_logger(__name__)
@@ -102,21 +102,58 @@ class Tool:
         return cls(spec=spec, run=run, approve=approve)
 
 
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A result with a text for the model, and values that the user sees."""
+
+    text: str
+    shown: tuple[object, ...] = ()
+
+
+class ToolSource(Protocol):
+    """A source of tools that may change while the server runs."""
+
+    async def tools(self, taken: Collection[str]) -> Sequence[Tool]:
+        """Return the tools that are available now; their names are not among ``taken``."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and processes."""
+        return
+
+
+CanSee = Callable[[str], Awaitable[bool | None]]
+"""Returns whether a model sees images; None if that is unknown."""
+
+
+async def is_unknown(_model: str) -> None:
+    """Return that it is unknown whether a model sees images."""
+
+
 class ToolLoop:
     """Answers by a model with tools.
 
     Args:
         tools: the tools.
         upstream: the provider of the model.
+        source: a source of further tools, None for none.
+        can_see: models that see get the images of results.
         limits: limits on the tools of one answer.
     """
 
     def __init__(
-        self, tools: Sequence[Tool], upstream: Provider, limits: ToolLimits = LIMITS
+        self,
+        tools: Sequence[Tool],
+        upstream: Provider,
+        *,
+        source: ToolSource | None = None,
+        can_see: CanSee = is_unknown,
+        limits: ToolLimits = LIMITS,
     ) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
-        self._specs = tuple(tool.spec for tool in tools)
+        self._source = source
         self._upstream = upstream
+        self._can_see = can_see
         self._limits = limits
 
     async def answer(
@@ -132,53 +169,91 @@ class ToolLoop:
         usage = Usage()
         for number in range(self._limits.rounds + 1):
             is_last = number == self._limits.rounds
-            asked = replace(request, messages=messages, tools=() if is_last else self._specs)
+            tools = await self._available()
+            specs = () if is_last else tuple(tool.spec for tool in tools.values())
+            asked = replace(request, messages=messages, tools=specs)
             name_of_round = f"{turn.output.run}-{number}"
             stored = turn.output.stored(".round", name_of_round)
             end = Finished("stop")
             if stored is None:
-                text, calls = "", list[ToolDelta]()
+                text, calls = "", dict[str, ToolDelta]()
                 async with aclosing(self._upstream.stream(asked)) as deltas:
                     async for delta in deltas:
                         if isinstance(delta, Finished):
                             end = delta
                             usage = _sum(usage, delta.usage)
-                        elif isinstance(delta, ToolDelta) and delta.name in self._tools:
-                            calls = [call for call in calls if call.call != delta.call]
-                            calls.append(delta)
+                        elif isinstance(delta, ToolDelta) and delta.name in tools:
+                            calls[delta.call] = delta
                         else:
                             text += delta.text if isinstance(delta, TextDelta) else ""
                             yield delta
                 if not calls or is_last:
-                    for call in calls:  # requested although no tool was offered
+                    for call in calls.values():  # requested although no tool was offered
                         yield call
                     yield Finished(end.reason, usage)
                     return
-                requested = [[call.name, call.arguments] for call in calls]
+                requested: list[Any] = [
+                    [call.name, call.arguments, tools[call.name].approve] for call in calls.values()
+                ]
                 turn.output.store(".round", name_of_round, [text, requested])
             else:
                 text, requested = json.loads(stored)
             parts: list[Part] = [TextPart(text)] if text else []
-            for index, (name, arguments) in enumerate(requested):
+            images: list[PartDelta] = []
+            for index, (name, arguments, approve) in enumerate(requested):
                 call = ToolDelta(f"tool-{number}-{index}", name, "running", arguments)
                 yield call
-                ended, shown = await self._run(turn, call, index)
+                refusal = await self._refusal(turn, call, index=index, approve=approve)
+                ended, shown = await self._run(turn, call, tools.get(name), refusal)
                 for part in shown:
                     yield part
+                images += shown
                 yield ended
                 parts.append(_part(ended))
             messages = (*messages, Message("assistant", tuple(parts)))
+            messages += await self._seen(images, request.model)
         yield Finished("stop", usage)
 
+    async def _available(self) -> dict[str, Tool]:
+        """Return the tools that are available now, by name."""
+        if self._source is None:
+            return self._tools
+        more = await self._source.tools(self._tools.keys())
+        return {**{tool.spec.name: tool for tool in more}, **self._tools}
+
+    async def _seen(self, shown: Sequence[PartDelta], model: str) -> tuple[Message, ...]:
+        """Return the images of results as a message, since a result is text only."""
+        images = [one.part for one in shown if isinstance(one.part, ImagePart)]
+        if not images or not await self._can_see(model):
+            return ()
+        return (Message("user", (TextPart("The images of these results:"), *images)),)
+
+    async def _refusal(
+        self, turn: Turn[Any, Any], call: ToolDelta, *, index: int, approve: bool
+    ) -> str:
+        """Return why a call must not run, "" if it may; with ``approve`` the user decides."""
+        if index >= self._limits.calls:
+            return f"At most {self._limits.calls} calls run in one round."
+        if not approve:
+            return ""
+        prompt = f"Run **{call.name}** with these arguments?\n\n{_fenced(call.arguments)}"
+        try:
+            return "" if await turn.ask(Approve(prompt)) else "The user has refused this call."
+        except CannotAsk:
+            return "The user must approve this call, and can't be asked outside of a conversation."
+
     async def _run(
-        self, turn: Turn[Any, Any], call: ToolDelta, index: int
+        self, turn: Turn[Any, Any], call: ToolDelta, tool: Tool | None, refusal: str
     ) -> tuple[ToolDelta, list[PartDelta]]:
         """Run one call; return its last state, and the parts that its result shows."""
-        tool = self._tools[call.name]
+        if refusal:
+            return replace(call, state="failed", result=refusal), []
         shown: list[PartDelta] = []
 
         async def run() -> list[str]:
             try:
+                if tool is None:  # it was requested before a restart
+                    raise ToolFailed("This tool is not available any more.")
                 arguments = json.loads(call.arguments or "{}")
                 if not isinstance(arguments, dict):
                     raise ToolFailed("The arguments must be an object.")
@@ -195,23 +270,19 @@ class ToolLoop:
                 return ["failed", "The tool failed."]
             return ["done", self._as_text(result, shown)]
 
-        if index >= self._limits.calls:
-            sentence = f"At most {self._limits.calls} calls run in one round."
-            return replace(call, state="failed", result=sentence), []
-        if tool.approve:
-            prompt = f"Run **{call.name}** with these arguments?\n\n{_fenced(call.arguments)}"
-            if not await turn.ask(Approve(prompt)):
-                return replace(call, state="failed", result="The user has refused this call."), []
         state, result = await turn.once(f"{turn.output.run}-{call.call}", run)
         return replace(call, state=_state(state), result=result), shown
 
     def _as_text(self, result: object, shown: list[PartDelta]) -> str:
         """Return a result as the model gets it; images, tables and figures are shown as well."""
-        if isinstance(result, str | int | float | bool | dict | list | type(None)):
+        if isinstance(result, ToolResult):
+            text = result.text
+            shown += [one for value in result.shown for one in to_deltas(value) if _is_part(one)]
+        elif isinstance(result, str | int | float | bool | dict | list | type(None)):
             text = result if isinstance(result, str) else to_json(result)
         else:
             try:
-                found = [one for one in to_deltas(result) if isinstance(one, PartDelta)]
+                found = [one for one in to_deltas(result) if _is_part(one)]
             except TypeError:
                 found = []
             shown += found
@@ -240,6 +311,10 @@ def _arguments_model(function: Callable[..., Any]) -> type[pydantic.BaseModel]:
         is_required = parameter.default is inspect.Parameter.empty
         fields[name] = (hints[name], ... if is_required else parameter.default)
     return pydantic.create_model(function.__name__, **fields)
+
+
+def _is_part(delta: Delta) -> TypeGuard[PartDelta]:
+    return isinstance(delta, PartDelta)
 
 
 def _part(call: ToolDelta) -> ToolCallPart:

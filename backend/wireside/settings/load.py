@@ -49,6 +49,7 @@ def load_settings(**given: Any) -> Settings:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
         _check_hosts(settings)
         _check_logo(settings)
+        _ = settings.mcp_server_list
     except ValidationError as error:
         raise WrongSettings([_sentence(details) for details in error.errors()]) from error
     except SettingsError as error:

@@ -28,6 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from wireside.extension.mcp.servers import McpServer, read_servers
 from wireside.openai_wire.reasoning_tags import ReasoningTags
 from wireside.protocol.handshake import (
     HandshakePolicy,
@@ -200,6 +201,11 @@ class Settings(BaseSettings):
         48_000,
         ge=1,
         description="Maximum number of characters of a conversation that are sent to the model.",
+    )
+    mcp_servers: SecretStr | None = Field(
+        None,
+        description="MCP servers whose tools the models may call: JSON of the form "
+        '`{"mcpServers": {…}}`, or the path of its file; needs the extra `mcp`.',
     )
 
     # The embedded model
@@ -454,6 +460,7 @@ class Settings(BaseSettings):
         "oidc_client_id",
         "oidc_client_secret",
         "redis_url",
+        "mcp_servers",
         "user_messages_per_minute",
         "user_tokens_per_day",
         "user_streams",
@@ -590,6 +597,16 @@ class Settings(BaseSettings):
     def is_https(self) -> bool:
         """Whether browsers reach the server over TLS, regardless of a request's own scheme."""
         return (self.public_url or "").startswith("https:")
+
+    @property
+    def mcp_server_list(self) -> tuple[McpServer, ...]:
+        """The MCP servers. Raises ``ValueError`` with a sentence that names no secret."""
+        if self.mcp_servers is None:
+            return ()
+        try:
+            return read_servers(self.mcp_servers.get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"{variable_of('mcp_servers')}: {error}") from None
 
     @property
     def uses_openai(self) -> bool:

@@ -59,6 +59,10 @@ _QUOTING: Final = ("nicegui", "socketio", "engineio")
 """Libraries whose log lines contain full URLs, and ids and names taken from frames."""
 
 
+_OF_MCP: Final = ("mcp", "client")
+"""Loggers of the package ``mcp``, which repeat what a server sends, as often as it sends it."""
+
+
 def configure_logging(
     log_format: Literal["text", "json"] = "text",
     level: Level = "info",
@@ -88,6 +92,8 @@ def configure_logging(
         own = logging.getLogger(name)
         own.handlers.clear()  # they install handlers with their own format
         own.setLevel(max(logging.ERROR, root.level))  # a set level keeps them from doing so again
+    for name in _OF_MCP:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -7,6 +7,7 @@ import http
 import json
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -294,3 +295,14 @@ async def test_the_database_is_looked_at(tmp_path: Path) -> None:
     found = await local.check_database(nowhere, is_running=False)
     assert found.state == "failed"
     assert "secret" not in found.finding
+
+
+async def test_mcp_servers_are_opened_and_their_tools_counted(tmp_path: Path) -> None:
+    programs = Path(__file__).parents[1] / "extension" / "mcp" / "programs"
+    raw = {"command": sys.executable, "args": [str(programs / "raw.py"), "good"]}
+    servers = {"good": raw, "bad": {"command": "no-such-program", "env": {"KEY": "sesame"}}}
+    settings = Settings(data_dir=tmp_path, mcp_servers=json.dumps({"mcpServers": servers}))
+    good, bad = await local.check_mcp_servers(settings)
+    assert (good.state, good.finding) == ("ok", "good, 1 tool")
+    assert (bad.state, bad.finding) == ("failed", "bad: There is no such program or folder.")
+    assert not await local.check_mcp_servers(Settings(data_dir=tmp_path))
