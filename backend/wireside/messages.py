@@ -138,6 +138,11 @@ class ToolDelta:
     arguments: str = ""
     result: str | None = None
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What identifies a call over the streams of an answer: services reuse ids."""
+        return (self.call, self.name, self.arguments)
+
 
 @dataclass(frozen=True, slots=True)
 class PartDelta:
@@ -176,16 +181,22 @@ def parts_of(*streams: Iterable[Entry]) -> tuple[Part, ...]:
     """Return the parts of an answer, which consists of one stream or several consecutive ones.
 
     Neighbouring texts are joined, also those of two streams. A tool call, or data with an id, is at
-    the place of its first state, in its last one; each stream has tool calls of its own.
+    the place of its first state, in its last one. Each stream has tool calls of its own, except for
+    those that a stream before it has left running, as when the user was asked for approval.
     """
     parts: list[ToolCallPart | Attachment | _Text] = []
     data_places: dict[str, int] = {}
+    running: dict[tuple[str, str, str], int] = {}
     for entries in streams:
         places: dict[str, int] = {}
+        states: dict[str, ToolDelta] = {}
         for entry in entries:
             if isinstance(entry, ToolDelta):
-                place = places.setdefault(entry.call, len(parts))
+                if entry.call not in places:
+                    places[entry.call] = running.pop(entry.identity, len(parts))
+                place = places[entry.call]
                 parts[place : place + 1] = [_tool_call(entry)]
+                states[entry.call] = entry
             elif isinstance(entry, PartDelta):
                 place = len(parts)
                 if entry.id:
@@ -198,6 +209,11 @@ def parts_of(*streams: Iterable[Entry]) -> tuple[Part, ...]:
                     last.texts.append(entry.text)
                 else:
                     parts.append(_Text(kind, [entry.text]))
+        running |= {
+            state.identity: places[call]
+            for call, state in states.items()
+            if state.state == "running"
+        }
     return tuple(part.joined() if isinstance(part, _Text) else part for part in parts)
 
 

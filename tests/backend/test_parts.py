@@ -16,6 +16,7 @@ from wireside.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    ToolState,
     label_of,
     part_from_object,
     part_to_object,
@@ -79,6 +80,21 @@ def test_a_continued_answer_goes_on_within_a_word_and_has_calls_of_its_own() -> 
     ]
     assert kinds == ["f", TextPart("word"), "g"]
     assert parts_of() == parts_of([TextDelta("")]) == ()
+
+
+def test_a_call_that_waited_for_approval_is_one_part() -> None:
+    def call(state: ToolState, arguments: str = "{}") -> ToolDelta:
+        return ToolDelta("call_1", "f", state, arguments)
+
+    asked: list[Entry] = [call("running"), TextDelta("May I?")]
+    found = parts_of(asked, [call("done")])
+    assert [part.state for part in found if isinstance(part, ToolCallPart)] == ["done"]
+    found = parts_of(asked, [call("running"), call("done", '{"another": "call"}')])
+    assert len(found) == 2
+    found = parts_of(asked, [call("done", '{"another": "call"}')])
+    assert len(found) == 3
+    found = parts_of([call("running", ""), call("running"), call("done")], [call("running", "")])
+    assert len(found) == 2
 
 
 def test_the_text_of_parts_is_separated_where_something_is_between() -> None:

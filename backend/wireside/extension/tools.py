@@ -236,9 +236,9 @@ class ToolLoop:
             return f"At most {self._limits.calls} calls run in one round."
         if not approve:
             return ""
-        prompt = f"Run **{call.name}** with these arguments?\n\n{_fenced(call.arguments)}"
+        question = approval(call.name, call.arguments)
         try:
-            return "" if await turn.ask(Approve(prompt)) else "The user has refused this call."
+            return "" if await turn.ask(question) else "The user has refused this call."
         except CannotAsk:
             return "The user must approve this call, and can't be asked outside of a conversation."
 
@@ -325,6 +325,11 @@ def _part(call: ToolDelta) -> ToolCallPart:
         arguments=call.arguments,
         result=call.result,
     )
+
+
+def approval(name: str, arguments: str) -> Approve:
+    """Return the question whether a tool may be called; ``arguments`` is a JSON text."""
+    return Approve(f"Run **{name}** with these arguments?\n\n{_fenced(arguments)}")
 
 
 def _fenced(arguments: str) -> str:

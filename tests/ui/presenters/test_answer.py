@@ -283,6 +283,16 @@ class TestFollower:
         calls = [op[1]["call"] for op in follow(streams).tick()[0]]
         assert calls == ["0:call_1", "1:call_1"]
 
+    def test_a_call_that_waited_for_approval_has_one_row(
+        self, new_stream: Callable[[], HandStream]
+    ) -> None:
+        streams = [new_stream(), new_stream()]
+        for one, call_state in zip(streams, ("running", "done"), strict=True):
+            one.log.append(ToolDelta("call_1", "f", cast("Any", call_state), "{}"))
+            one.close("asking")
+        calls = [op[1]["call"] for op in follow(streams).tick()[0]]
+        assert calls == ["0:call_1", "0:call_1"]
+
     def test_it_gives_what_is_new_and_ends_with_the_answer(self, stream: HandStream) -> None:
         woken: list[None] = []
         follower = follow([stream], lambda: woken.append(None))

@@ -233,7 +233,11 @@ class Follower:
         """White space that is shown once text follows it."""
         self._steps: list[Op | _GrowingText | _WholePart] = [["x"]] if goes_on else []
         """What the next ``flush`` returns; texts and whole parts stand for their operations."""
-        self._calls: set[str] = set()
+        self._calls: dict[tuple[int, str], str] = {}
+        """Names of the rows of tool calls, by segment and id."""
+        self._call_states: dict[str, ToolDelta] = {}
+        self._running_calls: dict[tuple[str, str, str], str] = {}
+        """Names of the rows of calls that run, which a later segment may end."""
         self._data_ids: set[str] = set()
         self._has_ended = False
 
@@ -306,11 +310,7 @@ class Follower:
                     self._open = SeenStream()
                 self._add_reasoning(self._open.take(piece.text, is_last=False))
             case ToolPiece():
-                call = f"{segment}:{piece.delta.call}"  # each segment has calls of its own
-                if call not in self._calls:
-                    self._calls.add(call)
-                    self._close_part()
-                self._steps.append(["u", _tool(piece.delta, call)])
+                self._steps.append(["u", _tool(piece.delta, self._call_row(piece.delta, segment))])
             case PartPiece() if not is_hidden(piece.delta.part):
                 part_id = piece.delta.id
                 if not part_id or part_id not in self._data_ids:
@@ -321,6 +321,22 @@ class Follower:
                 pass
             case _:
                 assert_never(piece)
+
+    def _call_row(self, delta: ToolDelta, segment: int) -> str:
+        """Return the name of a tool call's row, as ``messages.parts_of`` joins its states."""
+        key = (segment, delta.call)
+        if key not in self._calls:
+            running = self._running_calls.get(delta.identity)
+            if running is None:
+                self._close_part()
+            self._calls[key] = running or f"{segment}:{delta.call}"
+        row = self._calls[key]
+        if (before := self._call_states.get(row)) is not None:
+            self._running_calls.pop(before.identity, None)
+        if delta.state == "running":
+            self._running_calls[delta.identity] = row
+        self._call_states[row] = delta
+        return row
 
     def _add_text(self, text: str) -> None:
         if not isinstance(self._open, _GrowingText):
