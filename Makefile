@@ -27,7 +27,7 @@ run: $(VENV)/runtime ## Start the chat and print its address
 check: $(VENV)/dev ## Format, lint, import contracts, types, scripts and styles, unit tests
 	@$(BIN)/python scripts/verify.py check
 
-test: $(VENV)/dev ## Checks, integration, a real browser, the wheel
+test: $(VENV)/dev $(VENV)/adapters ## Checks, integration, a real browser, the wheel
 	@$(BIN)/python scripts/verify.py test
 
 bench: $(VENV)/dev ## Measure the cost of a token against a bare relay
@@ -63,4 +63,11 @@ $(VENV)/runtime: requirements/runtime.txt pyproject.toml
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/runtime
 	@PYTHON="$(PYTHON)" sh scripts/install.sh $(VENV) requirements/dev.txt
+	@touch $@
+
+$(VENV)/adapters: requirements/adapters.txt $(VENV)/dev
+	@echo "Installing requirements/adapters.txt …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $@
+	@$(BIN)/uv pip install --quiet --python $@ --require-hashes -r requirements/adapters.txt
+	@$(BIN)/uv pip install --quiet --python $@ --no-deps --no-build-isolation --offline --editable .
 	@touch $@

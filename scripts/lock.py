@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,8 +29,31 @@ EXTRAS = tuple(
 )
 """The extras for a checkout: everything that a server can use."""
 
+FRAMEWORKS = tuple(
+    word
+    for name in ("langgraph", "llama-index", "openai-agents", "pydantic-ai")
+    for word in ("--extra", name)
+)
+"""The extras of agent frameworks, which only the tests of the adapters install."""
+
+
+def compile_adapters_lock(*options: str) -> None:
+    """Write the lock of the environment in which the adapters are tested.
+
+    It has the versions of the runtime's lock, except for websockets: the OpenAI Agents SDK
+    does not accept version 17 yet.
+    """
+    lines = (ROOT / "requirements" / "dev.txt").read_text().splitlines()
+    pins = [line.rstrip(" \\") for line in lines if "==" in line]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(pin for pin in pins if not pin.startswith("websockets==")))
+        file.flush()
+        groups = ("--group", "install", "--group", "adapters")
+        compile_lock("adapters", *groups, *FRAMEWORKS, "--constraint", file.name, *options)
+
 
 if __name__ == "__main__":
     compile_lock("runtime", "--group", "install", *EXTRAS, *sys.argv[1:])
     constraint = ("--constraint", "requirements/runtime.txt")
     compile_lock("dev", "--group", "dev", *EXTRAS, *constraint, *sys.argv[1:])
+    compile_adapters_lock(*sys.argv[1:])

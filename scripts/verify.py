@@ -71,6 +71,16 @@ BY_SCOPE = ("-n", MORE, "--dist", "loadscope", "--no-loadscope-reorder")
 """Groups tests by file or class: they share servers that take seconds to start."""
 
 
+ADAPTERS = (
+    str(BIN.parent / "adapters" / "bin" / "python"),
+    "-m",
+    "pytest",
+    "-q",
+    "--all-frameworks",
+)
+"""Agent frameworks have an environment of their own, as not all accept the locked versions."""
+
+
 def files(folder: str, longest: str) -> tuple[str, ...]:
     """Return the test files of a folder, with ``longest``, the slowest one, first."""
     names = sorted(file.name for file in (ROOT / folder).glob("test_*.py"))
@@ -93,6 +103,7 @@ TEST = (
     *STATIC,
     Step("unit tests", tool("pytest", "-q", *BESIDE, *UNIT, "-m", "not slow")),
     Step("slow tests", tool("pytest", "-q", *PATIENT, *UNIT, "-m", "slow"), True),
+    Step("adapters", (*ADAPTERS, *PATIENT, "tests/adapters")),
     Step("faults", tool("pytest", "-q", *BY_SCOPE, *files("tests/faults", "test_storm.py"))),
     Step("fuzzing", tool("pytest", "-q", *BESIDE, "tests/fuzz")),
     Step("clients", tool("pytest", "-q", *PATIENT, "tests/clients"), True),
