@@ -63,9 +63,11 @@ async def test_text_reasoning_and_tool_calls_come_in_order(
     assert world.looked == ["Oslo"]
 
 
-async def test_reasoning(chat: Chat, lab: FakeOpenAI, request: pytest.FixtureRequest) -> None:
-    if "langgraph" in request.node.callspec.id:
-        pytest.skip("ChatOpenAI drops the reasoning of compatible services: test_langgraph.py")
+# ChatOpenAI of LangChain drops the reasoning of compatible services: see test_langgraph.py
+@pytest.mark.parametrize(
+    "chat", [name for name in FRAMEWORKS if name != "langgraph"], indirect=True
+)
+async def test_reasoning(chat: Chat, lab: FakeOpenAI) -> None:
     lab.answer_with(answer(["Yes."], reasoning=["Hm, ", "so."]))
     async with ChatTester(chat) as tester:
         reply = await tester.ask("?")
