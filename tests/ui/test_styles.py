@@ -17,13 +17,14 @@ from wireside_ui.theme import Branding, head_html
 
 ROOT = Path(__file__).parents[2]
 UI = ROOT / "ui/wireside_ui"
-SHEETS = {
-    path.stem: path.read_text("utf-8")
-    for path in [*(ROOT / "assets/css").glob("*.css"), *UI.glob("components/*/*.css")]
-}
+FILES = [*(ROOT / "assets/css").glob("*.css"), *UI.glob("components/*/*.css")]
+SHEETS = {path.stem: path.read_text("utf-8") for path in FILES}
 """The style sheets by name: those of several components, and those in the components' folders."""
 
-TRANSCRIPT = ("transcript", "prose", "parts", "questions", "controls", "overlays", "views", "katex")
+OWNERS = {path.stem: path.parent.name if path.is_relative_to(UI) else path.stem for path in FILES}
+"""The component of each sheet; a sheet of several components is its own."""
+
+TRANSCRIPT = {sheet for sheet, owner in OWNERS.items() if owner == "transcript"}
 SCRIPTS = {
     folder.name: "\n".join(path.read_text("utf-8") for path in folder.rglob("*.js"))
     for folder in UI.glob("components/*/")
@@ -125,8 +126,7 @@ def test_a_joined_sheet_has_every_rule_of_its_files_in_declared_layers() -> None
 def test_no_class_belongs_to_two_components_of_a_page(place: str) -> None:
     sheets: dict[str, set[str]] = {}
     for sheet in PAGES[place]:
-        owner = "transcript" if sheet in TRANSCRIPT else sheet
-        sheets.setdefault(owner, set()).update(classes(SHEETS[sheet]))
+        sheets.setdefault(OWNERS[sheet], set()).update(classes(SHEETS[sheet]))
     owners = Counter(name for names in sheets.values() for name in names)
     assert {name for name, count in owners.items() if count > 1} <= MENTIONED | HEADER
 
@@ -155,5 +155,6 @@ def test_a_sheet_of_a_component_styles_nothing_outside_its_classes() -> None:
 def test_the_page_links_the_sheets_that_are_compared_here() -> None:
     head = head_html(Branding(), base="", version="0", language="en", direction="ltr")
     assert re.findall(r"css/(\w+)\.css", head) == ["chat"]
+    assert len(SHEETS) == len(FILES)
     assert set(SHEETS) == {sheet for sheets in PAGES.values() for sheet in sheets}
     assert set(re.findall(r"css/(\w+)\.css", TEMPLATES["base"])) == set(PAGES["accounts"])

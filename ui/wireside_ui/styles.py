@@ -20,8 +20,8 @@ Sheets = Mapping[str, tuple[Path, ...]]
 """The files of each layer, in order. Those of "" are in no layer."""
 
 
-def _of(component: str, *parts: str) -> tuple[Path, ...]:
-    return tuple(COMPONENTS / component / f"{part}.css" for part in (component, *parts))
+def _of(component: str, *names: str) -> tuple[Path, ...]:
+    return tuple(COMPONENTS / component / f"{name}.css" for name in names or (component,))
 
 
 def _shared(name: str) -> Path:
@@ -35,18 +35,19 @@ PAGES: Mapping[str, Sheets] = {
         "components": (
             _shared("frame"),
             *_of("header"),
-            *_of("model_picker", "model_icon"),
+            *_of("model_picker", "model_picker", "model_icon"),
             *_of("status"),
-            *_of("welcome", "welcome_text"),
-            *_of("transcript", "prose", "parts", "questions", "controls", "overlays", "views"),
-            *_of("composer", "own_options", "footer"),
-            *_of("sidebar", "own_pages"),
+            *_of("welcome", "welcome", "welcome_text"),
+            *_of("transcript", "transcript", "reasoning", "prose", "code", "formulas", "tables"),
+            *_of("transcript", "parts", "questions", "controls", "overlays", "views"),
+            *_of("composer", "composer", "own_options", "footer"),
+            *_of("sidebar", "sidebar", "list", "search", "notices", "bottom", "own_pages"),
         ),
-        "": (COMPONENTS / "transcript" / "katex.css",),
+        "": _of("transcript", "katex"),
     },
     "own": {
         "theme": (_shared("theme"),),
-        "": (COMPONENTS / "own_page" / "own_page.css",),
+        "": _of("own_page"),
     },
     "dashboard": {
         "theme": (_shared("theme"),),
