@@ -14,8 +14,7 @@ from tests.clients import runtimes
 from tests.clients.wires import Control, Wire
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-
-CLIENT = Path(__file__).parents[2] / "assets" / "client" / "wireside.js"
+from wireside_ui import client_module
 
 MOST_S = 30.0
 """Time limit of a program, in seconds; only a hang exceeds it."""
@@ -115,7 +114,7 @@ def runner(runtime: str, folder: Path) -> Run:
         socket_class = runtimes.install("ws", "ws@8") / "ws" / "wrapper.mjs"
     except runtimes.Missing as error:
         pytest.skip(str(error))
-    (folder / "wireside.mjs").write_bytes(CLIENT.read_bytes())
+    (folder / "wireside.mjs").write_text(client_module.joined(), "utf-8")
 
     def run(
         body: str, functions: dict[str, Callable[[], object]] | None = None, **given: Any

@@ -19,8 +19,9 @@ from typing import Any
 
 from tests.clients import runtimes
 from tests.faults.proxy import BadWire
-from tests.server_process import ROOT, ServerProcess
+from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
+from wireside_ui import client_module
 
 PROGRAM = Path(__file__).with_name("cuts.mjs")
 
@@ -51,8 +52,7 @@ async def run(
             "url": f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
             "kinds": kinds,
         }
-        client = (ROOT / "assets" / "client" / "wireside.js").read_bytes()
-        (folder / "wireside.mjs").write_bytes(client)
+        (folder / "wireside.mjs").write_text(client_module.joined(), "utf-8")
         (folder / "cuts.mjs").write_bytes(PROGRAM.read_bytes())
         process = await asyncio.create_subprocess_exec(
             *runtimes.command(runtime),

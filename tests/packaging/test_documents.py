@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from wireside_ui.static_files import JOINED
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
@@ -89,7 +91,8 @@ def paths_in(document: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def files_and_folders() -> list[str]:
-    return [f"/{name_of(path)}" for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    files = [f"/{name_of(path)}" for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    return [*files, *(f"/assets/{path}" for path in JOINED)]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wireside_ui.bundle import PAGES, bundled, externals, joined
+from wireside.assets import folder
+from wireside_ui.bundle import PAGES, bundled, doctor, externals, joined
 from wireside_ui.styles import COMPONENTS
 
 NODE = shutil.which("node")
@@ -75,6 +76,22 @@ def test_joined_modules_behave_like_the_modules(tmp_path: Path) -> None:
     )
     script = joined({"t": tmp_path / "again.js"}, start=tmp_path / "start.js")
     assert ran(script, tmp_path) == "y a ab c z\n"
+
+
+@pytest.mark.skipif(NODE is None, reason="needs Node")
+def test_an_exported_class_is_joined(tmp_path: Path) -> None:
+    (tmp_path / "words.js").write_text('export class Word {\n  text = "a";\n}\n')
+    (tmp_path / "start.js").write_text(
+        'import { Word } from "./words.js";\n'
+        "export function start() {\n  console.log(new Word().text);\n}\n"
+    )
+    assert ran(joined({}, start=tmp_path / "start.js"), tmp_path) == "a\n"
+
+
+def test_the_doctors_page_has_each_of_its_modules_once_and_imports_nothing() -> None:
+    for file in (folder() / "doctor").glob("*.js"):
+        assert len(re.findall(rf"m\d+_{file.stem} = ", doctor())) == 1
+    assert "import" not in doctor()
 
 
 def test_a_cycle_of_imports_is_refused(tmp_path: Path) -> None:

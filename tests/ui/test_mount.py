@@ -43,6 +43,17 @@ def test_the_client_is_served_under_the_name_of_a_module_too() -> None:
     assert module.headers["cache-control"] == "no-cache"
 
 
+def test_a_joined_file_that_is_unchanged_is_not_sent_again() -> None:
+    browser = client()
+    tag = browser.get("/assets/client/wireside.js").headers["etag"]
+    again = browser.get("/assets/client/wireside.js", headers={"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "no-cache"
+    assert again.headers["etag"] == tag
+    other = browser.get("/assets/client/wireside.js", headers={"if-none-match": '"another"'})
+    assert other.status_code == 200
+
+
 def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
     logo = tmp_path / "logo.png"
     logo.write_bytes(b"png")

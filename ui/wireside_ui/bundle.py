@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 
+from wireside.assets import folder
 from wireside_ui.styles import COMPONENTS
 
 PAGES = {
@@ -30,7 +31,9 @@ START = COMPONENTS / "kit" / "modules" / "start.js"
 _IMPORT = re.compile(
     r'^import (?P<names>\{[^}]*\}|\* as \w+) from "(?P<source>[^"]+)";\n', re.MULTILINE
 )
-_EXPORT = re.compile(r"^export (?P<code>(?:async )?(?:const|function) (?P<name>\w+))", re.MULTILINE)
+_EXPORT = re.compile(
+    r"^export (?P<code>(?:async )?(?:class|const|function) (?P<name>\w+))", re.MULTILINE
+)
 _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 _LEFT = re.compile(r"^(?:import\b(?!\()|export\b)", re.MULTILINE)
 
@@ -46,6 +49,12 @@ def bundled(page: str) -> str:
     return joined(
         {f"nicegui-wireside_{name}": _script_of(name) for name in PAGES[page]}, start=START
     )
+
+
+@cache
+def doctor() -> str:
+    """Return the script of the connection doctor's page, served as ``js/doctor.js``."""
+    return joined({}, start=folder() / "doctor" / "page.js")
 
 
 @cache

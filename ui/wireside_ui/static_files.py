@@ -8,24 +8,30 @@ from pathlib import Path
 
 from fastapi import Response
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import NotModifiedResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.assets import folder
-from wireside_ui import bundle, styles
+from wireside_ui import bundle, client_module, styles
 
 KEPT = "public, max-age=31536000, immutable"
 """``Cache-Control`` of assets with a version in their address."""
 
-_VERSIONED = ("css/", "fonts/", "icons/", "js/", "katex/", "account.js", "doctor.js", "math.js")
+_VERSIONED = ("css/", "fonts/", "icons/", "js/", "katex/", "account.js", "math.js")
 
 _joined = cache(styles.joined)
 
-_JOINED = {
+JOINED = {
     **{f"css/{page}.css": partial(_joined, page) for page in styles.PAGES},
     **{f"js/{page}.js": partial(bundle.bundled, page) for page in bundle.PAGES},
+    "js/doctor.js": bundle.doctor,
+    "client/wireside.js": client_module.joined,
+    # a name that Node treats as an ES module regardless of `package.json`
+    "client/wireside.mjs": client_module.joined,
 }
-"""The files that are joined from those of the components, by path."""
+"""Files that are joined from others: the function that returns the text of each, by path."""
 
 
 class Assets(StaticFiles):
@@ -40,19 +46,22 @@ class Assets(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Serve the file."""
-        if path in _JOINED:
-            kind = "text/css" if path.endswith(".css") else "text/javascript"
-            response = Response(_JOINED[path](), media_type=kind)
+        if path in JOINED:
+            response = _joined_response(path, scope)
         else:
-            # `wireside.mjs` is the same module under a name that Node treats as an ES module
-            # regardless of `package.json`
-            is_module = path == "client/wireside.mjs"
-            response = await super().get_response(
-                "client/wireside.js" if is_module else path, scope
-            )
+            response = await super().get_response(path, scope)
         is_ours = path.startswith(_VERSIONED)
         response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
         return response
+
+
+def _joined_response(path: str, scope: Scope) -> Response:
+    text = JOINED[path]()
+    kind = "text/css" if path.endswith(".css") else "text/javascript"
+    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    if Headers(scope=scope).get("if-none-match") == tag:
+        return NotModifiedResponse(Headers({"etag": tag}))
+    return Response(text, media_type=kind, headers={"ETag": tag})
 
 
 class Packed:
@@ -74,6 +83,6 @@ def version_of(logo: Path) -> str:
     for file in (*sorted(folder().rglob("*")), logo):
         if file.is_file():
             digest.update(file.name.encode() + file.read_bytes())
-    for text in _JOINED.values():
+    for text in JOINED.values():
         digest.update(text().encode())
     return digest.hexdigest()[:12]

@@ -1,6 +1,6 @@
 """Measurements of a probe on the network path to the server, as values.
 
-The shell's probe (``wireside.doctor.probe``) and the browser's (``assets/doctor.js``) fill in the
+The shell's probe (``wireside.doctor.probe``) and the browser's (``assets/doctor/``) fill in the
 same values. What could not be measured keeps its default.
 """
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
+from wireside_ui import client_module
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -69,7 +70,7 @@ async def test_the_curl_examples_work(environment: dict[str, str]) -> None:
 )
 async def test_the_javascript_example_works(environment: dict[str, str], tmp_path: Path) -> None:
     (example,) = blocks("js", "ticket")
-    shutil.copy(ROOT / "assets" / "client" / "wireside.js", tmp_path / "wireside.mjs")
+    (tmp_path / "wireside.mjs").write_text(client_module.joined(), "utf-8")
     (tmp_path / "package.json").write_text('{"type": "commonjs"}')  # as `npm init` writes it
     (tmp_path / "example.mjs").write_text(example)
     has_sockets = "typeof WebSocket !== 'undefined'"
