@@ -137,12 +137,17 @@ async def _acquire(take_lock: Callable[[], Awaitable[bool]], wait_s: float) -> N
 
 
 def database(
-    url: str | URL, *, ballast_bytes: int | None = None, statement_s: float = STATEMENT_S
+    url: str | URL,
+    *,
+    ballast_bytes: int | None = None,
+    busy_s: float = BUSY_S,
+    statement_s: float = STATEMENT_S,
 ) -> Database:
     """Return the database of ``url``, not yet opened. Raises ``NotConfigured``.
 
     ``ballast_bytes`` is for a server: the size of the reserve file that is deleted when the disk is
-    full, 0 for none.
+    full, 0 for none. ``busy_s`` is SQLite's timeout for a lock of another process, ``statement_s``
+    PostgreSQL's for a statement, both in seconds.
     """
     try:
         parsed = make_url(url)
@@ -153,7 +158,7 @@ def database(
         ) from error
     match parsed.get_backend_name():
         case "sqlite":
-            return Sqlite(parsed, ballast_bytes)
+            return Sqlite(parsed, ballast_bytes, busy_s=busy_s)
         case "postgresql":
             if find_spec("asyncpg") is None:
                 raise missing_extra("WIRESIDE_DATABASE_URL=postgresql://…", "postgres")
@@ -169,7 +174,10 @@ class Sqlite:
 
     is_sqlite = True
 
-    def __init__(self, url: URL, ballast_bytes: int | None = None) -> None:
+    def __init__(
+        self, url: URL, ballast_bytes: int | None = None, *, busy_s: float = BUSY_S
+    ) -> None:
+        self._busy_s = busy_s
         self._file = Path(url.database).expanduser().absolute() if url.database else None
         self._ballast: Ballast | None = None
         if self._file is not None and ballast_bytes is not None:
@@ -388,7 +396,7 @@ class Sqlite:
             raise FileNotFoundError(GONE)
         connection = sqlite.connect(
             str(self._file) if self._file else ":memory:",
-            timeout=BUSY_S,
+            timeout=self._busy_s,
             isolation_level=None,  # transactions are started explicitly
             check_same_thread=False,
             cached_statements=256,

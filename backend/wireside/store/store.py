@@ -31,21 +31,39 @@ from wireside.records import (
 from wireside.store import answers, conversations, search
 from wireside.store import turns as its_turns
 from wireside.store.accounts import SqlAccounts
-from wireside.store.database import database
+from wireside.store.database import BUSY_S, database
 from wireside.store.figures import SqlFigures
 from wireside.store.files import SqlFiles
 from wireside.store.migrate import be_up_to_date, bring_up_to_date
 
-AT_ONCE = 200
+TURNS_PER_TRANSACTION = 200
 """Number of turns of an imported conversation that are written in one transaction."""
 
 
 class SqlStore:
     """Implements ``Store``, which documents the methods."""
 
-    def __init__(self, url: str, *, ballast_bytes: int | None = None) -> None:
-        """``url`` is the value of ``WIRESIDE_DATABASE_URL``. Raises ``NotConfigured``."""
-        self._database = database(url, ballast_bytes=ballast_bytes)
+    def __init__(
+        self,
+        url: str,
+        *,
+        ballast_bytes: int | None = None,
+        busy_s: float = BUSY_S,
+        turns_per_transaction: int = TURNS_PER_TRANSACTION,
+    ) -> None:
+        """Prepare a store, which is not yet opened.
+
+        Args:
+            url: the value of ``WIRESIDE_DATABASE_URL``.
+            ballast_bytes: see ``database``.
+            busy_s: see ``database``.
+            turns_per_transaction: how many turns of an imported conversation are written at once.
+
+        Raises:
+            NotConfigured: ``url`` is not the address of a database.
+        """
+        self._database = database(url, ballast_bytes=ballast_bytes, busy_s=busy_s)
+        self._turns_per_transaction = turns_per_transaction
         self.accounts = SqlAccounts(self._database)
         """The accounts, in the same database."""
         self.figures = SqlFigures(self._database)
@@ -263,8 +281,9 @@ class SqlStore:
         # is purged.
         if not await self._database.write(insert_hidden):
             return False
-        for at in range(0, len(turns), AT_ONCE):
-            await self._database.write(partial(insert_turns, some=turns[at : at + AT_ONCE]))
+        step = self._turns_per_transaction
+        for at in range(0, len(turns), step):
+            await self._database.write(partial(insert_turns, some=turns[at : at + step]))
         await self.restore_conversations([info.id], owner=info.owner)
         return True
 

@@ -212,9 +212,8 @@ def test_the_sqlite_in_use_is_mended() -> None:
 
 class TestFaults:
     @pytest.fixture
-    async def own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-        monkeypatch.setattr("wireside.store.database.BUSY_S", 0.05)
-        store = SqlStore(f"sqlite:///{tmp_path / 'x.db'}")
+    async def own(self, tmp_path: Path) -> Any:
+        store = SqlStore(f"sqlite:///{tmp_path / 'x.db'}", busy_s=0.05)
         await store.open()
         await begun(store)
         yield store

@@ -576,14 +576,14 @@ def _flat(entries: Iterable[Entry]) -> list[object]:
     return flat
 
 
-async def test_an_import_that_breaks_off_leaves_nothing(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_import_that_breaks_off_leaves_nothing(store: SqlStore, url: str) -> None:
+    slow = SqlStore(url, turns_per_transaction=2)
+    await slow.open_beside()
     turns = [replace(turn(f"t{n}", n), is_waiting=False) for n in range(5)]
-    monkeypatch.setattr("wireside.store.store.AT_ONCE", 2)
     broken = [*turns[:3], replace(turns[3], id="t0"), turns[4]]
     with pytest.raises(StoreError):
-        await store.add_conversation(INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, broken)
+        await slow.add_conversation(INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, broken)
+    await slow.aclose()
     assert await store.conversation("c") is None
     assert await store.read_turn("t0") is None
     assert await store.purge_conversations(2e12) == 1

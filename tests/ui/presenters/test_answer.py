@@ -19,7 +19,6 @@ from wireside.messages import End, Options, PartDelta, ReasoningDelta, TextDelta
 from wireside.parts import DataPart, ImagePart, TextPart, text_parts
 from wireside.records import Feedback
 from wireside_ui.markdown.dialect import Markup
-from wireside_ui.presenters import answer as state
 from wireside_ui.presenters.answer import MORE, READ_CHARS, Follower, retry_after, row_of, state_of
 
 MARKUP = Markup(frozenset())
@@ -188,15 +187,14 @@ class TestRows:
         assert (tool["name"], tool["arguments"], tool["result"]) == ("n", "a", "r")
 
     def test_of_texts_that_no_browser_could_show_there_is_the_beginning(
-        self, stream: HandStream, monkeypatch: pytest.MonkeyPatch
+        self, stream: HandStream
     ) -> None:
-        monkeypatch.setattr(state, "MAX_SHOWN_CHARS", 1_000)
         stream.log.append_entry(ReasoningDelta("r" * 3_500))
         stream.log.append_entry(ToolDelta("c", "n", "done", "a" * 3_500, "r" * 3_500))
         stream.say("x" * 3_500)
         turn = turn_with(stream.close())
         turn.question_parts = text_parts("q" * 3_500)
-        row = row_of(turn, MARKUP, "en")
+        row = row_of(turn, MARKUP, "en", max_shown_chars=1_000)
         reasoning, tool, html = row.parts
         assert reasoning["kind"] == "reasoning"
         assert tool["kind"] == "tool"

@@ -101,6 +101,7 @@ def row_of(
     allowance: HighlightBudget | None = None,
     chars: int | None = None,
     names: Mapping[str, str] = {},
+    max_shown_chars: int = MAX_SHOWN_CHARS,
 ) -> Row:
     """Return the transcript's row of a turn.
 
@@ -114,11 +115,12 @@ def row_of(
         allowance: CPU time for highlighting.
         chars: if the answer is longer, only its beginning is rendered; None for no limit.
         names: display names of the models by id.
+        max_shown_chars: length of each text after which the rest is only counted.
     """
     sibling, siblings = place
     row = Row(
         id=turn.id,
-        question=seen(_shown(_question(turn), language)),
+        question=seen(_shown(_question(turn), language, max_shown_chars)),
         files=files_of(turn),
         state=state_of(turn),
         sibling=sibling,
@@ -131,7 +133,14 @@ def row_of(
         return row
     return replace(
         row,
-        parts=parts_of_row(turn, markup, language, allowance=allowance, chars=chars),
+        parts=parts_of_row(
+            turn,
+            markup,
+            language,
+            allowance=allowance,
+            chars=chars,
+            max_shown_chars=max_shown_chars,
+        ),
         error=seen(_sentence(turn, language)),
         retry_after=retry_after(turn),
     )
@@ -144,13 +153,14 @@ def parts_of_row(
     *,
     allowance: HighlightBudget | None = None,
     chars: int | None = None,
+    max_shown_chars: int = MAX_SHOWN_CHARS,
 ) -> tuple[RowPart, ...]:
     """Return the parts of an ended answer.
 
     With ``chars``, up to that length of its text, and large parts are shown by their text.
     """
     shown: list[RowPart] = []
-    text_left = MAX_SHOWN_CHARS
+    text_left = max_shown_chars
     for part in turn.answer:
         if is_hidden(part):
             continue
@@ -164,9 +174,9 @@ def parts_of_row(
                     break
                 chars = None if chars is None else chars - len(text)
             case ReasoningPart():
-                _add_reasoning(shown, seen(_shown(part.text, language)))
+                _add_reasoning(shown, seen(_shown(part.text, language, max_shown_chars)))
             case ToolCallPart():
-                shown.append(_tool(part, part.call))
+                shown.append(_tool(part, part.call, max_shown_chars))
             case ImagePart() | FilePart() | DataPart():
                 if chars is not None and size_of(part) > LATE_DATA_CHARS:
                     part = DataPart(kind="late", data="", text=label_of(part)[:LATE_DATA_CHARS])
@@ -421,9 +431,8 @@ def _html(text: str, chars: int | None, markup: Markup, allowance: HighlightBudg
     return render(text[: cut if cut > 0 else chars], markup, allowance) + MORE
 
 
-def _shown(text: str, language: str, max_chars: int | None = None) -> str:
+def _shown(text: str, language: str, max_chars: int = MAX_SHOWN_CHARS) -> str:
     """Return the text, truncated to ``max_chars`` with a note about the rest."""
-    max_chars = MAX_SHOWN_CHARS if max_chars is None else max_chars
     more = len(text) - max_chars
     if more <= 0:
         return text
@@ -431,13 +440,13 @@ def _shown(text: str, language: str, max_chars: int | None = None) -> str:
     return f"{text[:max_chars]}…\n\n{told}"
 
 
-def _tool(state: ToolDelta | ToolCallPart, call: str) -> ToolRow:
+def _tool(state: ToolDelta | ToolCallPart, call: str, max_chars: int = MAX_SHOWN_CHARS) -> ToolRow:
     return ToolRow(
         kind="tool",
         call=call,
         name=seen(state.name),
         state=state.state,
         seconds=None,
-        arguments=seen(state.arguments[:MAX_SHOWN_CHARS]),
-        result=seen((state.result or "")[:MAX_SHOWN_CHARS]),
+        arguments=seen(state.arguments[:max_chars]),
+        result=seen((state.result or "")[:max_chars]),
     )
