@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _VERSIONED = ("css/", "fonts/", "icons/", "js/", "katex/", "account.js", "math.j
 
 _joined = cache(styles.joined)
 
-JOINED = {
+JOINED: Mapping[str, Callable[[], str]] = {
     **{f"css/{page}.css": partial(_joined, page) for page in styles.PAGES},
     **{f"js/{page}.js": partial(bundle.bundled, page) for page in bundle.PAGES},
     "js/doctor.js": bundle.doctor,

@@ -286,7 +286,7 @@ class TestFollower:
     ) -> None:
         streams = [new_stream(), new_stream()]
         for one, call_state in zip(streams, ("running", "done"), strict=True):
-            one.log.append(ToolDelta("call_1", "f", cast("Any", call_state), "{}"))
+            one.log.append_entry(ToolDelta("call_1", "f", cast("Any", call_state), "{}"))
             one.close("asking")
         calls = [op[1]["call"] for op in follow(streams).tick()[0]]
         assert calls == ["0:call_1", "0:call_1"]
