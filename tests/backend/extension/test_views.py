@@ -57,7 +57,9 @@ async def test_a_call_of_a_view_is_a_part_with_its_arguments(tmp_path: Path) -> 
     data = data_of(part)
     assert data == {"name": "totals", "data": {"months": 3, "since": "2026-05-01"}}
     await chat.views["totals"].build(data["data"])
-    assert built == [(3, "2026-05-01")]
+    assert built == [(3, date(2026, 5, 1))]
+    with pytest.raises(ValueError, match="valid integer"):
+        await chat.views["totals"].build({"months": "<script>"})
     with pytest.raises(TypeError):
         await chat.views["totals"].build({"html": "<script>"})
     with pytest.raises(TypeError):
