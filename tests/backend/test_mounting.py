@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, HTTPException
+from nicegui import ui
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.testclient import TestClient, WebSocketDenialResponse
@@ -30,6 +31,7 @@ from wireside import (
     TextDelta,
     Turn,
     User,
+    View,
     mount,
 )
 
@@ -349,6 +351,44 @@ def test_texts_and_colours_of_a_chat_of_handlers(tmp_path: Path) -> None:
     assert "anything</strong> <script>" not in own
     assert "Hi." in given
     assert "Ask us" not in given
+
+
+def test_pages_and_views_are_below_the_path_and_for_signed_in_users(tmp_path: Path) -> None:
+    app = host()
+    chat = Chat()
+
+    @chat.view
+    def totals(count: int) -> None:
+        ui.label(f"{count} rows")
+
+    @chat.on_message
+    def answer(turn: Turn) -> View:
+        return totals(7)
+
+    @chat.page("/reports")
+    def reports(user: User) -> None:
+        ui.label(f"Reports of {user.name}")
+
+    mount(app, "/own", settings=settings(tmp_path), chat=chat, user=current_user, login_url="/in")
+    with running(app) as client:
+        assert client.get("/own/reports", headers=HTML, follow_redirects=False).status_code == 303
+        become(client, "ada")
+        page = client.get("/own/reports", headers={**HTML, "X-Forwarded-Prefix": "/evil"}).text
+        assert "Reports of Ada" in page
+        assert "/own/_nicegui/" in page
+        assert "/evil" not in page
+        ask(client, "/own", "hello")
+        (found,) = client.get("/own/api/conversations").json()["conversations"]
+        address = f"/own/api/conversations/{found['id']}"
+        (turn,) = client.get(address).json()["turns"]
+        exported = client.get(f"{address}/export", params={"format": "json"}).text
+        (part_id,) = re.findall(r'"id": ?"([0-9a-f]{12})"', exported)
+        view = f"/own/view/{turn['id']}/{part_id}"
+        assert "7 rows" in client.get(view, headers=HTML).text
+        become(client, "bob")
+        refused = client.get(view, headers=HTML)
+        assert refused.status_code == 404
+        assert "7 rows" not in refused.text
 
 
 def test_a_chat_starts_and_ends_within_the_lifespan_of_its_host(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from wireside.extension.turn import Turn, User
 from wireside.identity import Caller
 from wireside.parts import DataPart, data_of, is_hidden
 from wireside.settings.model import Settings
+from wireside_ui.application_pages import FRAME_RECONNECT_S, RECONNECT_S
 
 
 async def shown(value: object, folder: Path, chat: Chat | None = None) -> DataPart:
@@ -155,6 +156,8 @@ async def policies(chat: Chat, folder: Path, *paths: str) -> dict[str, str]:
                 found[path] = response.headers["content-security-policy"]
                 is_framed = found[path].endswith("'self'")
                 assert ("x-frame-options" in response.headers) is not is_framed
+                newest = application.parts.pages.clients[-1].page.resolve_reconnect_timeout()
+                assert newest == (FRAME_RECONNECT_S if is_framed else RECONNECT_S)
             return found
 
 
