@@ -16,7 +16,7 @@ from wireside.bootstrap.parts import Parts, build_parts
 from wireside.bootstrap.providers import settings_of
 from wireside.errors import StoreError, WiresideError
 from wireside.extension.chat import Chat
-from wireside.offload import aside
+from wireside.offload import run_in_worker
 from wireside.ports.provider import Provider
 from wireside.server.run import ServedApplication
 from wireside.settings.model import Settings
@@ -120,10 +120,10 @@ class Application(ServedApplication):
             self.first_link = await parts.auth.accounts.first_link()
         parts.tasks.create_task(parts.saving.write_until_cancelled(), name="group commit")
         await parts.chat.core.resume_waiting()
-        parts.tasks.create_task(parts.telemetry.run(), name="telemetry")
+        parts.tasks.create_task(parts.telemetry.write_log_lines(), name="telemetry")
         parts.tasks.create_task(parts.telemetry.watch_loop(), name="lag of the event loop")
-        await parts.history.open()
-        parts.tasks.create_task(parts.history.run(), name="history of figures")
+        await parts.history.load_last_hour()
+        parts.tasks.create_task(parts.history.sample_until_cancelled(), name="history of figures")
         parts.tasks.create_task(self._keep_house(), name="housekeeping")
         parts.tasks.create_task(self._warm_up(), name="warm-up")
         if parts.auth.has_accounts:
@@ -155,9 +155,9 @@ class Application(ServedApplication):
             await self.parts.provider.warm_up()
             with suppress(WiresideError):
                 await self.parts.catalog.list_models()
-            await aside(words.prepare_tables)
+            await run_in_worker(words.prepare_tables)
             for label in highlighting.USUAL:
-                await aside(highlighting.prepare, label)
+                await run_in_worker(highlighting.prepare, label)
         finally:
             self._is_warm.set()
 
@@ -169,7 +169,7 @@ class Application(ServedApplication):
             await parts.store.look_after()
             try:
                 await parts.chat.library.clean_up(parts.retention)
-                await parts.files.sweep()
+                await parts.files.remove_unused()
                 if parts.auth.has_accounts:
                     await parts.auth.audit.remove_outdated(self.settings.audit_days)
             except StoreError:  # its cause has been logged by the store

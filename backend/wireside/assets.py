@@ -7,7 +7,7 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 
 
-def folder() -> Path:
+def assets_folder() -> Path:
     """Return the folder of the logo, icons, fonts and styles.
 
     Raises:

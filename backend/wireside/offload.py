@@ -19,17 +19,17 @@ _thread = ThreadPoolExecutor(1, "aside")
 _short_thread = ThreadPoolExecutor(1, "aside-short")
 
 
-async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_in_worker(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call ``work`` in the worker thread. It must not share mutable state with the event loop."""
-    return await _run(_thread, work, *args, **kwargs)
+    return await _run_in_thread(_thread, work, *args, **kwargs)
 
 
 async def aside_short(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Like ``aside``, for work of at most a second: it is not queued behind longer work."""
-    return await _run(_short_thread, work, *args, **kwargs)
+    """Like ``run_in_worker``, for work of at most a second: it is not queued behind longer work."""
+    return await _run_in_thread(_short_thread, work, *args, **kwargs)
 
 
-async def _run(
+async def _run_in_thread(
     thread: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
     call = partial(work, *args, **kwargs)

@@ -11,12 +11,12 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def new_id() -> str:
+def new_record_id() -> str:
     """Return a new unique id, which is not a secret."""
     return secrets.token_hex(8)
 
 
-def digest(secret: str) -> str:
+def hash_secret(secret: str) -> str:
     """Return the hash to store for a secret.
 
     A secret is random, so a fast hash is as good as a slow one, and the time of a lookup by hash

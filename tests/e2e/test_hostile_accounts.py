@@ -38,7 +38,7 @@ from wireside.records import (
 )
 from wireside.store.store import SqlStore
 from wireside.telemetry.steps import Step
-from wireside.tokens import digest, new_id
+from wireside.tokens import hash_secret, new_record_id
 
 PASSWORD = "a good long password"
 HARMLESS = "harmless"
@@ -111,7 +111,7 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
         for at in (None, now):  # enabled, disabled
             await accounts.add_user(
                 User(
-                    id=new_id(),
+                    id=new_record_id(),
                     name=text + (" " if at else ""),
                     role="user",
                     created_at=now,
@@ -121,8 +121,8 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
             )
         await accounts.add_key(
             ApiKey(
-                id=new_id(),
-                secret=digest(new_id()),
+                id=new_record_id(),
+                secret=hash_secret(new_record_id()),
                 user_id=owner,
                 name=text,
                 scopes=frozenset(SCOPES),
@@ -131,8 +131,8 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
         )
         await accounts.add_sign_in(
             SignIn(
-                id=new_id(),
-                token=digest(new_id()),
+                id=new_record_id(),
+                token=hash_secret(new_record_id()),
                 user_id=owner,
                 created_at=now,
                 seen_at=now,
@@ -142,13 +142,13 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
             )
         )
         talk = ConversationInfo(
-            id=new_id() * 2, title=text, created_at=now, updated_at=now, owner=owner
+            id=new_record_id() * 2, title=text, created_at=now, updated_at=now, owner=owner
         )
         await store.create_conversation(talk)
         await accounts.add_share(
             Share(
-                id=new_id(),
-                token=digest(new_id()),
+                id=new_record_id(),
+                token=hash_secret(new_record_id()),
                 owner=owner,
                 conversation_id=talk.id,
                 title=text,
@@ -157,8 +157,8 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
         )
         await accounts.add_invitation(
             Invitation(
-                id=new_id(),
-                token=digest(new_id()),
+                id=new_record_id(),
+                token=hash_secret(new_record_id()),
                 role="user",
                 created_at=now,
                 expires_at=later,
@@ -183,8 +183,8 @@ async def _add_mallory(data: Path, owner: str, name: str) -> None:
     )
     await store.accounts.add_invitation(
         Invitation(
-            id=new_id(),
-            token=digest("come in"),
+            id=new_record_id(),
+            token=hash_secret("come in"),
             role="admin",
             created_at=now,
             expires_at=now + DAY_S,
@@ -199,10 +199,10 @@ async def _invite(data: Path, by: str, names: Sequence[str]) -> None:
     """Invite users with these names, by links that are named after them."""
     store, now = await _store(data), time.time()
     for name in names:
-        link = digest(f"link of {name}")
+        link = hash_secret(f"link of {name}")
         await store.accounts.add_invitation(
             Invitation(
-                id=new_id(),
+                id=new_record_id(),
                 token=link,
                 role="user",
                 created_at=now,
@@ -259,7 +259,7 @@ def house(
         WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS="100000",
     )  # fmt: skip
     link = server.administrator_link()
-    house = House(server.url, data, "", new_id(), {})
+    house = House(server.url, data, "", new_record_id(), {})
     work(_add_mallory(data, house.mallory, "".join(worst[:12])))
     for who, address in (("ada", link), ("mallory", f"{server.url}/join?link=come%20in")):
         with lasting_context() as context:

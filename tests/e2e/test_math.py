@@ -358,9 +358,9 @@ def exported(text: str) -> str:
         segments=(segment,),
     )
     return (
-        export.begin(info, [Branch(id=0, parent=None, first=0, last=0)])
-        + export.turn(record)
-        + export.end()
+        export.text_before_turns(info, [Branch(id=0, parent=None, first=0, last=0)])
+        + export.text_of_turn(record)
+        + export.text_after_turns()
     )
 
 

@@ -89,7 +89,7 @@ class Model:
 
     def neighbours(self, count: int) -> None:
         """Let other connections of the same address send ``count`` messages."""
-        is_allowed = self._window.allow(self.now, count)
+        is_allowed = self._window.count_if_allowed(self.now, count)
         assert is_allowed == self._fits(self._address, count, ADDRESS_LIMIT)
         if is_allowed:
             self._address.extend([self.now] * count)

@@ -575,13 +575,13 @@ _MODEL_WORDS = (
 def check_importing(data: bytes) -> None:
     """A file yields conversations with values within their limits, or an error message."""
     from wireside.chat.library import MAX_TITLE_CHARS
-    from wireside.transfer.imports import read
+    from wireside.transfer.imports import read_conversations
 
     dice = Dice(data)
     text = _file(dice) if dice.byte() % 8 else dice.rest()
     numbers = iter(range(10_000))
     try:
-        result = read(text, new_id=lambda: f"new-{next(numbers)}", now=1e9)
+        result = read_conversations(text, new_id=lambda: f"new-{next(numbers)}", now=1e9)
     except BadMessage as error:
         assert 0 < len(str(error)) < 500
         return

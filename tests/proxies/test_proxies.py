@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from wireside.diagnosis.judge import Finding, judge
+from wireside.diagnosis.judge import Finding, run_checks
 from wireside.doctor.probe import probe
 
 IDLE_S = 2.5
@@ -192,7 +192,7 @@ ALSO = {
 
 
 def examine(url: str) -> dict[str, Finding]:
-    findings = judge(asyncio.run(probe(url, idle_s=IDLE_S)))
+    findings = run_checks(asyncio.run(probe(url, idle_s=IDLE_S)))
     return {finding.check: finding for finding in findings}
 
 

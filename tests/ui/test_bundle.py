@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 from wireside_ui.bundle import PAGES, bundled, doctor, externals, joined
 from wireside_ui.styles import COMPONENTS
 
@@ -89,7 +89,7 @@ def test_an_exported_class_is_joined(tmp_path: Path) -> None:
 
 
 def test_the_doctors_page_has_each_of_its_modules_once_and_imports_nothing() -> None:
-    for file in (folder() / "doctor").glob("*.js"):
+    for file in (assets_folder() / "doctor").glob("*.js"):
         assert len(re.findall(rf"m\d+_{file.stem} = ", doctor())) == 1
     assert "import" not in doctor()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 from wireside_ui import client_module
 
-SOURCE = folder() / "client" / "wireside"
+SOURCE = assets_folder() / "client" / "wireside"
 
 EXPORTS = """
 const exports = Object.entries(await import(process.argv[1]));

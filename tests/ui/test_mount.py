@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 from wireside_ui.mount import _extras
 from wireside_ui.static_files import Assets, Packed, version_of
 from wireside_ui.theme import Branding
@@ -16,7 +16,7 @@ from wireside_ui.theme import Branding
 def client(look: Branding | None = None) -> TestClient:
     app = FastAPI()
     app.mount("/assets", Packed(Assets()))
-    app.include_router(_extras(look or Branding(), folder(), "v1"))
+    app.include_router(_extras(look or Branding(), assets_folder(), "v1"))
     return TestClient(app)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 from wireside_ui.styles import PAGES
 from wireside_ui.theme import BACKGROUNDS, Branding, head_html
 
@@ -21,7 +21,7 @@ def head(look: Branding) -> str:
 
 def test_what_it_asks_for_exists_and_bears_the_version() -> None:
     for path, version in re.findall(r'href="/x/assets/([^"?]+)(\?v=v1)?"', head(Branding())):
-        assert path in JOINED or (folder() / path).is_file()
+        assert path in JOINED or (assets_folder() / path).is_file()
         assert version or path.endswith(".woff2")
 
 
@@ -37,18 +37,20 @@ def test_a_teams_accent_is_used_in_light_and_dark() -> None:
 
 
 def test_what_surrounds_the_page_has_its_colour() -> None:
-    css = (folder() / "css" / "theme.css").read_text(encoding="utf-8")
+    css = (assets_folder() / "css" / "theme.css").read_text(encoding="utf-8")
     assert re.findall(r"--ws-bg: (#\w+)", css) == [BACKGROUNDS["light"], BACKGROUNDS["dark"]]
 
 
 def test_every_font_is_there_with_its_licence() -> None:
-    css = (folder() / "css" / "theme.css").read_text(encoding="utf-8")
+    css = (assets_folder() / "css" / "theme.css").read_text(encoding="utf-8")
     fonts = [Path(name).name for name in re.findall(r'url\("([^"]+)"\)', css)]
-    there = {file.name for file in (folder() / "fonts").glob("*.woff2")}
+    there = {file.name for file in (assets_folder() / "fonts").glob("*.woff2")}
     assert set(fonts) == there
     for name in there:
-        assert any(name.startswith(f.stem) for f in (folder() / "fonts").glob("*.LICENSE")), name
-    assert sum((folder() / "fonts" / name).stat().st_size for name in there) < 250_000
+        assert any(
+            name.startswith(f.stem) for f in (assets_folder() / "fonts").glob("*.LICENSE")
+        ), name
+    assert sum((assets_folder() / "fonts" / name).stat().st_size for name in there) < 250_000
 
 
 def test_css_variables_have_values_for_light_and_dark() -> None:

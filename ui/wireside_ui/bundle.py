@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 from wireside_ui.styles import COMPONENTS
 
 PAGES = {
@@ -54,7 +54,7 @@ def bundled(page: str) -> str:
 @cache
 def doctor() -> str:
     """Return the script of the connection doctor's page, served as ``js/doctor.js``."""
-    return joined({}, start=folder() / "doctor" / "page.js")
+    return joined({}, start=assets_folder() / "doctor" / "page.js")
 
 
 @cache

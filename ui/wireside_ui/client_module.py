@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 
 MODULES = (
     "types",
@@ -36,7 +36,7 @@ _EXPORT = re.compile(r"^export (?=(?:async|class|const|function) )", re.MULTILIN
 @cache
 def joined() -> str:
     """Return the client, served as ``client/wireside.js`` and ``client/wireside.mjs``."""
-    source = folder() / "client" / "wireside"
+    source = assets_folder() / "client" / "wireside"
     texts = [(source / f"{name}.js").read_text("utf-8") for name in MODULES]
     return "// @ts-check\n" + "\n".join(
         _EXPORT.sub("", _BETWEEN.sub("", text)).rstrip() + "\n" for text in texts

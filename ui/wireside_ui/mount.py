@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from wireside.api.errors import ErrorResponses
 from wireside.api.policy import FILE, STATIC, route_policy, with_policy
-from wireside.assets import folder
+from wireside.assets import assets_folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
 from wireside.extension.pages import ChatPage
@@ -68,7 +68,7 @@ def mount(
         own_pages: the pages beside the chat.
         count_error: called with the code of each error that a route raises.
     """
-    assets = folder()
+    assets = assets_folder()
     version = version_of(_logo(look, assets))
     files = route_policy(ASSETS)(Packed(Assets()))
     app.mount("/assets", files)

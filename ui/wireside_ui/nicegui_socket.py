@@ -217,7 +217,7 @@ class Pace:
         """Count an event; return whether it is accepted."""
         window = self._windows.get(page) or SlidingWindow(EVENTS, EVENTS_S)
         self._windows[page] = window
-        return window.allow(now) and untaken(page) <= MAX_UNTAKEN
+        return window.count_if_allowed(now) and untaken(page) <= MAX_UNTAKEN
 
 
 def _only_to_theirs(

@@ -14,7 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import NotModifiedResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 from wireside_ui import bundle, client_module, styles
 
 KEPT = "public, max-age=31536000, immutable"
@@ -43,7 +43,7 @@ class Assets(StaticFiles):
     """
 
     def __init__(self) -> None:
-        super().__init__(directory=folder())
+        super().__init__(directory=assets_folder())
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Serve the file."""
@@ -81,7 +81,7 @@ class Packed:
 def version_of(logo: Path) -> str:
     """Return a hash of all assets, so that browsers reload changed files."""
     digest = hashlib.sha256()
-    for file in (*sorted(folder().rglob("*")), logo):
+    for file in (*sorted(assets_folder().rglob("*")), logo):
         if file.is_file():
             digest.update(file.name.encode() + file.read_bytes())
     for text in JOINED.values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 
 COMPONENTS = Path(__file__).parent / "components"
 
@@ -25,7 +25,7 @@ def _of(component: str, *names: str) -> tuple[Path, ...]:
 
 
 def _shared(name: str) -> Path:
-    return folder() / "css" / f"{name}.css"
+    return assets_folder() / "css" / f"{name}.css"
 
 
 PAGES: Mapping[str, Sheets] = {

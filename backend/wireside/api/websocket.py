@@ -75,7 +75,7 @@ class ChatEndpoint:
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         chat = chat_of(scope, self._chat)
         who = chat.caller.user_id or peer_address(scope)
-        window = self._addresses.window(who, self._clock())
+        window = self._addresses.window_for(who, self._clock())
         connection = Connection(self._limits, window)
         session = Session(
             connection=connection,

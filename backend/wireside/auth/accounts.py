@@ -16,7 +16,7 @@ from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
 from wireside.records import Invitation, User
-from wireside.tokens import digest, new_id, new_secret
+from wireside.tokens import hash_secret, new_record_id, new_secret
 
 MAX_NAME_CHARS = 64
 
@@ -101,7 +101,7 @@ class Accounts:
         """
         if not self._has_passwords:
             raise NotFound(ELSEWHERE)
-        found = await self._store.invitation(digest(secret))
+        found = await self._store.invitation(hash_secret(secret))
         if found is None or found.expires_at < self._now():
             raise NotFound("This link has been used or has expired. Ask for a new one.")
         if found.user_id is None:
@@ -123,7 +123,7 @@ class Accounts:
         if await self._store.user_named(name):
             raise BadMessage("That name is taken; choose another name.")
         user = User(
-            id=new_id(),
+            id=new_record_id(),
             name=name,
             role=invitation.role,
             created_at=self._now(),
@@ -185,7 +185,7 @@ class Accounts:
         name = clean_name(somebody.name) or "somebody"
         for attempt in range(1, 100):
             user = User(
-                id=new_id(),
+                id=new_record_id(),
                 name=name if attempt == 1 else f"{name} {attempt}",
                 role=somebody.role or "user",
                 created_at=self._now(),
@@ -261,7 +261,7 @@ class Accounts:
         name = checked_name(name)
         hashed = await self._passwords.hash_password(password)
         user = await self._store.add_user(
-            User(id=new_id(), name=name, role=role, created_at=self._now(), password=hashed)
+            User(id=new_record_id(), name=name, role=role, created_at=self._now(), password=hashed)
         )
         if user is None:
             raise BadMessage("That name is taken; choose another name.")
@@ -288,8 +288,8 @@ class Accounts:
     ) -> str:
         secret, now = new_secret(), self._now()
         invitation = Invitation(
-            id=new_id(),
-            token=digest(secret),
+            id=new_record_id(),
+            token=hash_secret(secret),
             role=role,
             created_at=now,
             expires_at=now + (RESET_S if user_id else INVITATION_S),

@@ -14,7 +14,7 @@ from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
 from wireside.records import ApiKey
-from wireside.tokens import digest, new_id, new_secret
+from wireside.tokens import hash_secret, new_record_id, new_secret
 
 USED_S = 60.0
 """Resolution of the stored "last used" times, in seconds."""
@@ -92,8 +92,8 @@ class Keys:
             raise BadMessage(f"You already have {MAX_KEYS} keys; revoke one first.")
         secret, now = new_secret(), self._now()
         key = ApiKey(
-            id=new_id(),
-            secret=digest(secret),
+            id=new_record_id(),
+            secret=hash_secret(secret),
             user_id=caller.user_id,
             name=name,
             scopes=frozenset(scopes),
@@ -116,7 +116,7 @@ class Keys:
             return None
         key, user = found
         now = self._now()
-        is_right = hmac.compare_digest(key.secret, digest(match[2]))
+        is_right = hmac.compare_digest(key.secret, hash_secret(match[2]))
         is_over = key.expires_at is not None and key.expires_at <= now
         if not is_right or is_over or user.disabled_at is not None:
             return None

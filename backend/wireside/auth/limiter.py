@@ -77,21 +77,21 @@ class MemoryLimiter:
         """See ``Limiter``."""
         now = self._clock()
         window = self._window_for(name, rate, now)
-        was_counted = window.left(now) > 0
+        was_counted = window.remaining(now) > 0
         if was_counted:
-            window.add(now, 1)
-        return Remaining(window.left(now), window.reset_s(now), was_counted)
+            window.add_amount(now, 1)
+        return Remaining(window.remaining(now), window.reset_s(now), was_counted)
 
     async def count_hits(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         now = self._clock()
-        self._window_for(name, rate, now).add(now, count)
+        self._window_for(name, rate, now).add_amount(now, count)
 
     async def remaining(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         now = self._clock()
         window = self._window_for(name, rate, now)
-        return Remaining(window.left(now), window.reset_s(now))
+        return Remaining(window.remaining(now), window.reset_s(now))
 
     async def reset_window(self, name: str, rate: Rate) -> None:
         """See ``Limiter``."""

@@ -16,7 +16,7 @@ from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
 from wireside.records import SignIn, User
-from wireside.tokens import digest, new_id, new_secret
+from wireside.tokens import hash_secret, new_record_id, new_secret
 
 MAX_AGENT_CHARS = 200
 
@@ -98,8 +98,8 @@ class BrowserSessions:
         """
         token, now = new_secret(), self._now()
         sign_in = SignIn(
-            id=new_id(),
-            token=digest(token),
+            id=new_record_id(),
+            token=hash_secret(token),
             user_id=user.id,
             created_at=now,
             seen_at=now,
@@ -127,7 +127,7 @@ class BrowserSessions:
             token = self._signer.unsign(cookie).decode()
         except (BadSignature, UnicodeError):
             return None
-        found = await self._store.find_sign_in(digest(token))
+        found = await self._store.find_sign_in(hash_secret(token))
         if found is None:
             return None
         sign_in, user = found

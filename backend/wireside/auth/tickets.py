@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from wireside.errors import TooMany
 from wireside.identity import Caller
 from wireside.ports.clock import Clock
-from wireside.tokens import digest, new_secret
+from wireside.tokens import hash_secret, new_secret
 
 GOOD_S = 30.0
 """Lifetime of a ticket, in seconds."""
@@ -43,14 +43,14 @@ class Tickets:
         if len(self._given) >= MAX_TICKETS or self._counts[caller.user_id] >= MAX_OF_ONE:
             raise TooMany("Too many tickets are unused; try again in a moment.")
         ticket = new_secret()
-        self._given[digest(ticket)] = self._clock() + GOOD_S, caller, origin
+        self._given[hash_secret(ticket)] = self._clock() + GOOD_S, caller, origin
         self._counts[caller.user_id] += 1
         return ticket
 
     def redeem_ticket(self, ticket: str, origin: str | None) -> Caller | None:
         """Return the ticket's caller; None if it is used, expired or for another origin."""
         self._remove_expired()
-        found = self._take_valid(digest(ticket))
+        found = self._take_valid(hash_secret(ticket))
         if found is None:
             return None
         _, caller, wanted = found

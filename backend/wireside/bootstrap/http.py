@@ -78,7 +78,7 @@ def _add_routes(
     exposition = Exposition(parts.sample_state)
     token = settings.metrics_token
     app.include_router(
-        metrics_routes(exposition.render, token.get_secret_value() if token else None)
+        metrics_routes(exposition.render_metrics, token.get_secret_value() if token else None)
     )
     app.include_router(ConversationRoutes(parts.render, time.time).build_router())
     app.include_router(FileRoutes().build_router())
@@ -88,7 +88,7 @@ def _add_routes(
     # ChatSocket is faster, but paths with a prefix are routed here
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", chat_endpoint))
     doctor = Doctor(
-        DoctorRules(TrustedNetworks.of(settings.trusted_proxies), settings.ping_interval_s),
+        DoctorRules(TrustedNetworks.parse_list(settings.trusted_proxies), settings.ping_interval_s),
         time.time,
         time.monotonic,
     )
@@ -110,7 +110,7 @@ def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:
         frame_ancestors=settings.csp_frame_ancestors,
         views=parts.views,
         own_pages=parts.own_pages,
-        count_error=parts.telemetry.problem,
+        count_error=parts.telemetry.count_problem,
     )
 
 
@@ -145,7 +145,7 @@ def _add_middleware(
             shares_are_public=settings.sharing == "public",
             is_secure=settings.is_https,
             serves_others=settings.openness is not None,
-            trusted_proxies=TrustedNetworks.of(settings.trusted_proxies),
+            trusted_proxies=TrustedNetworks.parse_list(settings.trusted_proxies),
             host=host,
         ),
     )

@@ -121,7 +121,7 @@ class ConversationRunner:
             files: the files with which the turn's questions were answered.
         """
         chosen = options_for(turn, options)
-        question = self._questions.pop(turn, None) or self._watcher.question("again")
+        question = self._questions.pop(turn, None) or self._watcher.record_question("again")
         question.in_conversation(conversation.id)
         with question.being_asked():
             what = await self._request_for(
@@ -353,7 +353,7 @@ class ConversationRunner:
         self, conversation: Conversation, messages: tuple[Message, ...], sees: CanSee
     ) -> tuple[Message, ...]:
         """Return messages with the contents of their files, as the model can read them."""
-        files = self._files.of(owner_of(conversation.info))
+        files = self._files.for_caller(owner_of(conversation.info))
         return await with_contents(files, messages, can_see=sees)
 
     async def _contents_of(

@@ -69,7 +69,7 @@ class Library:
         self.caller = caller
         self.witness = core.parts.witness
         """Audit log of deletions and exports."""
-        self.files = core.parts.files.of(caller)
+        self.files = core.parts.files.for_caller(caller)
         """The files of the caller, to which questions can refer."""
         self._conversations = core.conversations
         self._store = core.parts.store
@@ -281,7 +281,7 @@ class Library:
         self.caller.require("chat")
         info = replace(imported.info, owner=self._owner_id)
         turns = [
-            replace(turn, question_parts=await self.files.adopted(turn.question_parts))
+            replace(turn, question_parts=await self.files.adopt_parts(turn.question_parts))
             for turn in imported.turns
         ]
         await self._store.add_conversation(info, imported.branches, imported.shown, turns)

@@ -132,7 +132,7 @@ class ChatService:
         models from being read.
         """
         self.caller.require("chat")
-        with self._watcher.question("ask").being_asked():
+        with self._watcher.record_question("ask").being_asked():
             return await self._start_or_find(ask)
 
     async def _start_or_find(self, ask: Ask) -> Stream:
@@ -348,7 +348,7 @@ class ChatService:
                 return turn
             self._check_question(question, has_files=bool(attachments))
             conversation.check_queue()
-            files = await self.files.attached(attachments)
+            files = await self.files.attached_files(attachments)
             parts = question_parts(question, files)
             with self._answers.slots.reserve_slot(conversation, self.caller):
                 model = await self._resolve_model(options)
@@ -515,7 +515,7 @@ class ChatService:
         """
         if not isinstance(value, str):
             raise BadMessage("answer: this question wants the id of an upload.")
-        (file,) = await self.files.attached([value])
+        (file,) = await self.files.attached_files([value])
         return file_answer(question, file)
 
     async def _asking_turn(
@@ -654,7 +654,7 @@ class ChatService:
         return await self._store_turn(conversation, added)
 
     async def _store_turn(self, conversation: Conversation, added: TurnAdded) -> Turn:
-        question = self._watcher.question("turn")
+        question = self._watcher.record_question("turn")
         if conversation.answers_at_once:
             turn = await self._answers.add_and_answer(conversation, added, self.caller, question)
         else:

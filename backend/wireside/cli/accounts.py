@@ -19,7 +19,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
+from wireside.cli.console import FAILED, WRONG_USE, err, fail_with, out
 from wireside.identity import LOCAL, SCOPES, Caller, Role, Scope
 from wireside.settings.load import WrongSettings, load_settings
 from wireside.settings.model import Settings
@@ -243,13 +243,13 @@ def _run_with_accounts(work: Any) -> None:
     try:
         settings = load_settings()
     except WrongSettings as error:
-        fail(str(error), WRONG_USE)
+        fail_with(str(error), WRONG_USE)
     if settings.auth == "none":
         err.print("[yellow]Accounts are not used while WIRESIDE_AUTH is none.[/]")
     try:
         asyncio.run(_with_store(settings, work))
     except WiresideError as error:
-        fail(str(error), FAILED)
+        fail_with(str(error), FAILED)
 
 
 async def _with_store(settings: Settings, work: Any) -> None:
@@ -308,7 +308,7 @@ def _caller_of(user: User) -> Caller:
 
 def _parse_role(text: str) -> Role:
     if text not in ("admin", "user", "viewer"):
-        fail(f"{text} is not a role: use admin, user or viewer.", WRONG_USE)
+        fail_with(f"{text} is not a role: use admin, user or viewer.", WRONG_USE)
     return cast("Role", text)
 
 
@@ -324,7 +324,7 @@ def _own_address(settings: Settings) -> str:
 def _require_accounts(settings: Settings) -> None:
     """Fail unless ``WIRESIDE_AUTH`` is ``password``."""
     if settings.auth != "password":
-        fail(
+        fail_with(
             f"WIRESIDE_AUTH is {settings.auth}: accounts with passwords are not used. Set"
             " WIRESIDE_AUTH=password, here and for the server.",
             WRONG_USE,

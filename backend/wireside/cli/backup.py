@@ -20,7 +20,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
+from wireside.cli.console import FAILED, WRONG_USE, err, fail_with, out
 from wireside.cli.progress import Progress, progress
 from wireside.identity import LOCAL
 from wireside.settings.load import WrongSettings, load_settings
@@ -114,9 +114,11 @@ def export(
 ) -> None:
     """Export every conversation to a file; the server may be running."""
     if not is_all:
-        fail("Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE)
+        fail_with(
+            "Confirm that all conversations are meant: wireside export --all FOLDER", WRONG_USE
+        )
     if format not in ("markdown", "json", "html"):
-        fail(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
+        fail_with(f"{format} is not a format: use markdown, json or html.", WRONG_USE)
     count = _run_with_progress(
         lambda settings, on_progress: _export_all(settings, folder, format, on_progress),
         "exporting",
@@ -131,33 +133,33 @@ async def _write_backup(
     settings: Settings, file: Path, force: bool, on_progress: Progress
 ) -> BackupHeader:
     from wireside.bootstrap.storage import contents_of, database_url
-    from wireside.store.backup import back_up
-    from wireside.store.backup_file import created
+    from wireside.store.backup import write_backup
+    from wireside.store.backup_file import create_file
 
     url, contents = database_url(settings), contents_of(settings)
-    with created(file, force=force) as opened:
-        header = await back_up(url, opened, on_progress, contents=contents)
+    with create_file(file, force=force) as opened:
+        header = await write_backup(url, opened, on_progress, contents=contents)
     async with _opened_store(database_url(settings)) as store:
         await _record_in_audit(settings, store, "backed_up", file.name)
     return header
 
 
 def _check_backup(file: Path, on_progress: Progress) -> BackupHeader:
-    from wireside.store.backup_file import check
+    from wireside.store.backup_file import verify_backup
 
     with _open_for_reading(file) as opened:
-        return check(opened, on_progress)
+        return verify_backup(opened, on_progress)
 
 
 async def _restore_backup(
     settings: Settings, file: Path, replace: bool, on_progress: Progress
 ) -> Restored:
     from wireside.bootstrap.storage import contents_of, database_url
-    from wireside.store.backup import restore
+    from wireside.store.backup import restore_backup
 
     url, contents = database_url(settings), contents_of(settings)
     with _open_for_reading(file) as opened:
-        done = await restore(url, opened, on_progress, replace=replace, contents=contents)
+        done = await restore_backup(url, opened, on_progress, replace=replace, contents=contents)
     async with _opened_store(database_url(settings)) as store:
         await _record_in_audit(
             settings, store, "restored", f"{file.name}, made {done.header.made_at}"
@@ -170,18 +172,20 @@ async def _move_database(
 ) -> Restored:
     from wireside.bootstrap.storage import database_url
     from wireside.errors import NotConfigured
-    from wireside.store.backup import move, name_of
-    from wireside.store.database import database
+    from wireside.store.backup import display_name, move_database
+    from wireside.store.database import create_database
 
     try:
-        database(to)
+        create_database(to)
     except NotConfigured as error:
         raise NotConfigured(str(error).replace("WIRESIDE_DATABASE_URL", "--to")) from error
     source = database_url(settings)
-    done = await move(source, to, settings.data_dir, on_progress, replace=replace)
+    done = await move_database(source, to, settings.data_dir, on_progress, replace=replace)
     for url in (source, to):  # the move is recorded in both databases
         async with _opened_store(url) as store:
-            await _record_in_audit(settings, store, "moved", f"{name_of(source)} to {name_of(to)}")
+            await _record_in_audit(
+                settings, store, "moved", f"{display_name(source)} to {display_name(to)}"
+            )
     return done
 
 
@@ -201,7 +205,7 @@ async def _export_all(settings: Settings, folder: Path, kind: str, on_progress: 
             folder=folder,
             new_exporter=_exporter_class(settings, kind),
             on_progress=on_progress,
-            files_of=lambda owner: files.of(replace(LOCAL, user_id=owner)),
+            files_of=lambda owner: files.for_caller(replace(LOCAL, user_id=owner)),
         )
 
 
@@ -268,15 +272,15 @@ def _with_progress(doing: str) -> Iterator[tuple[Settings, Progress]]:
     try:
         settings = load_settings()
     except WrongSettings as error:
-        fail(str(error), WRONG_USE)
+        fail_with(str(error), WRONG_USE)
     configure_logging("text", "error", stream=io.StringIO())  # the printed sentence suffices
     try:
         with progress(err, doing) as on_progress:
             yield settings, on_progress
     except WiresideError as error:
-        fail(str(error), FAILED)
+        fail_with(str(error), FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        fail("Stopped. Nothing was changed.", FAILED)
+        fail_with("Stopped. Nothing was changed.", FAILED)
 
 
 async def _stoppable(work: Coroutine[Any, Any, T]) -> T:

@@ -18,7 +18,7 @@ out = Console(soft_wrap=True, highlight=False)
 err = Console(soft_wrap=True, highlight=False, stderr=True)
 
 
-def fail(sentences: str, code: int) -> NoReturn:
+def fail_with(sentences: str, code: int) -> NoReturn:
     """Print what is wrong, and end the program."""
     err.print(f"[bold red]wireside:[/] {escape(sentences)}")
     raise typer.Exit(code)

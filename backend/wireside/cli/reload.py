@@ -30,24 +30,24 @@ def serve_with_reload(arguments: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     rest = [argument for argument in arguments[1:] if argument != "--reload"]
-    child = _start(rest)
+    child = _start_server(rest)
     try:
         for changes in watch(Path.cwd(), watch_filter=PythonFilter(), stop_event=stop):
             names = ", ".join(sorted({Path(path).name for _, path in changes}))
             err.print(f"Changed: {escape(names)}. Restarting …")
-            _stop(child)
-            child = _start(rest)
+            _stop_server(child)
+            child = _start_server(rest)
     finally:
-        _stop(child)
+        _stop_server(child)
 
 
-def _start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start_server(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "wireside", *arguments]
     environment = {"WIRESIDE_SHUTDOWN_S": SHUTDOWN_S, **os.environ}
     return subprocess.Popen(command, env=environment)  # noqa: S603 (this command's own arguments)
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def _stop_server(child: subprocess.Popen[bytes]) -> None:
     """Ask the server to stop; its own watchdog bounds how long that takes."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)

@@ -42,9 +42,9 @@ def load_chat(target: str) -> Chat:
                 f"There is no module {module_name!r} in this folder: `wireside serve app:chat`"
                 " needs an app.py."
             ) from None
-        raise CannotLoad(_failure(module_name, error)) from error
+        raise CannotLoad(_import_failure(module_name, error)) from error
     except Exception as error:
-        raise CannotLoad(_failure(module_name, error)) from error
+        raise CannotLoad(_import_failure(module_name, error)) from error
     found = getattr(module, attribute, None)
     if found is None:
         raise CannotLoad(f"The module {module_name} has no {attribute!r}.")
@@ -56,7 +56,7 @@ def load_chat(target: str) -> Chat:
     return found
 
 
-def _failure(module_name: str, error: Exception) -> str:
+def _import_failure(module_name: str, error: Exception) -> str:
     """Return a sentence about a module that can't be imported, with its own frames only."""
     frames = [
         frame

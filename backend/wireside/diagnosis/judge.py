@@ -64,31 +64,31 @@ class Finding:
     lines: dict[str, str] = field(default_factory=dict)
 
 
-def judge(measured: Measured) -> list[Finding]:
+def run_checks(measured: Measured) -> list[Finding]:
     """Run all checks; return the findings in display order."""
     return [
         _websocket(measured),
         _streaming(measured),
-        _memory(measured),
-        _upgrade(measured),
-        _host(measured),
+        _check_memory(measured),
+        _check_upgrade(measured),
+        _check_host(measured),
         _forwarded(measured),
         _buffering(measured),
         _compression(measured),
-        _large(measured),
-        _idle(measured),
-        _clock(measured),
+        _check_large_requests(measured),
+        _check_idle_timeout(measured),
+        _check_clocks(measured),
         _round_trip(measured),
-        _version(measured),
+        _check_http_version(measured),
     ]
 
 
 # ---- proxy detection -----------------------------------------------------------------------------
 
 
-def proxy_of(measured: Measured) -> Proxy | None:
+def detect_proxy(measured: Measured) -> Proxy | None:
     """Return the proxy's product if its responses identify it."""
-    for reply in _replies(measured):
+    for reply in _all_replies(measured):
         told = f"{reply.server} {reply.via} {'' if reply.is_ours else reply.message}".lower()
         for name in PROXIES:
             if name.lower() in told:
@@ -106,30 +106,30 @@ def has_proxy(measured: Measured) -> bool | None:
     seen = measured.seen
     if seen is not None and measured.local_port and seen.port:
         return seen.port != measured.local_port
-    if any(reply.server or reply.via for reply in _replies(measured)):
+    if any(reply.server or reply.via for reply in _all_replies(measured)):
         return True  # Wireside itself sends neither header
     if seen is not None and (seen.headers or _has_other_host(measured.asked, seen.host)):
         return True
     return None
 
 
-def _replies(measured: Measured) -> list[Reply]:
+def _all_replies(measured: Measured) -> list[Reply]:
     found = [measured.ready, *(one.reply for one in measured.upgrades)]
     found += [one for one in (measured.post, measured.large) if one is not None]
     return [*found, *(one.reply for one in [measured.stream] if one is not None)]
 
 
-def _at_proxy(
+def _proxy_finding(
     measured: Measured, check: str, state: State, seen: str, fault: Fault, remedy: str = ""
 ) -> Finding:
-    known = proxy_of(measured)
+    known = detect_proxy(measured)
     named: tuple[Proxy, ...] = (known,) if known else PROXIES
     lines: dict[str, str] = {name: LINES[fault][name] for name in named}
     hop: Hop = "way" if has_proxy(measured) is False else "proxy"
     return Finding(check=check, state=state, seen=seen, hop=hop, remedy=remedy or _HOW, lines=lines)
 
 
-def _setting(name: str, value: str) -> dict[str, str]:
+def _setting_lines(name: str, value: str) -> dict[str, str]:
     return {"Wireside": f"{name}={value}"}
 
 
@@ -138,7 +138,7 @@ def _setting(name: str, value: str) -> dict[str, str]:
 
 def _websocket(measured: Measured) -> Finding:
     check = "WebSocket"
-    tried = measured.upgrade(CHAT)
+    tried = measured.upgrade_of(CHAT)
     page = measured.origin or measured.asked
     if not measured.ready.status:
         seen = f"no response from {measured.asked}: {measured.ready.message or 'no connection'}"
@@ -150,20 +150,22 @@ def _websocket(measured: Measured) -> Finding:
             remedy=_remedy_of(measured.ready.message),
         )
     if not measured.ready.is_ours:
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured,
             check=check,
             state="failed",
-            seen=_not_ours(measured.ready),
+            seen=_foreign_reply(measured.ready),
             fault="reach",
         )
     if tried is None:
         return Finding(check=check, state="skipped", seen="not tried")
     if not tried.is_open:
-        return _refused(measured, tried, page)
+        return _refused_handshake(measured, tried, page)
     if tried.closed_after_ms is not None:
         seen = f"opens for pages of {page}, but is closed after {tried.closed_after_ms} ms"
-        return _at_proxy(measured=measured, check=check, state="failed", seen=seen, fault="idle")
+        return _proxy_finding(
+            measured=measured, check=check, state="failed", seen=seen, fault="idle"
+        )
     return Finding(check=check, state="ok", seen=f"opens for pages of {page}, and answers")
 
 
@@ -178,13 +180,17 @@ def _remedy_of(reason: str) -> str:
     return "Start the server, or correct the address; a firewall may drop the connection."
 
 
-def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
+def _refused_handshake(measured: Measured, tried: Upgrade, page: str) -> Finding:
     """Return why the handshake of the chat WebSocket failed."""
     check, status = "WebSocket", _status_of(measured, tried)
     if not tried.reply.is_ours and status != 403:
         fault = _of_upgrade(measured, [tried])
-        return _at_proxy(
-            measured=measured, check=check, state="failed", seen=_not_ours(tried.reply), fault=fault
+        return _proxy_finding(
+            measured=measured,
+            check=check,
+            state="failed",
+            seen=_foreign_reply(tried.reply),
+            fault=fault,
         )
     if status == 401:
         seen = "the handshake arrives; the server requires authentication (401)"
@@ -197,7 +203,7 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
         )
     if status == 403 and "has no accounts" in tried.reply.message:
         seen = "the server has no accounts and accepts its own machine only (403)"
-        lines = _setting("WIRESIDE_AUTH", "password")
+        lines = _setting_lines("WIRESIDE_AUTH", "password")
         return Finding(
             check=check,
             state="failed",
@@ -206,13 +212,13 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
             remedy=tried.reply.message,
             lines=lines,
         )
-    if status == 403 and _is_same(page, measured.asked):
+    if status == 403 and _is_same_origin(page, measured.asked):
         seen = f"the server treats its own page, {page}, as a foreign one (403)"
         remedy = "The Host header is changed on the way to the server."
-        finding = _at_proxy(
+        finding = _proxy_finding(
             measured=measured, check=check, state="failed", seen=seen, fault="host", remedy=remedy
         )
-        public = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
+        public = _setting_lines("WIRESIDE_PUBLIC_URL", measured.asked)
         return Finding(
             check=check,
             state="failed",
@@ -222,7 +228,7 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
             lines={**finding.lines, **public},
         )
     if status == 403:
-        lines = _setting("WIRESIDE_ALLOWED_ORIGINS", page)
+        lines = _setting_lines("WIRESIDE_ALLOWED_ORIGINS", page)
         seen = f"pages of {page} are refused (403)"
         return Finding(
             check=check,
@@ -235,7 +241,7 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
     if status == 400:
         return _strange_host(measured, check, tried.reply)
     if status == 429:
-        lines = _setting("WIRESIDE_CONNECTIONS_PER_ADDRESS", "1000")
+        lines = _setting_lines("WIRESIDE_CONNECTIONS_PER_ADDRESS", "1000")
         return Finding(
             check=check,
             state="failed",
@@ -246,7 +252,9 @@ def _refused(measured: Measured, tried: Upgrade, page: str) -> Finding:
         )
     if status == 426:
         seen = "the server receives a plain request: the upgrade was lost on the way (426)"
-        return _at_proxy(measured=measured, check=check, state="failed", seen=seen, fault="upgrade")
+        return _proxy_finding(
+            measured=measured, check=check, state="failed", seen=seen, fault="upgrade"
+        )
     return Finding(
         check=check,
         state="failed",
@@ -261,10 +269,10 @@ def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
     found = re.search(r"the Host (\S+);", reply.message)
     if found is not None and _has_other_host(measured.asked, found[1]):
         told = f"requested {_authority(measured.asked)}, but the server receives Host {found[1]}"
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured, check=check, state="failed", seen=f"{told} (400)", fault="host"
         )
-    lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
+    lines = _setting_lines("WIRESIDE_PUBLIC_URL", measured.asked)
     seen = f"the server does not accept the requested host name (400): {reply.message}"
     return Finding(
         check=check,
@@ -293,7 +301,7 @@ def _streaming(measured: Measured) -> Finding:
         if answer.code in ("unauthorized", "rate_limited"):
             return Finding(check=check, state="skipped", seen=seen)
         if answer.code in ("provider_auth", "not_configured"):
-            lines = _setting("OPENAI_API_KEY", "…")
+            lines = _setting_lines("OPENAI_API_KEY", "…")
             return Finding(
                 check=check,
                 state="failed",
@@ -316,7 +324,7 @@ def _streaming(measured: Measured) -> Finding:
             check=check, state="ok", seen=f"an answer in {len(times)} pieces over {took} ms"
         )
     if measured.socket_stream is not None and _is_held(measured.socket_stream):
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured,
             check=check,
             state="failed",
@@ -335,7 +343,7 @@ def _streaming(measured: Measured) -> Finding:
     )
 
 
-def _memory(measured: Measured) -> Finding:
+def _check_memory(measured: Measured) -> Finding:
     check, mb = "Memory", measured.memory_mb
     if mb is None:
         return Finding(check=check, state="skipped", seen="the server does not report it")
@@ -356,7 +364,7 @@ def _memory(measured: Measured) -> Finding:
 # ---- handshake and addresses ---------------------------------------------------------------------
 
 
-def _upgrade(measured: Measured) -> Finding:
+def _check_upgrade(measured: Measured) -> Finding:
     check = "Upgrade"
     tried = [one for one in measured.upgrades if not _is_known_to_miss(measured, one)]
     if not tried or not measured.ready.is_ours:
@@ -365,17 +373,17 @@ def _upgrade(measured: Measured) -> Finding:
     arrived = [one for one in tried if one.is_open or _has_arrived(measured, one)]
     lost = [one for one in tried if one not in arrived]
     if lost:
-        which = ", ".join(_name(one.path) for one in lost)
-        came = "; ".join(sorted({_came(one.reply) for one in lost}))
+        which = ", ".join(_display_name(one.path) for one in lost)
+        came = "; ".join(sorted({_describe_reply(one.reply) for one in lost}))
         fault = _of_upgrade(measured, lost)
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured,
             check=check,
             state="failed",
             seen=f"no upgrade for {which}: {came}",
             fault=fault,
         )
-    which = ", ".join(_name(one.path) for one in arrived)
+    which = ", ".join(_display_name(one.path) for one in arrived)
     deflate = any("permessage-deflate" in one.extensions for one in arrived)
     packed = ", compressed" if deflate else ""
     return Finding(
@@ -409,11 +417,11 @@ def _has_arrived(measured: Measured, tried: Upgrade) -> bool:
     return measured.prober == "shell" and tried.reply.is_ours and tried.reply.status == 401
 
 
-def _name(path: str) -> str:
+def _display_name(path: str) -> str:
     return {CHAT: CHAT, PROBE: PROBE, PAGE: "the page's WebSocket"}.get(path, path)
 
 
-def _came(reply: Reply) -> str:
+def _describe_reply(reply: Reply) -> str:
     if reply.status == 426:
         return "a plain request arrives (426)"
     if not reply.status:
@@ -421,12 +429,12 @@ def _came(reply: Reply) -> str:
     return f"{reply.status} instead of 101"
 
 
-def _host(measured: Measured) -> Finding:
+def _check_host(measured: Measured) -> Finding:
     check, seen = "Host and Origin", measured.seen or measured.socket_seen
     if seen is None and measured.ready.is_ours and measured.ready.status == 400:
         return _strange_host(measured, check, measured.ready)
     if seen is None:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     both = [one for one in (measured.seen, measured.socket_seen) if one is not None]
     for one in both:
         if _has_other_host(measured.asked, one.host):
@@ -435,17 +443,17 @@ def _host(measured: Measured) -> Finding:
                 f"requested {_authority(measured.asked)}, but the server receives"
                 f" Host {one.host}{where}"
             )
-            return _at_proxy(
+            return _proxy_finding(
                 measured=measured, check=check, state="failed", seen=told, fault="host"
             )
     for one in both:
-        if one.origin and measured.origin and not _is_same(one.origin, measured.origin):
+        if one.origin and measured.origin and not _is_same_origin(one.origin, measured.origin):
             told = f"sent Origin {measured.origin}, but the server receives {one.origin}"
             remedy = "Remove the rule that sets or changes the Origin header."
             return Finding(check=check, state="failed", seen=told, hop="proxy", remedy=remedy)
     post = measured.post
     if post is not None and post.is_ours and post.status == 403:
-        lines = _setting("WIRESIDE_PUBLIC_URL", measured.asked)
+        lines = _setting_lines("WIRESIDE_PUBLIC_URL", measured.asked)
         told = f"the server receives Host {seen.host}, but treats {measured.origin} as foreign"
         return Finding(
             check=check,
@@ -461,30 +469,30 @@ def _host(measured: Measured) -> Finding:
     )
 
 
-def _no_sight(measured: Measured) -> str:
+def _why_not_seen(measured: Measured) -> str:
     if not measured.ready.is_ours:
         return "the server was not reached"
-    tried = measured.upgrade(CHAT)
+    tried = measured.upgrade_of(CHAT)
     if tried is not None and tried.reply.status == 401:
         return "requires authentication: wireside doctor URL --key -"
     return "the server's view of the request is not available"
 
 
 def _no_socket(measured: Measured) -> str:
-    tried = measured.upgrade(PROBE)
+    tried = measured.upgrade_of(PROBE)
     if tried is None or tried.reply.status == 401:
-        return _no_sight(measured)
+        return _why_not_seen(measured)
     return "requires a WebSocket, and none could be opened"
 
 
 def _forwarded(measured: Measured) -> Finding:
     check, seen = "Address", measured.seen or measured.socket_seen
     if seen is None:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     between = has_proxy(measured)
     said = {name for name in ("x-forwarded-for", "x-forwarded-proto") if name in seen.headers}
     if said and not seen.is_peer_trusted:
-        lines = _setting("WIRESIDE_TRUSTED_PROXIES", seen.peer or "ADDRESS")
+        lines = _setting_lines("WIRESIDE_TRUSTED_PROXIES", seen.peer or "ADDRESS")
         told = f"the X-Forwarded-* headers of {seen.peer or 'the proxy'} are not trusted"
         return Finding(
             check=check,
@@ -497,7 +505,7 @@ def _forwarded(measured: Measured) -> Finding:
     if between and "x-forwarded-for" not in said:
         told = f"the proxy does not send the client's address: all clients appear as {seen.client}"
         remedy = "All clients share the limits of one address."
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured,
             check=check,
             state="failed",
@@ -509,7 +517,7 @@ def _forwarded(measured: Measured) -> Finding:
     if scheme != seen.scheme.replace("ws", "http"):
         told = f"requested by {scheme}, but the server sees {seen.scheme}"
         remedy = "Cookies are not marked Secure, and generated links have the wrong scheme."
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured,
             check=check,
             state="failed",
@@ -531,7 +539,7 @@ def _forwarded(measured: Measured) -> Finding:
 def _buffering(measured: Measured) -> Finding:
     check = "Buffering"
     if measured.stream is None and measured.socket_stream is None:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     told = []
     for name, stream in (("HTTP", measured.stream), ("WebSocket", measured.socket_stream)):
         if stream is None:
@@ -539,24 +547,24 @@ def _buffering(measured: Measured) -> Finding:
         if len(stream.came_ms) < len(stream.sent_ms) or len(stream.came_ms) < 2:
             status = stream.reply.status
             seen = f"the {name} stream broke off after {len(stream.came_ms)} pieces ({status})"
-            return _at_proxy(
+            return _proxy_finding(
                 measured=measured, check=check, state="failed", seen=seen, fault="buffering"
             )
         if _is_held(stream):
             held = round(_held_ms(stream))
             seen = f"{name}: the first piece is delayed by {held} ms, all arrive together"
             if stream.encoding:
-                return _at_proxy(
+                return _proxy_finding(
                     measured=measured,
                     check=check,
                     state="failed",
                     seen=f"{seen}, compressed",
                     fault="compression",
                 )
-            return _at_proxy(
+            return _proxy_finding(
                 measured=measured, check=check, state="failed", seen=seen, fault="buffering"
             )
-        told.append(f"{name} {_apart(stream)} ms")
+        told.append(f"{name} {_received_gap_ms(stream)} ms")
     sent = next(s for s in (measured.stream, measured.socket_stream) if s is not None)
     gap = _median_gap(sent.sent_ms)
     return Finding(
@@ -581,7 +589,7 @@ def _is_held(stream: StreamTiming) -> bool:
     return came < span * (1 - HELD_SHARE)
 
 
-def _apart(stream: StreamTiming) -> int:
+def _received_gap_ms(stream: StreamTiming) -> int:
     return _median_gap(stream.came_ms)
 
 
@@ -593,11 +601,11 @@ def _median_gap(times: tuple[int, ...]) -> int:
 def _compression(measured: Measured) -> Finding:
     check, stream = "Compression", measured.stream
     if stream is None or not stream.reply.status:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     if stream.encoding and stream.encoding != "identity":
         seen = f"the stream is compressed ({stream.encoding}), but not by the server"
         remedy = "Compressing and flushing each piece costs time and saves nothing."
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured,
             check=check,
             state="warning",
@@ -608,21 +616,21 @@ def _compression(measured: Measured) -> Finding:
     return Finding(check=check, state="ok", seen="the stream is not compressed")
 
 
-def _large(measured: Measured) -> Finding:
+def _check_large_requests(measured: Measured) -> Finding:
     check, reply, post = "Large requests", measured.large, measured.post
     if reply is None and post is not None and post.status == 403:
         return Finding(
             check=check, state="skipped", seen="the server refuses requests of this page"
         )
     if reply is None:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     if reply.status == 200:
         return Finding(check=check, state="ok", seen="a request of 1.25 MB is accepted")
     if reply.is_ours:
         return Finding(check=check, state="skipped", seen=f"{reply.status}: {reply.message}")
     came = f"answered with {reply.status}" if reply.status else "cut off"
     remedy = "Imports of conversations can be larger."
-    return _at_proxy(
+    return _proxy_finding(
         measured=measured,
         check=check,
         state="failed",
@@ -632,7 +640,7 @@ def _large(measured: Measured) -> Finding:
     )
 
 
-def _idle(measured: Measured) -> Finding:
+def _check_idle_timeout(measured: Measured) -> Finding:
     check, silence = "Idle time-out", measured.silence
     if silence is None:
         return Finding(check=check, state="skipped", seen=_no_socket(measured))
@@ -647,10 +655,10 @@ def _idle(measured: Measured) -> Finding:
         )
     if silence.code in (1001, 1012):
         return Finding(check=check, state="skipped", seen="the server was stopped during the check")
-    return _cut(measured, silence, ping_s, rhythm)
+    return _cut_while_idle(measured, silence, ping_s, rhythm)
 
 
-def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Finding:
+def _cut_while_idle(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Finding:
     check, lasted = "Idle time-out", f"{silence.lasted_s:.1f} s"
     if silence.lasted_s > ping_s + MARGIN_S:
         return Finding(
@@ -658,7 +666,7 @@ def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Fi
         )
     seen = f"closed after {lasted} of silence; {rhythm}, which is too late"
     remedy = f"Set an idle timeout of {IDLE_S} s or more."
-    return _at_proxy(
+    return _proxy_finding(
         measured=measured, check=check, state="failed", seen=seen, fault="idle", remedy=remedy
     )
 
@@ -666,10 +674,10 @@ def _cut(measured: Measured, silence: Silence, ping_s: float, rhythm: str) -> Fi
 # ---- client and server ---------------------------------------------------------------------------
 
 
-def _clock(measured: Measured) -> Finding:
+def _check_clocks(measured: Measured) -> Finding:
     check, skew = "Clocks", measured.skew_s
     if skew is None:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     if abs(skew) < SKEW_S:
         return Finding(check=check, state="ok", seen=f"{abs(skew):.1f} s apart")
     which = "ahead of" if skew > 0 else "behind"
@@ -689,7 +697,7 @@ def _clock(measured: Measured) -> Finding:
 def _round_trip(measured: Measured) -> Finding:
     check, trips = "Round trip", measured.trips_ms
     if not trips:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     middle = median(trips)
     by = "" if measured.socket_seen is not None else ", by HTTP"
     seen = f"{min(trips):.1f} ms minimum, {middle:.1f} ms median{by}"
@@ -699,15 +707,15 @@ def _round_trip(measured: Measured) -> Finding:
     return Finding(check=check, state="warning", seen=seen, hop="way", remedy=remedy)
 
 
-def _version(measured: Measured) -> Finding:
+def _check_http_version(measured: Measured) -> Finding:
     check, seen = "HTTP version", measured.seen
     if seen is None:
-        return Finding(check=check, state="skipped", seen=_no_sight(measured))
+        return Finding(check=check, state="skipped", seen=_why_not_seen(measured))
     mine = {"h2": "2", "h3": "3", "http/1.1": "1.1", "http/1.0": "1.0"}.get(measured.http, "")
     told = f"HTTP/{seen.http_version} at the server" + (f", {mine} here" if mine else "")
     if seen.http_version == "1.0":
         remedy = "Each request opens a new connection, and none can be upgraded to a WebSocket."
-        return _at_proxy(
+        return _proxy_finding(
             measured=measured,
             check=check,
             state="warning",
@@ -721,7 +729,7 @@ def _version(measured: Measured) -> Finding:
 # ---- addresses -----------------------------------------------------------------------------------
 
 
-def _not_ours(reply: Reply) -> str:
+def _foreign_reply(reply: Reply) -> str:
     who = f" ({reply.server})" if reply.server else ""
     if not reply.status:
         return f"the connection failed: {reply.message or 'no response'}"
@@ -741,5 +749,5 @@ def _has_other_host(asked: str, host: str) -> bool:
     return wanted.host != got.host or wanted.port != (got.port or default)
 
 
-def _is_same(one: str, other: str) -> bool:
+def _is_same_origin(one: str, other: str) -> bool:
     return Origin.of_program(one) == Origin.of_program(other)

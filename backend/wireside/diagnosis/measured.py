@@ -137,6 +137,6 @@ class Measured:
     local_port: int = 0
     """The prober's local port for the request in ``seen``; 0 if unknown."""
 
-    def upgrade(self, path: str) -> Upgrade | None:
+    def upgrade_of(self, path: str) -> Upgrade | None:
         """Return the attempt for a path, None if there was none."""
         return next((one for one in self.upgrades if one.path == path), None)

@@ -103,12 +103,12 @@ async def examine(
     checks += [check_files(settings), check_memory(settings)]
     checks += await check_mcp_servers(settings)
     if settings.unix_path is not None:
-        checks += await check_answers(settings, None, make or _provider)
+        checks += await check_answers(settings, None, make or _build_provider)
         checks.append(check_unix_socket(settings.unix_path))
         return [*checks, await check_database(settings, is_running=checks[-1].state == "ok")]
     base = f"http://{_host_in_url(settings.host)}:{settings.port}"
-    ready = await asyncio.to_thread(_running, base)
-    checks += await check_answers(settings, ready, make or _provider)
+    ready = await asyncio.to_thread(_readiness_of, base)
+    checks += await check_answers(settings, ready, make or _build_provider)
     checks.append(check_port(settings, ready))
     checks.append(await check_database(settings, is_running=ready is not None))
     return checks + await check_server(settings, base, ready, origin)
@@ -312,7 +312,7 @@ async def check_database(settings: Settings, *, is_running: bool) -> Check:
 
     url = database_url(settings)
     try:
-        opened = database.database(url)
+        opened = database.create_database(url)
     except NotConfigured as error:
         return Check(
             name="Database",
@@ -326,7 +326,7 @@ async def check_database(settings: Settings, *, is_running: bool) -> Check:
         return Check(
             name="Database", state="failed", finding=finding, remedy="pip install pysqlite3"
         )
-    file = database.file_of(url)
+    file = database.sqlite_file(url)
     if file is not None and not file.exists():
         return Check(name="Database", state="ok", finding=f"{where}, {file} will be created")
     try:
@@ -364,11 +364,11 @@ async def check_provider(settings: Settings, make: Make) -> Check:
             name="Model",
             state="failed",
             finding=finding,
-            remedy=_remedy(settings, ProviderUnavailable()),
+            remedy=_remedy_for(settings, ProviderUnavailable()),
         )
     except WiresideError as error:
         return Check(
-            name="Model", state="failed", finding=str(error), remedy=_remedy(settings, error)
+            name="Model", state="failed", finding=str(error), remedy=_remedy_for(settings, error)
         )
     finally:
         await provider.aclose()
@@ -407,7 +407,7 @@ async def _one_token(settings: Settings, provider: Provider) -> Check:
     )
 
 
-def _remedy(settings: Settings, error: WiresideError) -> str:
+def _remedy_for(settings: Settings, error: WiresideError) -> str:
     if isinstance(error, NotConfigured) and error.remedy:
         return error.remedy
     if isinstance(error, NotConfigured) and settings.uses_openai:
@@ -480,7 +480,7 @@ async def check_server(
 async def check_socket(base: str, origin: str) -> Check:
     """Check that a page of ``origin`` can open the WebSocket and gets a reply."""
     try:
-        async with asyncio.timeout(REPLY_S), _socket(base, origin) as ws:
+        async with asyncio.timeout(REPLY_S), _open_socket(base, origin) as ws:
             await ws.send('{"type": "ping"}')
             await ws.recv()
     except websockets.InvalidStatus as error:
@@ -516,7 +516,7 @@ def _handshake_remedy(status: int, base: str, origin: str) -> str:
 async def check_streaming(base: str) -> Check:
     """Check that an answer arrives in several pieces over time."""
     try:
-        async with asyncio.timeout(ANSWER_S), _socket(base, origin_of(base)) as ws:
+        async with asyncio.timeout(ANSWER_S), _open_socket(base, origin_of(base)) as ws:
             times = await _chunk_times(ws)
     except _Refused as error:
         return Check(
@@ -572,12 +572,12 @@ def check_server_memory(memory_mb: float | None) -> Check:
     )
 
 
-def _socket(base: str, origin: str) -> connect:
+def _open_socket(base: str, origin: str) -> connect:
     url = base.replace("http", "ws", 1) + "/ws/ai-chat"
     return connect(url, origin=websockets.Origin(origin), proxy=None, open_timeout=REPLY_S)
 
 
-def _running(base: str) -> dict[str, Any] | None:
+def _readiness_of(base: str) -> dict[str, Any] | None:
     """Return the readiness response of a Wireside server at ``base``; None if there is none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -601,7 +601,7 @@ def _host_in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _provider(settings: Settings) -> Provider:
+def _build_provider(settings: Settings) -> Provider:
     # Importing the providers takes half a second: only when one is needed.
     from wireside.bootstrap.providers import build_provider
 

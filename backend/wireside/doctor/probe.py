@@ -76,7 +76,7 @@ async def probe(
     Raises:
         BadAddress: ``url`` is not an HTTP URL.
     """
-    return await _Probe(address_of(url), key, origin, idle_s).run()
+    return await _Probe(address_of(url), key, origin, idle_s).measure_all()
 
 
 def address_of(url: str) -> str:
@@ -114,7 +114,7 @@ class _Probe:
         self._idle_s = idle_s
         self._tls = ssl.create_default_context() if asked.startswith("https:") else None
 
-    async def run(self) -> Measured:
+    async def measure_all(self) -> Measured:
         async with httpx2.AsyncClient(
             base_url=self._asked,
             verify=self._tls or False,
@@ -122,15 +122,15 @@ class _Probe:
             timeout=REPLY_S,
             headers=self._key,
         ) as http:
-            ready, memory_mb = await self._ready(http)
+            ready, memory_mb = await self._request_readiness(http)
             if not ready.is_ours:
                 return Measured(prober="shell", asked=self._asked, origin=self._origin, ready=ready)
             paths = (CHAT, PROBE, PAGE)
-            upgrades = list(await asyncio.gather(*(self._upgrade(path) for path in paths)))
-            seen, local_port = await self._echo(http)
+            upgrades = list(await asyncio.gather(*(self._try_upgrade(path) for path in paths)))
+            seen, local_port = await self._request_echo(http)
             silence, rest = await asyncio.gather(
-                self._silence() if upgrades[1].is_open else _nothing(),
-                self._rest(http, upgrades, knows=seen is not None),
+                self._measure_silence() if upgrades[1].is_open else _do_nothing(),
+                self._measure_in_turn(http, upgrades, knows=seen is not None),
             )
         return Measured(
             prober="shell",
@@ -141,97 +141,102 @@ class _Probe:
             upgrades=tuple(upgrades),
             seen=seen,
             silence=silence,
-            http=await self._protocol(),
+            http=await self._negotiated_protocol(),
             local_port=local_port,
             **rest,
         )
 
-    async def _rest(
+    async def _measure_in_turn(
         self, http: httpx2.AsyncClient, upgrades: list[Upgrade], *, knows: bool
     ) -> dict[str, Any]:
         """Run the measurements that would disturb each other one after another."""
         found: dict[str, Any] = {}
         talked, pieces = await asyncio.gather(
-            self._talk() if upgrades[1].is_open else _nothing(),
-            self._stream(http) if knows else _nothing(),
+            self._measure_websocket() if upgrades[1].is_open else _do_nothing(),
+            self._time_http_stream(http) if knows else _do_nothing(),
         )
         found |= talked or {}
         if knows:
             found["stream"] = pieces
             if "trips_ms" not in found:  # not measured on a WebSocket
-                found |= await self._echoes(http)
-            found["post"] = await self._post(http)
-            found["large"] = await self._large(http)
+                found |= await self._measure_http_clock(http)
+            found["post"] = await self._post_foreign_origin(http)
+            found["large"] = await self._post_large_body(http)
         if upgrades[0].is_open and upgrades[0].closed_after_ms is None:
-            found["answer"] = await self._ask()
+            found["answer"] = await self._time_answer()
         return found
 
     # ---- over HTTP ---------------------------------------------------------------------------
 
-    async def _ready(self, http: httpx2.AsyncClient) -> tuple[Reply, float | None]:
+    async def _request_readiness(self, http: httpx2.AsyncClient) -> tuple[Reply, float | None]:
         try:
             response = await http.get("/api/health/ready")
         except Failures as error:
-            return Reply(message=_why(error)), None
-        body = _object(response.content)
+            return Reply(message=_failure_reason(error)), None
+        body = _parse_object(response.content)
         if "provider" not in body:
-            refusal = _reply(response.status_code, response.headers, response.content)
+            refusal = _reply_from(response.status_code, response.headers, response.content)
             return refusal, None
         memory = body.get("memory_mb")
         reply = Reply(
-            response.status_code, True, str(body.get("reason") or ""), *_names(response.headers)
+            response.status_code,
+            True,
+            str(body.get("reason") or ""),
+            *_server_and_via(response.headers),
         )
         return reply, memory if isinstance(memory, int | float) else None
 
-    async def _echo(self, http: httpx2.AsyncClient) -> tuple[Seen | None, int]:
+    async def _request_echo(self, http: httpx2.AsyncClient) -> tuple[Seen | None, int]:
         try:
             response = await http.get("/api/doctor/echo")
         except Failures:
             return None, 0
         network = response.extensions.get("network_stream")
         local = network.get_extra_info("client_addr") if network is not None else None
-        return _seen(_object(response.content)), local[1] if local else 0
+        return _seen_from(_parse_object(response.content)), local[1] if local else 0
 
-    async def _echoes(self, http: httpx2.AsyncClient) -> dict[str, Any]:
+    async def _measure_http_clock(self, http: httpx2.AsyncClient) -> dict[str, Any]:
         """Measure round trips and clock skew over HTTP."""
 
-        async def tell() -> float:
-            return float(_object((await http.get("/api/doctor/echo")).content)["now"])
+        async def server_time() -> float:
+            return float(_parse_object((await http.get("/api/doctor/echo")).content)["now"])
 
         try:
-            return await _clocked(tell)
+            return await _measure_clock(server_time)
         except (*Failures, LookupError):
             return {}
 
-    async def _post(self, http: httpx2.AsyncClient) -> Reply:
+    async def _post_foreign_origin(self, http: httpx2.AsyncClient) -> Reply:
         try:
             response = await http.post("/api/doctor/echo", headers={"Origin": self._origin})
         except Failures as error:
-            return Reply(message=_why(error))
-        return _reply(response.status_code, response.headers, response.content)
+            return Reply(message=_failure_reason(error))
+        return _reply_from(response.status_code, response.headers, response.content)
 
-    async def _large(self, http: httpx2.AsyncClient) -> Reply:
+    async def _post_large_body(self, http: httpx2.AsyncClient) -> Reply:
         try:
             response = await http.post("/api/doctor/large", content=b"\0" * LARGE_BYTES)
         except Failures as error:
-            return Reply(message=_why(error))
-        return _reply(response.status_code, response.headers, response.content)
+            return Reply(message=_failure_reason(error))
+        return _reply_from(response.status_code, response.headers, response.content)
 
-    async def _stream(self, http: httpx2.AsyncClient) -> StreamTiming:
+    async def _time_http_stream(self, http: httpx2.AsyncClient) -> StreamTiming:
         arrivals = _Arrivals()
         reply, encoding = Reply(), ""
         try:
             async with http.stream("GET", "/api/doctor/stream") as response:
                 encoding = response.headers.get("content-encoding", "")
-                reply = _reply(response.status_code, response.headers, b"")
+                reply = _reply_from(response.status_code, response.headers, b"")
                 async for line in response.aiter_lines():
                     if line.startswith("data:"):
-                        arrivals.add(int(_object(line[5:].encode()).get("sent_ms", 0)))
+                        arrivals.add_arrival(
+                            int(_parse_object(line[5:].encode()).get("sent_ms", 0))
+                        )
         except Failures as error:
-            reply = Reply(reply.status, False, _why(error), reply.server, reply.via)
-        return arrivals.timing(reply, encoding)
+            reply = Reply(reply.status, False, _failure_reason(error), reply.server, reply.via)
+        return arrivals.to_timing(reply, encoding)
 
-    async def _protocol(self) -> str:
+    async def _negotiated_protocol(self) -> str:
         """Return the HTTP version that the first hop negotiates by ALPN; "" if unreachable."""
         if self._tls is None:
             return "http/1.1"
@@ -252,7 +257,7 @@ class _Probe:
     # ---- over WebSockets ---------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _open(self, path: str) -> AsyncIterator[ClientConnection]:
+    async def _open_websocket(self, path: str) -> AsyncIterator[ClientConnection]:
         query = "?EIO=4&transport=websocket" if path == PAGE else ""
         async with connect(
             self._asked.replace("http", "ws", 1) + path + query,
@@ -266,20 +271,20 @@ class _Probe:
         ) as ws:
             yield ws
 
-    async def _upgrade(self, path: str) -> Upgrade:
+    async def _try_upgrade(self, path: str) -> Upgrade:
         try:
-            async with self._open(path) as ws:
+            async with self._open_websocket(path) as ws:
                 extensions = ""
                 if ws.response is not None:
                     extensions = ws.response.headers.get("Sec-WebSocket-Extensions", "")
-                    names = _names(ws.response.headers)
-                closed = await self._use(ws, path)
+                    names = _server_and_via(ws.response.headers)
+                closed = await self._use_websocket(ws, path)
         except websockets.InvalidStatus as error:
             response = error.response
-            reply = _reply(response.status_code, response.headers, bytes(response.body or b""))
+            reply = _reply_from(response.status_code, response.headers, bytes(response.body or b""))
             return Upgrade(path=path, is_open=False, reply=reply)
         except Failures as error:
-            return Upgrade(path=path, is_open=False, reply=Reply(message=_why(error)))
+            return Upgrade(path=path, is_open=False, reply=Reply(message=_failure_reason(error)))
         return Upgrade(
             path=path,
             is_open=True,
@@ -288,7 +293,7 @@ class _Probe:
             extensions=extensions,
         )
 
-    async def _use(self, ws: ClientConnection, path: str) -> int | None:
+    async def _use_websocket(self, ws: ClientConnection, path: str) -> int | None:
         """Return after how many ms the WebSocket was closed; None if it could be used."""
         began = time.monotonic()
         try:
@@ -301,35 +306,35 @@ class _Probe:
             return _ms_since(began)
         return None
 
-    async def _talk(self) -> dict[str, Any]:
+    async def _measure_websocket(self) -> dict[str, Any]:
         """Measure round trips, clock skew and streaming on one WebSocket."""
         found: dict[str, Any] = {}
         try:
-            async with asyncio.timeout(3 * REPLY_S), self._open(PROBE) as ws:
-                found["socket_seen"] = _seen(_object(await ws.recv()).get("seen"))
+            async with asyncio.timeout(3 * REPLY_S), self._open_websocket(PROBE) as ws:
+                found["socket_seen"] = _seen_from(_parse_object(await ws.recv()).get("seen"))
 
-                async def tell() -> float:
+                async def server_time() -> float:
                     await ws.send('{"type": "ping"}')
-                    return float(_object(await ws.recv()).get("now", 0.0))
+                    return float(_parse_object(await ws.recv()).get("now", 0.0))
 
-                found |= await _clocked(tell)
-                found["socket_stream"] = await self._pieces(ws)
+                found |= await _measure_clock(server_time)
+                found["socket_stream"] = await self._time_pieces(ws)
         except Failures:
             pass  # missing measurements are reported as such
         return found
 
-    async def _pieces(self, ws: ClientConnection) -> StreamTiming:
+    async def _time_pieces(self, ws: ClientConnection) -> StreamTiming:
         arrivals = _Arrivals()
         await ws.send('{"type": "pieces"}')
         await ws.send('{"type": "ping"}')  # its reply marks the end of the pieces
-        while (frame := _object(await ws.recv())).get("type") == "piece":
-            arrivals.add(frame["sent_ms"])
-        return arrivals.timing(Reply(101, True))
+        while (frame := _parse_object(await ws.recv())).get("type") == "piece":
+            arrivals.add_arrival(frame["sent_ms"])
+        return arrivals.to_timing(Reply(101, True))
 
-    async def _silence(self) -> Silence | None:
+    async def _measure_silence(self) -> Silence | None:
         began, code = time.monotonic(), None
         try:
-            async with self._open(PROBE) as ws:
+            async with self._open_websocket(PROBE) as ws:
                 await ws.recv()
                 began = time.monotonic()
                 await ws.send(json.dumps({"type": "silence", "seconds": self._idle_s}))
@@ -350,14 +355,14 @@ class _Probe:
             code=code,
         )
 
-    async def _ask(self) -> AnswerTiming:
+    async def _time_answer(self) -> AnswerTiming:
         times: list[int] = []
         began = time.monotonic()
         try:
-            async with asyncio.timeout(ANSWER_S), self._open(CHAT) as ws:
+            async with asyncio.timeout(ANSWER_S), self._open_websocket(CHAT) as ws:
                 await ws.send(json.dumps({"type": "chat", "message": QUESTION}))
                 async for text in ws:
-                    match _object(text):
+                    match _parse_object(text):
                         case {"type": "chunk"}:
                             times.append(_ms_since(began))
                         case {"type": "done"}:
@@ -368,7 +373,7 @@ class _Probe:
                                 tuple(times), str(rest.get("code", "error")), message
                             )
         except Failures as error:
-            return AnswerTiming(tuple(times), "cut", _why(error))
+            return AnswerTiming(tuple(times), "cut", _failure_reason(error))
         return AnswerTiming(
             tuple(times), "cut", "the connection was closed before the end of the answer"
         )
@@ -382,11 +387,11 @@ class _Arrivals:
         self._sent_ms: list[int] = []
         self._came_ms: list[int] = []
 
-    def add(self, sent_ms: int) -> None:
+    def add_arrival(self, sent_ms: int) -> None:
         self._sent_ms.append(sent_ms)
         self._came_ms.append(_ms_since(self._began))
 
-    def timing(self, reply: Reply, encoding: str = "") -> StreamTiming:
+    def to_timing(self, reply: Reply, encoding: str = "") -> StreamTiming:
         return StreamTiming(
             sent_ms=tuple(self._sent_ms),
             came_ms=tuple(self._came_ms),
@@ -395,11 +400,11 @@ class _Arrivals:
         )
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     return None
 
 
-async def _clocked(tell: Callable[[], Awaitable[float]]) -> dict[str, Any]:
+async def _measure_clock(tell: Callable[[], Awaitable[float]]) -> dict[str, Any]:
     """Measure round trips and clock skew; ``tell`` requests the server's time."""
     trips, skews = [], []
     for _ in range(TRIPS):
@@ -417,7 +422,7 @@ def _ms_since(began: float) -> int:
     return round((time.monotonic() - began) * 1000)
 
 
-def _object(text: bytes | str) -> dict[str, Any]:
+def _parse_object(text: bytes | str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -425,25 +430,25 @@ def _object(text: bytes | str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _reply(status: int, headers: Any, body: bytes) -> Reply:
-    said = _object(body)
+def _reply_from(status: int, headers: Any, body: bytes) -> Reply:
+    said = _parse_object(body)
     is_ours = isinstance(said.get("message"), str) or (status == 200 and bool(said))
     message = str(said["message"]) if "message" in said else body[:200].decode("latin-1")
-    return Reply(status, is_ours, "" if status == 200 else message, *_names(headers))
+    return Reply(status, is_ours, "" if status == 200 else message, *_server_and_via(headers))
 
 
-def _names(headers: Any) -> tuple[str, str]:
+def _server_and_via(headers: Any) -> tuple[str, str]:
     return headers.get("server", "")[:100], headers.get("via", "")[:100]
 
 
-def _seen(said: object) -> Seen | None:
+def _seen_from(said: object) -> Seen | None:
     if not isinstance(said, dict) or "host" not in said:
         return None
     known = {name: said[name] for name in Seen.__dataclass_fields__ if name in said}
     return Seen(**known)
 
 
-def _why(error: BaseException) -> str:
+def _failure_reason(error: BaseException) -> str:
     """Return a short reason for a failed connection."""
     cause: BaseException | None = error
     while cause is not None:

@@ -59,13 +59,13 @@ async def with_contents(
     }
     if not ids:
         return tuple(messages)
-    known = {file.id: file for file in await files.known(sorted(ids))}
+    known = {file.id: file for file in await files.existing_files(sorted(ids))}
     sees = await can_see()
     room = _Room(files.rules.max_chars, MAX_IMAGES_BYTES)
     filled: list[Message] = []
     for message in reversed(messages):
         contents = _Contents(files, known, room, sees, is_question=not filled)
-        filled.append(await contents.of(message))
+        filled.append(await contents.fill_message(message))
     return tuple(reversed(filled))
 
 
@@ -88,12 +88,12 @@ class _Contents:
     can_see: bool | None
     is_question: bool
 
-    async def of(self, message: Message) -> Message:
+    async def fill_message(self, message: Message) -> Message:
         if not any(map(upload_of, message.parts)):
             return message
-        return Message(message.role, tuple([await self._part(part) for part in message.parts]))
+        return Message(message.role, tuple([await self._fill_part(part) for part in message.parts]))
 
-    async def _part(self, part: Part) -> Part:
+    async def _fill_part(self, part: Part) -> Part:
         if (file_id := upload_of(part)) is None:
             return part
         file = self.known.get(file_id)
@@ -101,27 +101,27 @@ class _Contents:
             if file is None:
                 raise NotFound("A file of the question is gone.")
             if isinstance(part, ImagePart):
-                return await self._image(part, file)
+                return await self._fill_image(part, file)
             return await self._with_text(part, file)
         except (InvalidAttachment, NotFound):
             if self.is_question:
                 raise
             return part  # a model is told its name
 
-    async def _image(self, part: ImagePart, file: StoredFile) -> Part:
+    async def _fill_image(self, part: ImagePart, file: StoredFile) -> Part:
         if self.can_see is False:
             raise InvalidAttachment(CANNOT_SEE)
         if file.size_bytes > self.room.image_bytes:
             raise InvalidAttachment(IMAGES_TOO_LARGE)
         self.room.image_bytes -= file.size_bytes
-        content = b"".join([piece async for piece in await self.files.read(file)])
+        content = b"".join([piece async for piece in await self.files.read_content(file)])
         encoded = await asyncio.to_thread(b64encode, content)
         return replace(part, url=f"data:{file.media_type};base64,{encoded.decode()}")
 
     async def _with_text(self, part: Part, file: StoredFile) -> Part:
         """Return a part with the text of its file, if there is room for it."""
         assert isinstance(part, FilePart)
-        text = await self.files.text(file)
+        text = await self.files.text_of_file(file)
         if not self.is_question:
             if len(text) > self.room.chars:
                 return part

@@ -39,7 +39,7 @@ class Extractor:
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def text(self, name: str, media_type: str, pieces: AsyncIterator[bytes]) -> str:
+    async def extract_text(self, name: str, media_type: str, pieces: AsyncIterator[bytes]) -> str:
         """Return the text of a document.
 
         Args:
@@ -51,7 +51,7 @@ class Extractor:
             InvalidAttachment: it has no text, or none that can be read within the limits.
         """
         async with self._slots:
-            data, code = await self._run(media_type, pieces)
+            data, code = await self._run_process(media_type, pieces)
         # a process that was killed may have stopped within a character
         text = data.decode("utf-8", "ignore").strip()
         if code == Outcome.ENCRYPTED:
@@ -62,7 +62,9 @@ class Extractor:
             _log.info("extraction_ended_early", code=code, chars=len(text))
         return text if code == Outcome.WHOLE else text + _CUT
 
-    async def _run(self, media_type: str, pieces: AsyncIterator[bytes]) -> tuple[bytes, int]:
+    async def _run_process(
+        self, media_type: str, pieces: AsyncIterator[bytes]
+    ) -> tuple[bytes, int]:
         """Return the output of the process and its exit code."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "wireside.files.extractor", media_type, str(self.max_chars)),
@@ -72,11 +74,11 @@ class Extractor:
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         )
         output = bytearray()
-        feeding = asyncio.create_task(_feed(process, pieces))
+        feeding = asyncio.create_task(_feed_process(process, pieces))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout_s):
-                    await self._read(process, output)
+                    await self._read_output(process, output)
                     return bytes(output), await process.wait()
         finally:
             feeding.cancel()
@@ -85,14 +87,14 @@ class Extractor:
             await asyncio.gather(feeding, process.wait(), return_exceptions=True)
         return bytes(output), -9
 
-    async def _read(self, process: Process, output: bytearray) -> None:
+    async def _read_output(self, process: Process, output: bytearray) -> None:
         assert process.stdout is not None
         limit = self.max_chars * MAX_CHAR_BYTES
         while len(output) < limit and (data := await process.stdout.read(65_536)):
             output += data
 
 
-async def _feed(process: Process, pieces: AsyncIterator[bytes]) -> None:
+async def _feed_process(process: Process, pieces: AsyncIterator[bytes]) -> None:
     assert process.stdin is not None
     with suppress(BrokenPipeError, ConnectionResetError):  # it may end before it has read all
         async for piece in pieces:
@@ -108,7 +110,7 @@ _WHY_NOT: dict[int, str] = {
 _TOO_MUCH = "takes too much time or memory to read."
 
 
-def decoded(data: bytes, max_chars: int, *, is_whole: bool) -> str:
+def decode_text(data: bytes, max_chars: int, *, is_whole: bool) -> str:
     """Return the text of a file of text.
 
     Args:
@@ -116,11 +118,11 @@ def decoded(data: bytes, max_chars: int, *, is_whole: bool) -> str:
         max_chars: characters to return at most, with a note where the text goes on.
         is_whole: whether ``data`` is all of it.
     """
-    text = _decoded(data, is_whole=is_whole)
+    text = _decode_bytes(data, is_whole=is_whole)
     return text if is_whole and len(text) <= max_chars else text[:max_chars] + _CUT
 
 
-def _decoded(data: bytes, *, is_whole: bool) -> str:
+def _decode_bytes(data: bytes, *, is_whole: bool) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     try:

@@ -58,10 +58,10 @@ def main() -> None:
     limit_resources()
     logging.disable(logging.CRITICAL)  # libraries report each fault of a document
     content = BytesIO(sys.stdin.buffer.read())
-    sys.exit(extract(media_type, content, max_chars, sys.stdout.buffer.write))
+    sys.exit(extract_text(media_type, content, max_chars, sys.stdout.buffer.write))
 
 
-def extract(
+def extract_text(
     media_type: str, content: BytesIO, max_chars: int, write: Callable[[bytes], object]
 ) -> Outcome:
     """Pass the text of a document to ``write``, as UTF-8 and in pieces."""
@@ -123,7 +123,7 @@ def read_word(content: BytesIO) -> Iterator[str]:
     check_archive(content)
     for block in Document(content).iter_inner_content():
         if isinstance(block, Table):
-            yield from (_line(cell.text for cell in row.cells) for row in block.rows)
+            yield from (_line_of_cells(cell.text for cell in row.cells) for row in block.rows)
             yield "\n"
         elif block.text.strip():
             style = block.style.name if block.style is not None else ""
@@ -143,7 +143,7 @@ def read_excel(content: BytesIO) -> Iterator[str]:
         yield f"[Sheet {sheet.title}]\n"
         for row in sheet.iter_rows(values_only=True):
             if any(value is not None for value in row):
-                yield _line("" if value is None else str(value) for value in row)
+                yield _line_of_cells("" if value is None else str(value) for value in row)
         yield "\n"
 
 
@@ -154,25 +154,25 @@ def read_powerpoint(content: BytesIO) -> Iterator[str]:
     check_archive(content)
     for number, slide in enumerate(Presentation(content).slides, 1):
         yield f"[Slide {number}]\n"
-        yield from _shapes(slide.shapes)
+        yield from _texts_of_shapes(slide.shapes)
         notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
         if notes is not None and notes.text.strip():
             yield f"Notes: {notes.text}\n"
         yield "\n"
 
 
-def _shapes(shapes: Iterable[Any]) -> Iterator[str]:
+def _texts_of_shapes(shapes: Iterable[Any]) -> Iterator[str]:
     for shape in shapes:
         if hasattr(shape, "shapes"):  # a group
-            yield from _shapes(shape.shapes)
+            yield from _texts_of_shapes(shape.shapes)
         elif shape.has_text_frame and shape.text_frame.text.strip():
             yield f"{shape.text_frame.text}\n"
         elif getattr(shape, "has_table", False):
             for row in shape.table.rows:
-                yield _line(cell.text for cell in row.cells)
+                yield _line_of_cells(cell.text for cell in row.cells)
 
 
-def _line(cells: Iterable[str]) -> str:
+def _line_of_cells(cells: Iterable[str]) -> str:
     flat = (" ".join(cell[:MAX_CELL_CHARS].split()) for cell in cells)
     return "\t".join(flat).rstrip() + "\n"
 

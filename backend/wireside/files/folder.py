@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from wireside.errors import NotFound, StoreError
 from wireside.folder_sync import sync_folder
-from wireside.tokens import new_id
+from wireside.tokens import new_record_id
 
 PIECE_BYTES = 256 * 1024
 """Number of bytes read at a time."""
@@ -31,45 +31,45 @@ class FolderContents:
     def __init__(self, folder: Path) -> None:
         """``folder`` is created with the first content, readable by the server's user only."""
         self._folder = folder
-        self._process = new_id()
+        self._process = new_record_id()
 
-    def writer(self) -> FolderWriter:
+    def new_writer(self) -> FolderWriter:
         """See ``ContentStore``."""
         with _as_store_errors():
             incoming = self._folder / _INCOMING
             incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return FolderWriter(self._folder, incoming / f"{self._process}-{new_id()}")
+            return FolderWriter(self._folder, incoming / f"{self._process}-{new_record_id()}")
 
-    def size(self, sha256: str) -> int | None:
+    def size_bytes(self, sha256: str) -> int | None:
         """See ``ContentStore``."""
         with _as_store_errors():
             try:
-                return path_of(self._folder, sha256).stat().st_size
+                return content_path(self._folder, sha256).stat().st_size
             except FileNotFoundError:
                 return None
 
-    def read(self, sha256: str) -> Iterator[bytes]:
+    def read_content(self, sha256: str) -> Iterator[bytes]:
         """See ``ContentStore``."""
         with _as_store_errors():
             try:
-                file = path_of(self._folder, sha256).open("rb")
+                file = content_path(self._folder, sha256).open("rb")
             except FileNotFoundError:
                 raise NotFound("The content of this file is not there any longer.") from None
-        return _pieces(file)
+        return _file_pieces(file)
 
-    def remove(self, sha256: str) -> None:
+    def remove_content(self, sha256: str) -> None:
         """See ``ContentStore``."""
         with _as_store_errors():
-            path_of(self._folder, sha256).unlink(missing_ok=True)
+            content_path(self._folder, sha256).unlink(missing_ok=True)
 
-    def all(self) -> Iterator[str]:
+    def all_hashes(self) -> Iterator[str]:
         """See ``ContentStore``."""
         with _as_store_errors():
             for file in self._folder.glob("??/*"):
                 if _SHA256.fullmatch(file.name):
                     yield file.name
 
-    def clean(self) -> None:
+    def remove_unfinished(self) -> None:
         """See ``ContentStore``."""
         for file in (self._folder / _INCOMING).glob("*"):
             if not file.name.startswith(self._process):
@@ -97,7 +97,7 @@ class FolderWriter:
     def commit(self) -> str:
         """See ``ContentWriter``."""
         sha256 = self._hash.hexdigest()
-        path = path_of(self._folder, sha256)
+        path = content_path(self._folder, sha256)
         with _as_store_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -116,14 +116,14 @@ class FolderWriter:
             self._incoming.unlink(missing_ok=True)
 
 
-def path_of(folder: Path, sha256: str) -> Path:
+def content_path(folder: Path, sha256: str) -> Path:
     """Return the file of a content. Raises ``NotFound`` for what is not a hash."""
     if not _SHA256.fullmatch(sha256):
         raise NotFound("There is no such file.")
     return folder / sha256[:2] / sha256
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _file_pieces(file: BinaryIO) -> Iterator[bytes]:
     with file, _as_store_errors():
         while piece := file.read(PIECE_BYTES):
             yield piece

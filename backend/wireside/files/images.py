@@ -25,15 +25,15 @@ def pixel_size(media_type: str, head: bytes) -> tuple[int, int] | None:
             case "image/gif":
                 size = struct.unpack_from("<HH", head, 6)
             case "image/webp":
-                size = _webp(head)
+                size = _webp_size(head)
             case _:
-                size = _jpeg(head)
+                size = _jpeg_size(head)
     except struct.error:
         return None
     return (size[0], size[1]) if size and min(size) > 0 else None
 
 
-def _jpeg(head: bytes) -> tuple[int, ...] | None:
+def _jpeg_size(head: bytes) -> tuple[int, ...] | None:
     """Read the frame header, after the segments before it."""
     at = 2
     while True:
@@ -51,7 +51,7 @@ def _jpeg(head: bytes) -> tuple[int, ...] | None:
             at += 2 + length
 
 
-def _webp(head: bytes) -> tuple[int, ...] | None:
+def _webp_size(head: bytes) -> tuple[int, ...] | None:
     match head[12:16]:
         case b"VP8X":
             low = struct.unpack_from("<HBHB", head, 24)

@@ -38,7 +38,7 @@ _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def kind_of(media_type: str) -> Kind | None:
+def kind_for_models(media_type: str) -> Kind | None:
     """Return how a model gets a file of this type; None if it can't."""
     if media_type in IMAGES:
         return "image"
@@ -57,7 +57,7 @@ class TypeSniffer:
         self._tail = b""
         self._has_controls = False
 
-    def feed(self, data: bytes) -> None:
+    def feed_bytes(self, data: bytes) -> None:
         """Examine the next bytes."""
         if len(self.head) < HEAD_BYTES:
             self.head += data[: HEAD_BYTES - len(self.head)]

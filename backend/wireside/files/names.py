@@ -17,7 +17,9 @@ def clean_name(name: str) -> str:
     'passwd'
     """
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    plain = "".join(" " if char.isspace() else char for char in seen(last) if _is_shown(char))
+    plain = "".join(
+        " " if char.isspace() else char for char in seen(last) if _is_visible_char(char)
+    )
     plain = " ".join(re.sub(r'[:*?"<>|]+', " ", plain).split()).lstrip(". ")
     stem, dot, extension = plain.rpartition(".")
     if not dot or len(extension) > 16:
@@ -25,6 +27,6 @@ def clean_name(name: str) -> str:
     return f"{stem[: MAX_NAME_CHARS - 1 - len(extension)]}.{extension}"
 
 
-def _is_shown(char: str) -> bool:
+def _is_visible_char(char: str) -> bool:
     # "C": control and format characters, surrogates, private use, unassigned
     return char.isspace() or char in "\u200c\u200d" or unicodedata.category(char)[0] != "C"

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from wireside.errors import BadMessage, InvalidAttachment, NotFound, TooLarge, TooMany
-from wireside.files.extraction import MAX_CHAR_BYTES, Extractor, decoded
+from wireside.files.extraction import MAX_CHAR_BYTES, Extractor, decode_text
 from wireside.files.images import MAX_PIXELS, pixel_size
-from wireside.files.media_types import IMAGES, TypeSniffer, kind_of
+from wireside.files.media_types import IMAGES, TypeSniffer, kind_for_models
 from wireside.files.names import clean_name
 from wireside.identity import Caller
 from wireside.parts import UPLOAD, FilePart, ImagePart, Part, has_files, text_parts, upload_of
@@ -60,7 +60,7 @@ class FileRules:
 
 
 class Files:
-    """The files of all accounts; ``of`` returns those of one.
+    """The files of all accounts; ``for_caller`` returns those of one.
 
     ``wall_clock`` returns seconds since 1970. All methods must be called on one event loop.
     """
@@ -79,11 +79,11 @@ class Files:
         """Number of running uploads by account."""
         self._swept_at: float | None = None
 
-    def of(self, caller: Caller) -> CallerFiles:
+    def for_caller(self, caller: Caller) -> CallerFiles:
         """Return the files of the account of ``caller``."""
         return CallerFiles(self, caller)
 
-    async def sweep(self) -> None:
+    async def remove_unused(self) -> None:
         """Remove files that are not used any longer; call it every few seconds.
 
         Files of removed conversations and expired uploads are searched once in ``SWEEP_S``. The
@@ -91,7 +91,7 @@ class Files:
         """
         now = self.now()
         if self._swept_at is None:
-            await asyncio.to_thread(self.contents.clean)
+            await asyncio.to_thread(self.contents.remove_unfinished)
             await self._remove_strays()
         elif 0 <= now - self._swept_at < SWEEP_S:
             return
@@ -105,10 +105,10 @@ class Files:
     async def remove_contents(self, hashes: Sequence[str]) -> None:
         """Remove those of the contents that no file has. The caller holds the lock."""
         for sha256 in await self.store.unknown_hashes(hashes) if hashes else ():
-            await asyncio.to_thread(self.contents.remove, sha256)
+            await asyncio.to_thread(self.contents.remove_content, sha256)
 
     async def _remove_strays(self) -> None:
-        hashes = await asyncio.to_thread(self.contents.all)
+        hashes = await asyncio.to_thread(self.contents.all_hashes)
         while some := await asyncio.to_thread(lambda: list(islice(hashes, HASHES_AT_ONCE))):
             async with self.lock:
                 await self.remove_contents(some)
@@ -122,7 +122,7 @@ class CallerFiles:
         self._files = files
         self._caller = caller
 
-    async def upload(self, name: str, pieces: AsyncIterator[bytes]) -> StoredFile:
+    async def upload_file(self, name: str, pieces: AsyncIterator[bytes]) -> StoredFile:
         """Keep a file and return it. Its type is determined from its content.
 
         Args:
@@ -138,32 +138,32 @@ class CallerFiles:
         self._caller.require("chat")
         if not self.rules.per_message:
             raise BadMessage("This server accepts no files.")
-        with self._one_more():
-            file = await self._keep(clean_name(name), pieces)
+        with self._count_upload():
+            file = await self._write_content(clean_name(name), pieces)
             try:
-                await self.text(file)
+                await self.text_of_file(file)
             except InvalidAttachment:
-                await self.remove(file.id)
+                await self.remove_file(file.id)
                 raise
             return file
 
-    async def _keep(self, name: str, pieces: AsyncIterator[bytes]) -> StoredFile:
+    async def _write_content(self, name: str, pieces: AsyncIterator[bytes]) -> StoredFile:
         files, sniffer, size_bytes = self._files, TypeSniffer(), 0
-        writer = await asyncio.to_thread(files.contents.writer)
+        writer = await asyncio.to_thread(files.contents.new_writer)
         try:
-            async for data in buffered(pieces):
+            async for data in join_pieces(pieces):
                 size_bytes += len(data)
                 if size_bytes > self.rules.max_bytes:
                     raise TooLarge(
-                        f"{name} is too large: a file may have {_mb(self.rules.max_bytes)}."
+                        f"{name} is too large: a file may have {_format_mb(self.rules.max_bytes)}."
                     )
-                await asyncio.to_thread(_write, writer, sniffer, data)
+                await asyncio.to_thread(_write_and_sniff, writer, sniffer, data)
             media_type = checked_type(name, sniffer, size_bytes)
-            return await self._commit(writer, name, media_type, size_bytes)
+            return await self._commit_upload(writer, name, media_type, size_bytes)
         finally:
             await asyncio.to_thread(writer.discard)
 
-    async def _commit(
+    async def _commit_upload(
         self, writer: ContentWriter, name: str, media_type: str, size_bytes: int
     ) -> StoredFile:
         files = self._files
@@ -181,26 +181,26 @@ class CallerFiles:
                 return file
             await files.remove_contents([file.sha256])
         raise TooLarge(
-            f"There is no room for {name}: your files may take {_mb(self.rules.owner_bytes or 0)}"
-            " together. Delete conversations with files."
+            f"There is no room for {name}: your files may take"
+            f" {_format_mb(self.rules.owner_bytes or 0)} together. Delete conversations with files."
         )
 
-    async def find(self, file_id: str) -> StoredFile:
+    async def find_file(self, file_id: str) -> StoredFile:
         """Return a file. Raises ``NotFound``."""
         self._caller.require("read")
-        return await self._find(file_id)
+        return await self._find_file(file_id)
 
-    async def _find(self, file_id: str) -> StoredFile:
+    async def _find_file(self, file_id: str) -> StoredFile:
         found = await self._files.store.find_files(self._caller.user_id, [file_id])
         if not found:
             raise NotFound("There is no such file.")
         return found[0]
 
-    async def read(self, file: StoredFile) -> AsyncIterator[bytes]:
+    async def read_content(self, file: StoredFile) -> AsyncIterator[bytes]:
         """Return the content of a file in pieces. Raises ``NotFound``."""
-        return _in_threads(await asyncio.to_thread(self._files.contents.read, file.sha256))
+        return _in_threads(await asyncio.to_thread(self._files.contents.read_content, file.sha256))
 
-    async def text(self, file: StoredFile) -> str:
+    async def text_of_file(self, file: StoredFile) -> str:
         """Return the text of a file for a model; "" for an image.
 
         That of a document is extracted once, and then stored.
@@ -209,30 +209,32 @@ class CallerFiles:
             InvalidAttachment: it has no text that can be read.
             NotFound: its content is gone.
         """
-        kind = kind_of(file.media_type)
+        kind = kind_for_models(file.media_type)
         if kind == "image":
             return ""
         if kind == "text":
-            return await self._decoded(file)
+            return await self._decode_file(file)
         if file.text is not None:
             return file.text
         extractor = self._files.extractor
-        text = await extractor.text(file.name, file.media_type, await self.read(file))
+        text = await extractor.extract_text(
+            file.name, file.media_type, await self.read_content(file)
+        )
         await self._files.store.keep_text(file.id, text)
         return text
 
-    async def _decoded(self, file: StoredFile) -> str:
+    async def _decode_file(self, file: StoredFile) -> str:
         data, max_chars = bytearray(), self.rules.max_chars
-        async for piece in await self.read(file):
+        async for piece in await self.read_content(file):
             data += piece
             if len(data) >= max_chars * MAX_CHAR_BYTES:
                 break
-        return decoded(bytes(data), max_chars, is_whole=len(data) == file.size_bytes)
+        return decode_text(bytes(data), max_chars, is_whole=len(data) == file.size_bytes)
 
-    async def remove(self, file_id: str) -> None:
+    async def remove_file(self, file_id: str) -> None:
         """Remove a file that no question refers to. Raises ``NotFound``, ``BadMessage``."""
         self._caller.require("chat")
-        file = await self._find(file_id)
+        file = await self._find_file(file_id)
         async with self._files.lock:
             if not await self._files.store.remove_file(file.owner, file.id):
                 raise BadMessage(
@@ -240,7 +242,7 @@ class CallerFiles:
                 )
             await self._files.remove_contents([file.sha256])
 
-    async def adopted(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+    async def adopt_parts(self, parts: Sequence[Part]) -> tuple[Part, ...]:
         """Return the parts of an imported question whose embedded contents are kept as files.
 
         A content that can't be kept, and a reference to a file, which may be another account's,
@@ -248,9 +250,9 @@ class CallerFiles:
         """
         if not has_files(parts):
             return tuple(parts)
-        return tuple([await self._adopted(part) for part in parts])
+        return tuple([await self._adopt_part(part) for part in parts])
 
-    async def _adopted(self, part: Part) -> Part:
+    async def _adopt_part(self, part: Part) -> Part:
         if not isinstance(part, ImagePart | FilePart):
             return part
         if upload_of(part) is not None:
@@ -258,16 +260,18 @@ class CallerFiles:
         if not part.url.startswith("data:"):
             return part
         try:
-            content = await asyncio.to_thread(_embedded, part.url)
-            return part_of(await self._keep(clean_name(part.name), _one(content)))
+            content = await asyncio.to_thread(_embedded_content, part.url)
+            return part_of_file(
+                await self._write_content(clean_name(part.name), _single_piece(content))
+            )
         except (BadMessage, InvalidAttachment, TooLarge):
             return replace(part, url="")
 
-    async def known(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def existing_files(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
         """Return those of the files that exist, in any order."""
         return await self._files.store.find_files(self._caller.user_id, file_ids)
 
-    async def attached(self, file_ids: Sequence[str]) -> tuple[StoredFile, ...]:
+    async def attached_files(self, file_ids: Sequence[str]) -> tuple[StoredFile, ...]:
         """Return the files of a question. Raises ``BadMessage``, ``NotFound``."""
         if not file_ids:
             return ()
@@ -276,14 +280,14 @@ class CallerFiles:
             raise BadMessage(
                 f"attachments: at most {self.rules.per_message} fit, got {len(file_ids)}."
             )
-        files = {file.id: file for file in await self.known(file_ids)}
+        files = {file.id: file for file in await self.existing_files(file_ids)}
         for file_id in file_ids:
             if file_id not in files:
                 raise NotFound(f"attachments: there is no upload {file_id[:64]!r}.")
         return tuple(files[file_id] for file_id in dict.fromkeys(file_ids))
 
     @contextmanager
-    def _one_more(self) -> Iterator[None]:
+    def _count_upload(self) -> Iterator[None]:
         owner, uploading = self._caller.user_id, self._files.uploading
         if uploading[owner] >= UPLOADS_AT_ONCE:
             raise TooMany(f"{UPLOADS_AT_ONCE} files are being uploaded already; wait for one.")
@@ -298,10 +302,10 @@ class CallerFiles:
 
 def question_parts(text: str, files: Sequence[StoredFile]) -> tuple[Part, ...]:
     """Return the parts of a question, whose text may be blank if it has files."""
-    return (*text_parts(text if text.strip() else ""), *map(part_of, files))
+    return (*text_parts(text if text.strip() else ""), *map(part_of_file, files))
 
 
-def part_of(file: StoredFile) -> ImagePart | FilePart:
+def part_of_file(file: StoredFile) -> ImagePart | FilePart:
     """Return a file as a part of a question."""
     url = f"{UPLOAD}{file.id}"
     if file.media_type in IMAGES:
@@ -314,7 +318,7 @@ def checked_type(name: str, sniffer: TypeSniffer, size_bytes: int) -> str:
     if not size_bytes:
         raise InvalidAttachment(f"{name} is empty.")
     media_type = sniffer.media_type(name)
-    if media_type is None or kind_of(media_type) is None:
+    if media_type is None or kind_for_models(media_type) is None:
         raise InvalidAttachment(
             f"{name} is of a type that can't be read. Attach an image (PNG, JPEG, GIF, WebP), text,"
             " code, CSV, PDF, Word (.docx), Excel (.xlsx) or PowerPoint (.pptx)."
@@ -331,7 +335,7 @@ def checked_type(name: str, sniffer: TypeSniffer, size_bytes: int) -> str:
     return media_type
 
 
-async def buffered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def join_pieces(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Join pieces to at least ``BUFFER_BYTES``: a client may send single bytes."""
     held = bytearray()
     async for piece in pieces:
@@ -348,7 +352,7 @@ async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _embedded(url: str) -> bytes:
+def _embedded_content(url: str) -> bytes:
     """Return the content of a ``data:`` URL. Raises ``BadMessage``."""
     head, comma, data = url.partition(",")
     if not comma or not head.endswith(";base64"):
@@ -359,14 +363,14 @@ def _embedded(url: str) -> bytes:
         raise BadMessage("The content of a file is not base64.") from error
 
 
-async def _one(content: bytes) -> AsyncIterator[bytes]:
+async def _single_piece(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def _write(writer: ContentWriter, sniffer: TypeSniffer, data: bytes) -> None:
+def _write_and_sniff(writer: ContentWriter, sniffer: TypeSniffer, data: bytes) -> None:
     writer.write(data)
-    sniffer.feed(data)
+    sniffer.feed_bytes(data)
 
 
-def _mb(size_bytes: int) -> str:
+def _format_mb(size_bytes: int) -> str:
     return f"{size_bytes / MB:,.0f} MB"

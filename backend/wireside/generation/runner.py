@@ -228,7 +228,7 @@ class Runner:
             raise Overloaded
         stream = self._new_stream(request.model, owner, stored_as, sanitize=sanitize)
         self._live[stream.name] = stream
-        watch = self._watcher.answer(stream.name, stream.model, request)
+        watch = self._watcher.record_answer(stream.name, stream.model, request)
         work = self._run_answer(stream, request, watch)
         task = self._tasks.create_task(work, name=f"answer {stream.name}")
         stream._attach_task(task)
@@ -246,7 +246,9 @@ class Runner:
         """Return a stream for an answer that could not be started."""
         stream = self._new_stream(model, owner, stored_as)
         stream._close_log(end)
-        self._watcher.answer(stream.name, model, None).ended(end, 0, stream.log.visible_text)
+        self._watcher.record_answer(stream.name, model, None).answer_ended(
+            end, 0, stream.log.visible_text
+        )
         self._retain_for_resume(stream)
         return stream
 
@@ -311,7 +313,7 @@ class Runner:
         del self._live[stream.name]
         end = stream.log.closed
         assert end is not None  # closed by the callback registered before this one
-        watch.ended(end, stream.log.written, stream.log.visible_text)
+        watch.answer_ended(end, stream.log.written, stream.log.visible_text)
         self._retain_for_resume(stream)
 
     def _retain_for_resume(self, stream: Stream) -> None:
@@ -322,7 +324,7 @@ class Runner:
     async def _run_answer(
         self, stream: Stream, request: ModelRequest, watch: AnswerObserver
     ) -> None:
-        watch.running()
+        watch.task_started()
         append, told = stream.log.append_entry, stream._announce
         end = End("interrupted")  # for a provider that stops without `Finished`
         is_silent = True
@@ -336,7 +338,7 @@ class Runner:
                         told()
                         if is_silent:
                             is_silent = False
-                            watch.first()
+                            watch.first_delta_received()
         except asyncio.CancelledError:
             # the upstream response is closed by now, so the end can be published
             stream._close_log(End(stream._stop_reason))

@@ -14,15 +14,15 @@ class ConnectionCounts:
         self._limit = limit
         self._counts: Counter[str] = Counter()
 
-    def enter(self, address: str) -> str | None:
-        """Count a connection; return the key for ``leave``, or None if the limit is reached."""
+    def count_connection(self, address: str) -> str | None:
+        """Count a connection; return the key for ``uncount_connection``; None at the limit."""
         network = network_of(address)
         if self._counts[network] >= self._limit:
             return None
         self._counts[network] += 1
         return network
 
-    def leave(self, network: str) -> None:
+    def uncount_connection(self, network: str) -> None:
         """Stop counting a connection."""
         self._counts[network] -= 1
         if not self._counts[network]:

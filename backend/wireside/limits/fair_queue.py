@@ -16,22 +16,22 @@ class FairQueue:
         self._free = at_once
         self._line = _Line()
 
-    async def enter(self, address: str) -> None:
+    async def acquire_slot(self, address: str) -> None:
         """Acquire a slot; :meth:`leave` releases it."""
         if self._free:
             self._free -= 1
             return
-        turn = self._line.join(address)
+        turn = self._line.join_queue(address)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave()  # the slot had just been assigned
+                self.release_slot()  # the slot had just been assigned
             raise
 
-    def leave(self) -> None:
+    def release_slot(self) -> None:
         """Release a slot to the next address in the queue."""
-        if not self._line.call():
+        if not self._line.call_next():
             self._free += 1
 
 
@@ -48,23 +48,23 @@ class StartQueue:
         self._line = _Line()
         self._is_next_due = False
 
-    def enter(self, address: str) -> asyncio.Future[None] | None:
+    def wait_for_start(self, address: str) -> asyncio.Future[None] | None:
         """Return a future to await before starting; None if the request can start at once."""
         if not self._is_next_due:
             self._is_next_due = True
-            asyncio.get_running_loop().call_soon(self._next)
+            asyncio.get_running_loop().call_soon(self._start_next)
         if self._left and not self._line:
             self._left -= 1
             return None
-        return self._line.join(address)
+        return self._line.join_queue(address)
 
-    def _next(self) -> None:
+    def _start_next(self) -> None:
         self._left = self._per_turn
-        while self._left and self._line.call():
+        while self._left and self._line.call_next():
             self._left -= 1
         self._is_next_due = self._left < self._per_turn
         if self._is_next_due:
-            asyncio.get_running_loop().call_soon(self._next)
+            asyncio.get_running_loop().call_soon(self._start_next)
 
 
 class _Line:
@@ -76,13 +76,13 @@ class _Line:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def join(self, address: str) -> asyncio.Future[None]:
+    def join_queue(self, address: str) -> asyncio.Future[None]:
         """Return a future that is resolved when its turn has come."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(address, deque()).append(turn)
         return turn
 
-    def call(self) -> bool:
+    def call_next(self) -> bool:
         """Resolve the next pending future; return whether there was one."""
         while self._waiting:
             address, turns = self._waiting.popitem(last=False)

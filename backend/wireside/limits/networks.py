@@ -32,7 +32,7 @@ class TrustedNetworks:
     """Entries that are not IP addresses, such as a socket's path."""
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> TrustedNetworks:
+    def parse_list(cls, texts: Iterable[str]) -> TrustedNetworks:
         """Parse a list of addresses and networks."""
         networks, others = [], set[str]()
         for text in texts:
@@ -42,7 +42,7 @@ class TrustedNetworks:
                 others.add(text)
         return cls(tuple(networks), frozenset(others))
 
-    def has(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
         """Whether the list contains an address."""
         try:
             ip = ipaddress.ip_address(address)

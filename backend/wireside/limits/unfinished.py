@@ -17,7 +17,7 @@ class Unfinished:
         self._sizes: dict[Callable[[], None], int] = {}
         self.total = 0
 
-    def hold(self, drop: Callable[[], None], size: int) -> None:
+    def record_size(self, drop: Callable[[], None], size: int) -> None:
         """Record that the connection which ``drop`` ends holds ``size`` bytes; 0 removes it."""
         self.total += size - self._sizes.pop(drop, 0)
         if size:

@@ -17,9 +17,9 @@ class SlidingWindow:
         # a list, as each connection has one: an empty deque takes 760 bytes
         self._times: list[float] = []
 
-    def allow(self, now: float, count: int = 1) -> bool:
+    def count_if_allowed(self, now: float, count: int = 1) -> bool:
         """Count ``count`` events at ``now`` and return True; if they don't all fit, count none."""
-        self._forget(now)
+        self._drop_outdated(now)
         if len(self._times) + count > self._limit:
             return False
         self._times.extend([now] * count)
@@ -27,7 +27,7 @@ class SlidingWindow:
 
     def retry_after(self, now: float, count: int = 1) -> float:
         """Return the seconds until ``count`` events fit; ``window_s`` if they never do."""
-        self._forget(now)
+        self._drop_outdated(now)
         excess = len(self._times) + count - self._limit
         if excess <= 0:
             return 0.0
@@ -37,10 +37,10 @@ class SlidingWindow:
 
     def is_idle(self, now: float) -> bool:
         """Whether the window holds no events, so that it can be dropped."""
-        self._forget(now)
+        self._drop_outdated(now)
         return not self._times
 
-    def _forget(self, now: float) -> None:
+    def _drop_outdated(self, now: float) -> None:
         del self._times[: bisect_right(self._times, now - self._window_s)]
 
 
@@ -53,7 +53,7 @@ class AddressWindows:
         self._windows: dict[str, SlidingWindow] = {}
         self._forget_at = 1024
 
-    def window(self, address: str, now: float) -> SlidingWindow:
+    def window_for(self, address: str, now: float) -> SlidingWindow:
         """Return the window of the address's network; now and then drop unused windows."""
         if len(self._windows) >= self._forget_at:
             self._windows = {n: w for n, w in self._windows.items() if not w.is_idle(now)}
@@ -74,9 +74,9 @@ class CountingWindow:
         self._slots: deque[list[int]] = deque()  # number and sum of each slot
         self._sum = 0
 
-    def add(self, now: float, count: int) -> None:
+    def add_amount(self, now: float, count: int) -> None:
         """Add ``count`` at ``now``, even beyond the limit."""
-        self._forget(now)
+        self._drop_outdated(now)
         slot = int(now // self._slot_s)
         if self._slots and self._slots[-1][0] == slot:
             self._slots[-1][1] += count
@@ -84,14 +84,14 @@ class CountingWindow:
             self._slots.append([slot, count])
         self._sum += count
 
-    def left(self, now: float) -> int:
+    def remaining(self, now: float) -> int:
         """Return how much of the limit is left now, at least 0."""
-        self._forget(now)
+        self._drop_outdated(now)
         return max(0, self.limit - self._sum)
 
     def reset_s(self, now: float) -> float:
         """Return the seconds until something, or more, is left; 0 if all of the limit is."""
-        self._forget(now)
+        self._drop_outdated(now)
         if not self._slots:
             return 0.0
         excess, last = self._sum - self.limit, self._slots[0][0]
@@ -103,10 +103,10 @@ class CountingWindow:
 
     def is_idle(self, now: float) -> bool:
         """Whether the window holds no amounts, so that it can be dropped."""
-        self._forget(now)
+        self._drop_outdated(now)
         return not self._slots
 
-    def _forget(self, now: float) -> None:
+    def _drop_outdated(self, now: float) -> None:
         # a slot is dropped once all of it has left the window
         first = int(now // self._slot_s) - self.SLOTS
         while self._slots and self._slots[0][0] <= first:

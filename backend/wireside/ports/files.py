@@ -31,15 +31,15 @@ class ContentStore(Protocol):
     when the storage is unavailable.
     """
 
-    def writer(self) -> ContentWriter:
+    def new_writer(self) -> ContentWriter:
         """Begin a content."""
         ...
 
-    def size(self, sha256: str) -> int | None:
+    def size_bytes(self, sha256: str) -> int | None:
         """Return the size of a content in bytes; None if there is none of that hash."""
         ...
 
-    def read(self, sha256: str) -> Iterator[bytes]:
+    def read_content(self, sha256: str) -> Iterator[bytes]:
         """Iterate over a content in pieces of at most 256 KiB.
 
         Raises:
@@ -47,15 +47,15 @@ class ContentStore(Protocol):
         """
         ...
 
-    def remove(self, sha256: str) -> None:
+    def remove_content(self, sha256: str) -> None:
         """Remove a content; does nothing if there is none of that hash."""
         ...
 
-    def all(self) -> Iterator[str]:
+    def all_hashes(self) -> Iterator[str]:
         """Iterate over the hashes of all contents, in any order."""
         ...
 
-    def clean(self) -> None:
+    def remove_unfinished(self) -> None:
         """Remove unfinished contents that another process has left."""
         ...
 

@@ -15,15 +15,15 @@ from wireside.messages import End, ModelRequest
 class AnswerObserver(Protocol):
     """Instruments one answer."""
 
-    def running(self) -> None:
+    def task_started(self) -> None:
         """The answer's task has started; called from within that task."""
         ...
 
-    def first(self) -> None:
+    def first_delta_received(self) -> None:
         """The model has sent its first delta."""
         ...
 
-    def ended(self, end: End, length: int, text: Callable[[], str]) -> None:
+    def answer_ended(self, end: End, length: int, text: Callable[[], str]) -> None:
         """The answer has ended with ``length`` characters; ``text`` returns the visible ones."""
         ...
 
@@ -43,11 +43,13 @@ class QuestionObserver(Protocol):
 class Observer(Protocol):
     """Instruments the server. Implemented by the telemetry."""
 
-    def question(self, kind: str) -> QuestionObserver:
+    def record_question(self, kind: str) -> QuestionObserver:
         """Record a question: ``ask`` without a conversation, ``turn`` or ``again`` in one."""
         ...
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerObserver:
+    def record_answer(
+        self, stream: str, model: str, request: ModelRequest | None
+    ) -> AnswerObserver:
         """Record the start of an answer; ``request`` is None if the model could not be asked."""
         ...
 
@@ -78,7 +80,7 @@ class Observer(Protocol):
 class NullObserver:
     """Null implementation of ``Observer``, ``QuestionObserver`` and ``AnswerObserver``."""
 
-    def question(self, kind: str) -> NullObserver:
+    def record_question(self, kind: str) -> NullObserver:
         """See ``Observer``."""
         return self
 
@@ -89,17 +91,17 @@ class NullObserver:
         """See ``QuestionObserver``."""
         return nullcontext()
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> NullObserver:
+    def record_answer(self, stream: str, model: str, request: ModelRequest | None) -> NullObserver:
         """See ``Observer``."""
         return self
 
-    def running(self) -> None:
+    def task_started(self) -> None:
         """See ``AnswerObserver``."""
 
-    def first(self) -> None:
+    def first_delta_received(self) -> None:
         """See ``AnswerObserver``."""
 
-    def ended(self, end: End, length: int, text: Callable[[], str]) -> None:
+    def answer_ended(self, end: End, length: int, text: Callable[[], str]) -> None:
         """See ``AnswerObserver``."""
 
     def committed(self, seconds: float, streams: int, length: int) -> None:

@@ -180,11 +180,11 @@ class Connection:
 
     def _limit(self, frame: ClientFrame | Refused, now: float) -> list[Event]:
         count = _messages_in(frame)
-        if not self._window.allow(now, count):
+        if not self._window.count_if_allowed(now, count):
             self._is_closing = True
             error = RateLimited(retry_after=round(self._window.retry_after(now, count), 1))
             return [self._about(frame, error), Close(POLICY_VIOLATION, str(error))]
-        if not self._address.allow(now, count):
+        if not self._address.count_if_allowed(now, count):
             error = RateLimited(retry_after=round(self._address.retry_after(now, count), 1))
             if isinstance(frame, Batch):
                 return [self._about(frame, error, index) for index in range(count)]

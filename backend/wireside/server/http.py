@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wireside.server.limits import SocketConfig, reset
+from wireside.server.limits import SocketConfig, reset_connection
 from wireside.server.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class HttpConnection(HttpToolsProtocol):
 
     A request must arrive within ``handshake_s`` and its body at ``least_bytes_per_second`` or
     faster. Such a connection reaches no application, so no higher layer could detect it. Upgrade
-    requests are handed to :class:`WebSocketConnection`. As there, ``tick`` replaces timers.
+    requests are handed to :class:`WebSocketConnection`. As there, ``enforce_limits`` replaces
+    timers.
     """
 
     def __init__(
@@ -74,14 +75,16 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         if self.client is None and _is_unix_socket(transport):
             self.client = LOCAL_PEER
-        self._network = self._socket_config.addresses.enter(self.client[0] if self.client else "")
+        self._network = self._socket_config.addresses.count_connection(
+            self.client[0] if self.client else ""
+        )
         if self._network is None:
             transport.write(TOO_MANY)
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport, always last."""
-        self._uncount()
+        self._stop_counting()
         self._disconnect_cycles()
         super().connection_lost(exc)
         # After a reset, uvicorn leaves this timer running, which holds the connection for seconds.
@@ -91,9 +94,9 @@ class HttpConnection(HttpToolsProtocol):
         self.cycle = self._running = None  # type: ignore[assignment]  # the initial value
         self.scope, self.headers = cast("Any", None), []
 
-    def _uncount(self) -> None:
+    def _stop_counting(self) -> None:
         if self._network is not None:
-            self._socket_config.addresses.leave(self._network)
+            self._socket_config.addresses.uncount_connection(self._network)
             self._network = None
 
     def data_received(self, data: bytes) -> None:
@@ -115,7 +118,7 @@ class HttpConnection(HttpToolsProtocol):
             if self._reads_headers or is_reading_body:  # not for an empty line between requests
                 self._due = now + self._limits.arrival_s
         elif is_reading_body:
-            self._due = self._limits.due(self._due, now, len(data))
+            self._due = self._limits.next_deadline(self._due, now, len(data))
 
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
@@ -128,7 +131,7 @@ class HttpConnection(HttpToolsProtocol):
         """Called by the parser after the empty line that ends the headers."""
         self._reads_headers = False
         if len(self.pipeline) >= PIPELINED:
-            self._abort()
+            self._abort_connection()
             raise ConnectionAbortedError  # stops the parser; its 400 is not sent
         super().on_headers_complete()
         if self._due is not None:  # the deadline is the body's from here on
@@ -153,7 +156,7 @@ class HttpConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hand the TCP connection to a ``WebSocketConnection`` and release everything here."""
         self.connections.discard(self)
-        self._uncount()
+        self._stop_counting()
         method = self.scope["method"]
         connection = WebSocketConnection(self._socket_config, self.server_state, self.loop)
         self.transport.set_protocol(connection)
@@ -189,24 +192,26 @@ class HttpConnection(HttpToolsProtocol):
             "extensions": {"websocket.http.response": {}, "wireside.transport": {}},
         }
 
-    def tick(self, now: float) -> None:
+    def enforce_limits(self, now: float) -> None:
         """Enforce the time limits. Called about every ``SocketLimits.tick_s`` seconds."""
         if self.transport.is_closing():
             if self._closing_since is None:
                 self._closing_since = now
             elif now - self._closing_since >= self._limits.closing_s:
-                reset(self.transport)  # close() waits for a flush, which a dead peer never allows
+                reset_connection(
+                    self.transport
+                )  # close() waits for a flush, which a dead peer never allows
         elif self._due is not None and now >= self._due:
             if self.flow.read_paused:  # the delay is the server's, not the client's
                 self._due = now + self._limits.arrival_s
             else:
-                self._abort()
+                self._abort_connection()
         elif self.flow.write_paused and self._has_stalled(now):
-            self._abort()
+            self._abort_connection()
 
-    def _abort(self) -> None:
+    def _abort_connection(self) -> None:
         self._disconnect_cycles()
-        reset(self.transport)
+        reset_connection(self.transport)
 
     def _disconnect_cycles(self) -> None:
         """Tell all pending cycles that the client has disconnected.

@@ -73,7 +73,7 @@ class SocketLimits:
         """Age at which a stalled reader is sent a close, so that it is gone by ``stalled_s``."""
         return max(0.75 * self.stalled_s, self.stalled_s - FLUSH_S - 2 * self.tick_s)
 
-    def due(self, due: float, now: float, arrived: int) -> float:
+    def next_deadline(self, due: float, now: float, arrived: int) -> float:
         """Return the new deadline when ``arrived`` bytes came before the deadline ``due``.
 
         Each byte extends the deadline, up to ``arrival_s`` from ``now``.
@@ -108,31 +108,31 @@ class Shares:
         self._line: dict[Callable[[], None], None] = {}
         self._is_next_due = False
 
-    def run(self, work: Callable[[], None]) -> bool:
+    def run_or_queue(self, work: Callable[[], None]) -> bool:
         """Call ``work`` now if there is time left, else queue it; return whether it was called.
 
         A callback that is already queued stays queued once.
         """
         if not self._is_next_due:
             self._is_next_due = True
-            asyncio.get_running_loop().call_soon(self._next)
+            asyncio.get_running_loop().call_soon(self._run_queued)
         if self._line or self._used_s >= self._share_s:
             self._line[work] = None
             return False
-        self._do(work)
+        self._run_and_measure(work)
         return True
 
-    def _next(self) -> None:
+    def _run_queued(self) -> None:
         self._used_s = 0.0
         while self._line and self._used_s < self._share_s:
             work = next(iter(self._line))
             del self._line[work]
-            self._do(work)
+            self._run_and_measure(work)
         self._is_next_due = self._used_s > 0
         if self._is_next_due:
-            asyncio.get_running_loop().call_soon(self._next)
+            asyncio.get_running_loop().call_soon(self._run_queued)
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _run_and_measure(self, work: Callable[[], None]) -> None:
         began = self._clock()
         try:
             work()
@@ -152,19 +152,19 @@ class AddressConnections:
         self._counts = ConnectionCounts(limit)
         self._proxies = ProxyHeadersMiddleware(_nobody, list(proxies)).trusted_hosts
 
-    def enter(self, address: str) -> str | None:
-        """Count a connection; return the key for ``leave``, or None if the limit is reached."""
+    def count_connection(self, address: str) -> str | None:
+        """Count a connection; return the key for ``uncount_connection``; None at the limit."""
         if not self._is_limited or address in self._proxies:
             return ""
-        return self._counts.enter(address)
+        return self._counts.count_connection(address)
 
-    def leave(self, network: str) -> None:
+    def uncount_connection(self, network: str) -> None:
         """Stop counting a connection: it was closed or has become a WebSocket."""
         if network:
-            self._counts.leave(network)
+            self._counts.uncount_connection(network)
 
 
-def reset(transport: asyncio.Transport) -> None:
+def reset_connection(transport: asyncio.Transport) -> None:
     """Abort a connection with a TCP reset, which also discards the kernel's buffers.
 
     A plain abort leaves the kernel holding, for minutes, what the peer has not read, and the peer

@@ -128,10 +128,13 @@ def run_server(
     _raise_file_limit()
     _give_large_blocks_back()
     path = settings.unix_path
-    listener = _listen_on_path(path) if path else _listen(settings.host, settings.port)
+    listener = _listen_on_path(path) if path else _bind_listener(settings.host, settings.port)
     with contextlib.closing(listener):
         server = WiresideServer(
-            _config(application.app, settings), settings.shutdown_s, on_listening, application
+            _socket_config(application.app, settings),
+            settings.shutdown_s,
+            on_listening,
+            application,
         )
         server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
     if path is not None:
@@ -187,7 +190,7 @@ class WiresideServer(uvicorn.Server):
         cancellation or a thread does not return.
         """
         limit_s = self._shutdown_s + CLOSE_S + END_S + LAST_S
-        self._watchdog = threading.Timer(limit_s, _end_now)
+        self._watchdog = threading.Timer(limit_s, _exit_process)
         self._watchdog.daemon = True
         self._owns_process = True
         try:
@@ -209,12 +212,12 @@ class WiresideServer(uvicorn.Server):
         await super().startup(sockets)
         if self.should_exit:  # the application failed to start and has logged the reason
             return
-        self._start_task(self._tick(), name="connection limits")
+        self._start_task(self._enforce_limits(), name="connection limits")
         if self._owns_process:
             sys.setswitchinterval(SWITCH_S)
             self._start_task(self._tune_garbage_collector(), name="garbage collector")
         if sockets:
-            self._on_listening(_address(sockets[0]))
+            self._on_listening(_address_of(sockets[0]))
         notify_systemd("READY=1")
 
     async def _unless_stopped(self, preparing: Awaitable[object]) -> None:
@@ -241,7 +244,7 @@ class WiresideServer(uvicorn.Server):
             gc.set_threshold(700, 10, 20 if has_many else 10)  # Python's defaults, except the last
             await asyncio.sleep(self._limits.tick_s)
 
-    async def _tick(self) -> None:
+    async def _enforce_limits(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._limits.tick_s)
@@ -251,7 +254,7 @@ class WiresideServer(uvicorn.Server):
     async def _tick_connections(self, now: float) -> None:
         # In `_tick`, the variable would keep the last connection alive while the loop sleeps.
         for number, connection in enumerate(self._connections()):
-            connection.tick(now)
+            connection.enforce_limits(now)
             if number % TICKS_AT_ONCE == TICKS_AT_ONCE - 1:
                 await asyncio.sleep(0)
 
@@ -285,17 +288,17 @@ class WiresideServer(uvicorn.Server):
             listener.close()
         if self._watchdog is not None:
             self._watchdog.start()
-        await self._at_most(self._shutdown_s, self._application.drain())
+        await self._await_at_most(self._shutdown_s, self._application.drain())
         await self._close_connections()
         await self._end_tasks()
-        await self._at_most(LAST_S, self.lifespan.shutdown())
+        await self._await_at_most(LAST_S, self.lifespan.shutdown())
         for task in self._tasks:
             task.cancel()
 
     async def _close_connections(self) -> None:
         for connection in self._connections():
             connection.shutdown()
-        await self._at_most(CLOSE_S, _until_empty(self.server_state.connections))
+        await self._await_at_most(CLOSE_S, _until_empty(self.server_state.connections))
         for connection in self._connections():
             connection.transport.abort()
 
@@ -309,7 +312,7 @@ class WiresideServer(uvicorn.Server):
         await asyncio.wait(tasks, timeout=END_S / 2)
 
     @staticmethod
-    async def _at_most(limit_s: float, work: Awaitable[object]) -> None:
+    async def _await_at_most(limit_s: float, work: Awaitable[object]) -> None:
         """Await ``work`` for at most ``limit_s`` seconds, then cancel it."""
         task = asyncio.ensure_future(work)
         await asyncio.wait([task], timeout=limit_s)
@@ -322,7 +325,7 @@ class WiresideServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a signal: the first one starts the shutdown, a second SIGINT ends the process."""
         if self.should_exit and sig == signal.SIGINT:
-            _end_now()
+            _exit_process()
         self.should_exit = True
 
 
@@ -331,11 +334,11 @@ async def _until_empty(connections: Sized) -> None:
         await asyncio.sleep(0.01)
 
 
-def _end_now() -> None:
+def _exit_process() -> None:
     os._exit(128 + signal.SIGINT)
 
 
-def _config(app: Any, settings: Settings) -> SocketConfig:
+def _socket_config(app: Any, settings: Settings) -> SocketConfig:
     return SocketConfig(
         app,
         socket_limits(settings),
@@ -383,7 +386,7 @@ def _give_large_blocks_back() -> None:
         ctypes.CDLL(None).mallopt(mmap_threshold, LARGE_BYTES)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _bind_listener(host: str, port: int) -> socket.socket:
     """Return a bound TCP socket. Raises ``CannotServe``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio's own event loop switches Nagle's algorithm off only for sockets with this protocol.
@@ -437,7 +440,7 @@ def _remove_stale_socket(path: Path) -> None:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _address(listener: socket.socket) -> str:
+def _address_of(listener: socket.socket) -> str:
     if listener.family == getattr(socket, "AF_UNIX", None):
         return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]

@@ -13,7 +13,7 @@ Theory of operation:
   ``_writable`` exists and the application waits in ``send``.
 - A closing connection (``_closing_since`` is set) still reads, for the peer's close frame, but
   delivers nothing. A lost connection (``_is_lost``) has released all its buffers.
-- There are no timers: the server calls ``tick`` for each connection about once a second.
+- There are no timers: the server calls ``enforce_limits`` for each connection about once a second.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
 from websockets.server import ServerProtocol
 
 from wireside.server.compression import LazyDeflate, LazyDeflateFactory, readable_offers
-from wireside.server.limits import FLUSH_S, SocketConfig, reset
+from wireside.server.limits import FLUSH_S, SocketConfig, reset_connection
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Scope
@@ -211,9 +211,9 @@ class WebSocketConnection(asyncio.Protocol):
             self._peer = f"{client[0]}:{client[1]}"
         self._state = scope["state"]
         handshake = ServerProtocol(extensions=_deflate, logger=_wire_log)
-        response = handshake.accept(_request(scope, method))
+        response = handshake.accept(_handshake_request(scope, method))
         if response.status_code != 101:
-            self._refuse(response)
+            self._refuse_handshake(response)
             return
         self._response = response
         self._conn = _Core(
@@ -224,13 +224,13 @@ class WebSocketConnection(asyncio.Protocol):
             if isinstance(extension, LazyDeflate):
                 self._deflate = extension
         self._inbox.append({"type": "websocket.connect"})
-        self._task = self._loop.create_task(self._run(scope))
+        self._task = self._loop.create_task(self._run_application(scope))
         self._server.tasks.add(self._task)
         self._task.add_done_callback(self._server.tasks.discard)
 
-    async def _run(self, scope: Scope) -> None:
+    async def _run_application(self, scope: Scope) -> None:
         try:
-            await self._app(scope, self._receive, self._send)
+            await self._app(scope, self._receive_message, self._send_message)
         except ClientDisconnected:
             pass
         except Exception:  # nothing above this task would log it
@@ -242,7 +242,7 @@ class WebSocketConnection(asyncio.Protocol):
             if self._accepted:
                 self._start_close(1011, "")
         if not self._accepted and self._closing_since is None:
-            self._refuse(_plain_response(500, "The server failed to answer."))
+            self._refuse_handshake(_plain_response(500, "The server failed to answer."))
         elif self._closing_since is None:
             self._start_close(1000, "")
 
@@ -258,13 +258,13 @@ class WebSocketConnection(asyncio.Protocol):
             self._backlog += data
             self._pause_reading()  # clients must not send before the handshake is answered
         elif len(data) <= SLICE_BYTES:
-            self._parse(data)
+            self._parse_input(data)
         else:
             self._backlog = data
-            if not self._shares.run(self._parse_on):
+            if not self._shares.run_or_queue(self._resume_parsing):
                 self._pause_reading()
 
-    def _parse_on(self) -> None:
+    def _resume_parsing(self) -> None:
         if self._is_lost:
             return
         self._is_reading = True
@@ -278,7 +278,7 @@ class WebSocketConnection(asyncio.Protocol):
         while start < len(data) and self._is_reading and self._closing_since is None:
             # What is buffered of a frame shows that it is a large one.
             size = max(SLICE_BYTES, len(self._conn.reader.buffer))
-            self._parse(data[start : start + size])
+            self._parse_input(data[start : start + size])
             if self._is_lost:
                 return
             start += size
@@ -298,14 +298,14 @@ class WebSocketConnection(asyncio.Protocol):
         self._last_bytes += len(data)
         for start in range(0, len(data), SLICE_BYTES):
             if not self._is_lost:
-                self._parse(data[start : start + SLICE_BYTES])
+                self._parse_input(data[start : start + SLICE_BYTES])
 
-    def _parse(self, data: bytes) -> None:
+    def _parse_input(self, data: bytes) -> None:
         conn = self._conn
         conn.receive_data(data)
         for event in conn.events_received():
             frame = cast("Frame", event)
-            self._take(frame)
+            self._handle_frame(frame)
             frame.data = b""  # the parser keeps a reference to the frame until the next one
             if self._is_lost:
                 return
@@ -314,23 +314,23 @@ class WebSocketConnection(asyncio.Protocol):
         elif self._writable is not None and self._closing_since is None:
             conn.writes.clear()  # discard pongs to a peer that reads nothing: they would pile up
         elif conn.writes:
-            self._flush()  # pongs, and the echo of a close frame
+            self._flush_output()  # pongs, and the echo of a close frame
         if self._frames is not None or conn.reader.buffer or self._due is not None:
-            self._hold(len(data))
+            self._track_unfinished(len(data))
 
-    def _hold(self, arrived: int) -> None:
+    def _track_unfinished(self, arrived: int) -> None:
         """Record the size of the unfinished message and the deadline for more of it."""
-        held = self._begun()
+        held = self._unfinished_bytes()
         now = self._loop.time()
         if not held:
             self._due = None
         elif self._due is None:
             self._due = now + self._limits.arrival_s
         else:
-            self._due = self._limits.due(self._due, now, arrived)
-        self._note(held + self._whole)
+            self._due = self._limits.next_deadline(self._due, now, arrived)
+        self._report_unfinished(held + self._whole)
 
-    def _begun(self) -> int:
+    def _unfinished_bytes(self) -> int:
         if self._closing_since is not None:
             return 0
         held = len(self._conn.reader.buffer)
@@ -338,23 +338,23 @@ class WebSocketConnection(asyncio.Protocol):
             held += (self._conn.current_size or 0) + BEGUN_BYTES
         return held
 
-    def _note(self, held: int) -> None:
+    def _report_unfinished(self, held: int) -> None:
         if held // HELD_STEP != self._held // HELD_STEP or not held:
             self._held = held
-            self._unfinished.hold(self._drop, held)
+            self._unfinished.record_size(self._drop_unfinished, held)
 
-    def _drop(self) -> None:
+    def _drop_unfinished(self) -> None:
         self._held = 0
-        self._abort("too_much_unfinished")
+        self._abort_connection("too_much_unfinished")
 
-    def _take(self, frame: Frame) -> None:
+    def _handle_frame(self, frame: Frame) -> None:
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY:
                 self._is_binary = frame.opcode is Opcode.BINARY
                 self._frames = None if frame.fin else bytearray(frame.data)
                 self._tiny_fragments = int(len(frame.data) < TINY_BYTES)
                 if frame.fin:
-                    self._deliver(frame.data)
+                    self._deliver_message(frame.data)
             case Opcode.CONT:
                 self._take_continuation(frame, len(frame.data))
             case Opcode.PING:
@@ -378,9 +378,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._frames += frame.data
         if frame.fin:
             whole, self._frames = bytes(self._frames), None
-            self._deliver(whole)
+            self._deliver_message(whole)
         elif self._tiny_fragments >= self._limits.fragments_per_message:
-            self._abort("too_many_fragments")
+            self._abort_connection("too_many_fragments")
 
     def _slow_down(self) -> None:
         """Pause reading after a number of fragments: each costs as much as a message."""
@@ -396,7 +396,7 @@ class WebSocketConnection(asyncio.Protocol):
         if not self._inbox:  # else the application has yet to receive earlier input
             self._resume_reading()
 
-    def _deliver(self, data: bytes | bytearray | memoryview) -> None:
+    def _deliver_message(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing_since is not None:
             return
         if self._is_binary:
@@ -410,11 +410,11 @@ class WebSocketConnection(asyncio.Protocol):
                 return
         if len(data) >= HELD_STEP:
             self._whole += len(data)
-            self._note(self._whole)  # the message was counted as unfinished until now
-        if not self._put(message):
+            self._report_unfinished(self._whole)  # the message was counted as unfinished until now
+        if not self._queue_message(message):
             self._pause_reading()
 
-    def _put(self, message: Message) -> bool:
+    def _queue_message(self, message: Message) -> bool:
         """Queue a message for the application; return whether ``receive`` was waiting for one."""
         self._inbox.append(message)
         if self._waiter is None or self._waiter.done():
@@ -422,7 +422,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._waiter.set_result(None)
         return True
 
-    async def _receive(self) -> Message:
+    async def _receive_message(self) -> Message:
         while not self._inbox:
             self._waiter = self._loop.create_future()
             await self._waiter
@@ -438,7 +438,7 @@ class WebSocketConnection(asyncio.Protocol):
         if not self._inbox:
             if self._whole:
                 self._whole = 0
-                self._note(self._begun())
+                self._report_unfinished(self._unfinished_bytes())
             self._resume_reading()
         return message
 
@@ -453,7 +453,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._is_slowed and self._closing_since is None:
             return
         if self._backlog:
-            self._shares.run(self._parse_on)
+            self._shares.run_or_queue(self._resume_parsing)
             return
         self._is_reading = True
         if not self.transport.is_closing():
@@ -466,11 +466,11 @@ class WebSocketConnection(asyncio.Protocol):
             self._control_count = 0
         self._control_count += 1
         if self._control_count > self._limits.control_frames_per_second:
-            self._abort("too_many_control_frames")
+            self._abort_connection("too_many_control_frames")
 
     # Outgoing
 
-    async def _send(self, message: Message) -> None:
+    async def _send_message(self, message: Message) -> None:
         kind = message["type"]
         # A close does not wait: a peer that reads nothing could go on sending otherwise.
         if self._writable is not None and kind != "websocket.close":
@@ -485,13 +485,13 @@ class WebSocketConnection(asyncio.Protocol):
         elif self._is_lost:
             raise ClientDisconnected
         elif kind == "websocket.close":
-            self._close(message)
+            self._close_connection(message)
         elif kind == "websocket.accept":
-            self._accept(message)
+            self._accept_handshake(message)
         elif kind == "websocket.http.response.start":
-            self._denial = (message["status"], _headers(message), b"")
+            self._denial = (message["status"], _response_headers(message), b"")
         elif kind == "websocket.http.response.body":
-            self._deny(message)
+            self._send_denial_body(message)
         else:
             raise RuntimeError(f"Unexpected ASGI message {kind!r}.")
 
@@ -537,7 +537,7 @@ class WebSocketConnection(asyncio.Protocol):
         if frames and not self._is_lost:
             self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
-    def _accept(self, message: Message) -> None:
+    def _accept_handshake(self, message: Message) -> None:
         response = self._response
         if response is None:
             raise RuntimeError("The handshake was answered already.")
@@ -557,26 +557,26 @@ class WebSocketConnection(asyncio.Protocol):
         if self._backlog:
             self._resume_reading()
 
-    def _close(self, message: Message) -> None:
+    def _close_connection(self, message: Message) -> None:
         if self._accepted:
             self._start_close(message.get("code", 1000), message.get("reason") or "")
         elif self._closing_since is None:
-            self._refuse(_plain_response(403, "The connection was refused."))
+            self._refuse_handshake(_plain_response(403, "The connection was refused."))
 
-    def _deny(self, message: Message) -> None:
+    def _send_denial_body(self, message: Message) -> None:
         if self._denial is None:
             raise RuntimeError("The body of a response came before its start.")
         status, headers, body = self._denial
         body += message.get("body", b"")
         self._denial = (status, headers, body)
         if not message.get("more_body", False):
-            self._refuse(_response(status, headers, body))
+            self._refuse_handshake(_denial_response(status, headers, body))
 
-    def _refuse(self, response: Response) -> None:
+    def _refuse_handshake(self, response: Response) -> None:
         """Answer the handshake with a status other than 101, and close."""
         self._response = None
         self._closing_since = self._loop.time()
-        self._put({"type": "websocket.disconnect", "code": _CLOSE_LOST})
+        self._queue_message({"type": "websocket.disconnect", "code": _CLOSE_LOST})
         if not self._is_lost:
             self.transport.write(response.serialize())
             self.transport.close()
@@ -584,13 +584,13 @@ class WebSocketConnection(asyncio.Protocol):
     # Closing
 
     def _start_close(self, code: int, reason: str) -> None:
-        """Send a close frame; the peer's echo, its EOF or ``tick`` ends the connection."""
+        """Send a close frame; the echo, the EOF or ``enforce_limits`` ends the connection."""
         if self._closing_since is not None or self._is_lost:
             return
         with contextlib.suppress(InvalidState):  # the peer has closed first
             self._conn.send_close(code, reason)
         self._begin_closing(code, reason)
-        self._flush()
+        self._flush_output()
 
     def _was_failed(self) -> None:
         """Close after a protocol error; the core has written a close frame with its code."""
@@ -599,7 +599,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._begin_closing(_CLOSE_LOST, "")
         else:
             self._begin_closing(sent.code, sent.reason)
-        self._flush()
+        self._flush_output()
 
     def _parser_failed(self) -> None:
         # Its traceback references the inflated payload of the broken frame.
@@ -614,18 +614,18 @@ class WebSocketConnection(asyncio.Protocol):
         if self._closing_since is None:
             code, reason = (received.code, received.reason) if received else (_CLOSE_NONE, "")
             self._begin_closing(code, reason)
-        self._flush()
+        self._flush_output()
         self.transport.close()
 
     def _begin_closing(self, code: int, reason: str) -> None:
         self._closing_since = self._loop.time()
-        self._forget()
-        self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self._discard_partial()
+        self._queue_message({"type": "websocket.disconnect", "code": code, "reason": reason})
         # Further input is read and dropped. Otherwise the kernel would answer it with a reset, and
         # the peer would lose the close frame before reading it.
         self._resume_reading()
 
-    def _flush(self) -> None:
+    def _flush_output(self) -> None:
         """Write the output of the sans-I/O core, after the application's frames."""
         self._write_out()
         for data in self._conn.data_to_send():
@@ -636,30 +636,30 @@ class WebSocketConnection(asyncio.Protocol):
             elif self._conn.close_rcvd is None and self.transport.can_write_eof():
                 self.transport.write_eof()
 
-    def _abort(self, reason: str) -> None:
+    def _abort_connection(self, reason: str) -> None:
         connection = self._state.get("request_id")
         _log.info("websocket_aborted", reason=reason, peer=self._peer, connection=connection)
         self._is_lost = True
-        self._drop_all()
-        reset(self.transport)
+        self._release_buffers()
+        reset_connection(self.transport)
 
-    def _forget(self) -> None:
+    def _discard_partial(self) -> None:
         """Drop the received part of a message that will not be completed."""
         self._frames = None
         self._due = None
         self._whole = 0
         if self._held:
             self._held = 0
-            self._unfinished.hold(self._drop, 0)
+            self._unfinished.record_size(self._drop_unfinished, 0)
 
-    def _drop_all(self) -> None:
+    def _release_buffers(self) -> None:
         """Release all input buffers at once.
 
         The parser is a generator that references its own object, and would keep both, with their
         buffers, until garbage collection.
         """
         self._backlog = b""
-        self._forget()
+        self._discard_partial()
         self._deflate = None
         conn = self._conn
         if conn is not None:  # None if the handshake was refused
@@ -675,16 +675,16 @@ class WebSocketConnection(asyncio.Protocol):
         if self._accepted:
             self._start_close(1001, "The server goes away.")
         elif self._closing_since is None:
-            self._refuse(_plain_response(503, "The server goes away."))
+            self._refuse_handshake(_plain_response(503, "The server goes away."))
 
-    def tick(self, now: float) -> None:
+    def enforce_limits(self, now: float) -> None:
         """Enforce the time limits. Called about every ``SocketLimits.tick_s`` seconds."""
         limits = self._limits
         if self._is_lost:
             return
         if self._closing_since is not None:
             if now - self._closing_since >= limits.closing_s:
-                self._abort("close_timeout")
+                self._abort_connection("close_timeout")
             elif self._last_reads >= LAST_READS:
                 self._last_reads = 0
                 self.transport.resume_reading()
@@ -692,13 +692,13 @@ class WebSocketConnection(asyncio.Protocol):
         if not self._accepted:
             return
         if self._cut_at is not None and now >= self._cut_at:
-            self._abort("debug_cut")
+            self._abort_connection("debug_cut")
         elif self._writable is not None and self._has_stalled(now):
-            self._give_up(now, 1013, "The connection takes nothing.")
+            self._close_without_echo(now, 1013, "The connection takes nothing.")
         elif self._has_dawdled(now):
-            self._abort("unfinished_message")
+            self._abort_connection("unfinished_message")
         elif now >= self._ping_at:
-            self._ping(now)
+            self._send_ping(now)
 
     def _has_dawdled(self, now: float) -> bool:
         """Whether an unfinished message arrives more slowly than allowed."""
@@ -708,18 +708,18 @@ class WebSocketConnection(asyncio.Protocol):
             self._due = now + self._limits.arrival_s
         return now >= self._due
 
-    def _ping(self, now: float) -> None:
+    def _send_ping(self, now: float) -> None:
         if self._awaits_pong is not None:
-            self._give_up(now, 1011, "No answer to a ping.")
+            self._close_without_echo(now, 1011, "No answer to a ping.")
             return
         self._ping_at = now + self._limits.ping_timeout_s
         self._awaits_pong = random.randbytes(4)  # noqa: S311  # only tells pings apart
         self._conn.send_ping(self._awaits_pong)
-        self._flush()
+        self._flush_output()
         if self._deflate is not None:
             self._deflate.rest()
 
-    def _give_up(self, now: float, code: int, reason: str) -> None:
+    def _close_without_echo(self, now: float, code: int, reason: str) -> None:
         """Send a close frame, but wait for the echo only briefly: the peer is most likely gone."""
         self._start_close(code, reason)
         self._closing_since = now - max(0.0, self._limits.closing_s - FLUSH_S)
@@ -752,15 +752,15 @@ class WebSocketConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport, always last."""
         self._is_lost = True
-        self._drop_all()
+        self._release_buffers()
         self._server.connections.discard(self)
         if self._closing_since is None:
             self._closing_since = self._loop.time()
-            self._put({"type": "websocket.disconnect", "code": _CLOSE_LOST})
+            self._queue_message({"type": "websocket.disconnect", "code": _CLOSE_LOST})
         self.resume_writing()  # wakes the sender, which must notice the disconnect
 
 
-def _request(scope: Scope, method: str) -> Request:
+def _handshake_request(scope: Scope, method: str) -> Request:
     target = scope["raw_path"].decode("ascii")
     if query := scope["query_string"]:
         target += "?" + query.decode("ascii")
@@ -779,16 +779,16 @@ def _request(scope: Scope, method: str) -> Request:
     return Request(target, headers, **known)
 
 
-def _headers(message: Message) -> Headers:
+def _response_headers(message: Message) -> Headers:
     raw = message.get("headers", ())
     return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
 
 
 def _plain_response(status: int, sentence: str) -> Response:
-    return _response(status, Headers(), sentence.encode())
+    return _denial_response(status, Headers(), sentence.encode())
 
 
-def _response(status: int, headers: Headers, body: bytes) -> Response:
+def _denial_response(status: int, headers: Headers, body: bytes) -> Response:
     headers.setdefault("Date", email.utils.formatdate(usegmt=True))
     headers.setdefault("Connection", "close")
     headers.setdefault("Content-Length", str(len(body)))

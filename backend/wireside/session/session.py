@@ -59,7 +59,7 @@ _CANCELLED = End("cancelled")
 class Counters(Protocol):
     """Counts events of a session; implemented by the telemetry."""
 
-    def error(self, code: str, *, is_of_answer: bool = False) -> None:
+    def count_error(self, code: str, *, is_of_answer: bool = False) -> None:
         """Count an error sent to a client.
 
         An answer's error (``is_of_answer``) is sent to each client that reads the answer.
@@ -197,7 +197,7 @@ class Session:
 
     def _send_frame(self, event: Send) -> None:
         if event.code is not None:
-            self._counters.error(event.code)
+            self._counters.count_error(event.code)
         self._counts.sent[event.frame.type] += 1
         self._frames.append(event.frame.encode())
         if self._is_writing and sum(map(len, self._frames)) > MAX_WAITING_CHARS:
@@ -300,7 +300,7 @@ class Session:
             )
         options = _options_of_frame(chat)
         if chat.conversation is None:
-            files = await self._chat.files.attached(chat.attachments)
+            files = await self._chat.files.attached_files(chat.attachments)
             question = Message("user", question_parts(chat.message, files))
             messages = (*chat.messages, question)
             ask = Ask(messages=messages, options=options, key=chat.key, sanitize=chat.sanitize)
@@ -424,7 +424,7 @@ class Session:
 
     def _finish_answer(self, running: Running, end: End) -> None:
         if end.error is not None:
-            self._counters.error(end.error.code, is_of_answer=True)
+            self._counters.count_error(end.error.code, is_of_answer=True)
         if running.outgoing is not None:
             running.outgoing.stop_reading()
         origin = running.origin

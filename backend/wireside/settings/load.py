@@ -51,7 +51,7 @@ def load_settings(**given: Any) -> Settings:
         _check_logo(settings)
         _ = settings.mcp_server_list
     except ValidationError as error:
-        raise WrongSettings([_sentence(details) for details in error.errors()]) from error
+        raise WrongSettings([_sentence_for(details) for details in error.errors()]) from error
     except SettingsError as error:
         raise WrongSettings([f"A setting can't be read: {error}."]) from error
     except tomllib.TOMLDecodeError as error:
@@ -111,18 +111,18 @@ def _check_logo(settings: Settings) -> None:
         raise ValueError(f"{variable_of('logo')} is `{settings.logo}`: there is no such file.")
 
 
-def _sentence(details: ErrorDetails) -> str:
+def _sentence_for(details: ErrorDetails) -> str:
     name = str(details["loc"][0]).lower() if details["loc"] else ""
     field = Settings.model_fields.get(name)
     if field is None:
         return f"wireside.toml has a setting `{name}` that does not exist."
     wrong = re.sub(r"^(Input|String) ", "it ", details["msg"].removeprefix("Value error, "))
     value = ":" if is_secret(field) else f" is `{details['input']}`:"
-    example = _example(name, field)
+    example = _example_value(name, field)
     return f"{variable_of(name)}{value} {wrong}." + (f" Example: {example}" if example else "")
 
 
-def _example(name: str, field: FieldInfo) -> str:
+def _example_value(name: str, field: FieldInfo) -> str:
     value = EXAMPLES.get(name)
     if value is None:
         value = str(field.get_default(call_default_factory=True) or "")

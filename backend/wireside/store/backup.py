@@ -56,10 +56,10 @@ from wireside.store.backup_file import (
     Fingerprint,
     Progress,
     TableHead,
-    batched,
+    batch_lines,
     line_of,
 )
-from wireside.store.database import TAKEN, Database, Sqlite, Work, database, file_of
+from wireside.store.database import TAKEN, Database, Sqlite, Work, create_database, sqlite_file
 from wireside.store.sql import is_sqlite
 from wireside.store.tables import metadata
 from wireside.version import __version__
@@ -88,21 +88,21 @@ class Restored:
     aside: Path | None
 
 
-async def back_up(
+async def write_backup(
     url: str, file: BinaryIO, on_progress: Progress, *, contents: ContentStore | None = None
 ) -> BackupHeader:
     """Write a backup of the database of ``url``, and of ``contents``; a server may be running."""
     must_be_there(url)
-    async with _opened(url, is_server=False) as opened:
+    async with _opened_database(url, is_server=False) as opened:
         return await _stoppable(
             opened.read,
             on_progress,
-            lambda connection, tell: dump(connection, file, tell, contents),
+            lambda connection, tell: dump_database(connection, file, tell, contents),
             url,
         )
 
 
-async def restore(
+async def restore_backup(
     url: str,
     file: BinaryIO,
     on_progress: Progress,
@@ -121,7 +121,7 @@ async def restore(
             f"This backup is of the database's version {reader.header.revision}, which a newer"
             " Wireside has made. Update this one."
         )
-    async with _opened(url, is_server=True) as opened:
+    async with _opened_database(url, is_server=True) as opened:
         if isinstance(opened, Sqlite):
             return await _restore_file(
                 url, reader, on_progress, is_replaced=replace, contents=contents
@@ -129,7 +129,7 @@ async def restore(
         await _stoppable(
             opened.write,
             on_progress,
-            lambda connection, tell: load(
+            lambda connection, tell: load_backup(
                 connection, reader, tell, is_replaced=replace, contents=contents
             ),
             url,
@@ -137,7 +137,7 @@ async def restore(
         return Restored(reader.header, None)
 
 
-async def move(
+async def move_database(
     source: str, target: str, scratch: Path, on_progress: Progress, *, replace: bool = False
 ) -> Restored:
     """Copy everything from ``source`` to ``target``; no server may be using either.
@@ -145,24 +145,27 @@ async def move(
     An unnamed file in the folder ``scratch`` holds the data in between. The contents of files stay
     where they are: both databases use them.
     """
-    if name_of(source) == name_of(target):
+    if display_name(source) == display_name(target):
         raise BackupError("Both are the same database: there is nothing to move.")
     must_be_there(source)
-    on_both = _halves(on_progress)
-    with _nameless(scratch) as file:
-        async with _opened(source, is_server=True) as opened:
+    on_both = _progress_halves(on_progress)
+    with _unnamed_file(scratch) as file:
+        async with _opened_database(source, is_server=True) as opened:
             await _must_be_free(target, replace=replace)  # fails before the work, not after it
             await _stoppable(
-                opened.read, next(on_both), lambda conn, tell: dump(conn, file, tell), source
+                opened.read,
+                next(on_both),
+                lambda conn, tell: dump_database(conn, file, tell),
+                source,
             )
             # the source stays locked: later writes of a server would not be copied
-            return await restore(target, file, next(on_both), replace=replace)
+            return await restore_backup(target, file, next(on_both), replace=replace)
 
 
 # ---- inside one transaction --------------------------------------------------------------------
 
 
-def dump(
+def dump_database(
     connection: Connection,
     file: BinaryIO,
     on_progress: Progress,
@@ -173,13 +176,17 @@ def dump(
     if revision is None:
         raise BackupError("This database holds no conversations: there is nothing to back up.")
     migrate.check_revision(revision)
-    tables = _tables(connection)
+    tables = _own_tables(connection)
     found_contents = (
-        FileContents.of(contents, _hashes(connection)) if contents is not None else None
+        FileContents.find_contents(contents, _file_hashes(connection))
+        if contents is not None
+        else None
     )
-    heads = [TableHead(str(one.name), _columns(one), _count(connection, one)) for one in tables]
+    heads = [
+        TableHead(str(one.name), _column_names(one), _count_rows(connection, one)) for one in tables
+    ]
     if found_contents is not None:
-        heads.append(found_contents.head)
+        heads.append(found_contents.table_head)
     header = BackupHeader(
         revision=revision,
         wireside=__version__,
@@ -193,23 +200,23 @@ def dump(
     )
     writer = BackupWriter(file, header)
     done = 0
-    parts = [(str(one.name), _lines(connection, one)) for one in tables]
+    parts = [(str(one.name), _row_lines(connection, one)) for one in tables]
     if found_contents is not None:
-        parts.append((CONTENTS, found_contents.lines()))
+        parts.append((CONTENTS, found_contents.row_lines()))
     for name, all_lines in parts:
         found = Fingerprint()
-        for lines in batched(all_lines):
+        for lines in batch_lines(all_lines):
             for line in lines:
-                found.add(line)
-            writer.add(lines)
+                found.add_line(line)
+            writer.write_rows(lines)
             done += len(lines)
-            on_progress(done, header.rows)
+            on_progress(done, header.total_rows)
         writer.close_table(name, found)
-    writer.close()
+    writer.finish_backup()
     return header
 
 
-def load(
+def load_backup(
     connection: Connection,
     backup: BackupReader,
     on_progress: Progress,
@@ -220,25 +227,25 @@ def load(
     """Load a backup into the database, verify the result, and migrate it to the current version."""
     _make_room(connection, is_replaced=is_replaced)
     migrate.upgrade(connection, backup.header.revision)
-    tables = {one.name: one for one in _tables(connection)}
+    tables = {one.name: one for one in _own_tables(connection)}
     heads = [head for head in backup.header.tables if head.name != CONTENTS]
     restored_contents = RestoredContents(contents)
     if {head.name: head.columns for head in heads} != {
-        name: _columns(one) for name, one in tables.items()
+        name: _column_names(one) for name, one in tables.items()
     }:
         raise BackupError("This backup has other tables than its version: another one made it.")
     checked = sum(head.rows for head in heads)
-    progress = _Steps(on_progress, backup.header.rows + checked + _documents(backup.header))
-    for head, rows in backup.batches():
+    progress = _Steps(on_progress, backup.header.total_rows + checked + _documents(backup.header))
+    for head, rows in backup.row_batches():
         if head.name == CONTENTS:
-            restored_contents.add(rows)
+            restored_contents.write_rows(rows)
         else:
             one = tables[head.name]
-            connection.execute(insert(one), [_values(one, row) for row in rows])
-        progress.add(len(rows))
-    restored_contents.close()
+            connection.execute(insert(one), [_row_values(one, row) for row in rows])
+        progress.add_steps(len(rows))
+    restored_contents.finish_last()
     for head in heads:
-        _compare(
+        _compare_table(
             connection=connection,
             one=tables[head.name],
             head=head,
@@ -251,17 +258,17 @@ def load(
         migrate.upgrade(connection)
     for name, number in backup.header.numbers.items():
         _go_on_after(connection, name, number)
-    search.index_all(connection, progress.add)
+    search.index_all(connection, progress.add_steps)
 
 
-def _compare(
+def _compare_table(
     connection: Connection, one: TableClause, head: TableHead, sha256: str, progress: _Steps
 ) -> None:
     found = Fingerprint()
-    for lines in batched(_lines(connection, one)):
+    for lines in batch_lines(_row_lines(connection, one)):
         for line in lines:
-            found.add(line)
-        progress.add(len(lines))
+            found.add_line(line)
+        progress.add_steps(len(lines))
     if (found.rows, found.sha256) != (head.rows, sha256):
         raise BackupError(
             f"What the database has kept of {one.name} is not what was given to it."
@@ -269,7 +276,7 @@ def _compare(
         )
 
 
-def _hashes(connection: Connection) -> list[str]:
+def _file_hashes(connection: Connection) -> list[str]:
     """Return the hashes of all files."""
     if not inspect(connection).has_table("files"):
         return []
@@ -277,7 +284,7 @@ def _hashes(connection: Connection) -> list[str]:
     return sorted(connection.scalars(statement))
 
 
-def _tables(connection: Connection) -> list[TableClause]:
+def _own_tables(connection: Connection) -> list[TableClause]:
     """Return our tables with their current columns, parents before children."""
     inspector = inspect(connection)
     there = set(inspector.get_table_names())
@@ -295,29 +302,29 @@ def _tables(connection: Connection) -> list[TableClause]:
     ]
 
 
-def _columns(one: TableClause) -> tuple[str, ...]:
+def _column_names(one: TableClause) -> tuple[str, ...]:
     return tuple(str(its.name) for its in one.c)
 
 
-def _lines(connection: Connection, one: TableClause) -> Iterator[bytes]:
+def _row_lines(connection: Connection, one: TableClause) -> Iterator[bytes]:
     numbers = [at for at, its in enumerate(one.c) if isinstance(its.type, Double | Float)]
     statement = select(one).execution_options(yield_per=ROWS_AT_ONCE)
     for rows in connection.execute(statement).partitions():
         for row in rows:
             values = list(row)
             for at in numbers:
-                values[at] = _number(values[at])
+                values[at] = _portable_number(values[at])
             yield line_of(values)
 
 
-def _number(value: float | None) -> float | str | None:
+def _portable_number(value: float | None) -> float | str | None:
     """Return a number that is the same in every database and valid in JSON."""
     if value is None:
         return None
     return value + 0.0 if math.isfinite(value) else str(value)  # SQLite has no -0.0
 
 
-def _values(one: TableClause, row: list[Any]) -> dict[str, Any]:
+def _row_values(one: TableClause, row: list[Any]) -> dict[str, Any]:
     values = dict(zip(one.c.keys(), row, strict=True))
     for its in one.c:
         if isinstance(its.type, Double | Float) and isinstance(values[its.name], str):
@@ -325,7 +332,7 @@ def _values(one: TableClause, row: list[Any]) -> dict[str, Any]:
     return values
 
 
-def _count(connection: Connection, one: TableClause) -> int:
+def _count_rows(connection: Connection, one: TableClause) -> int:
     return connection.scalar(select(func.count()).select_from(one)) or 0
 
 
@@ -334,14 +341,14 @@ def _documents(header: BackupHeader) -> int:
 
 
 def _has_content(connection: Connection) -> bool:
-    return any(connection.execute(select(one).limit(1)).first() for one in _tables(connection))
+    return any(connection.execute(select(one).limit(1)).first() for one in _own_tables(connection))
 
 
 def _make_room(connection: Connection, *, is_replaced: bool) -> None:
     migrate.check_revision(migrate.version_of(connection))
     if not is_replaced and _has_content(connection):
         raise BackupError(NOT_EMPTY)
-    for one in reversed(_tables(connection)):
+    for one in reversed(_own_tables(connection)):
         connection.execute(text(f"DROP TABLE {one.name}"))
     connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
 
@@ -350,7 +357,7 @@ def _last_number(connection: Connection, name: str) -> int:
     if is_sqlite(connection):
         last = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return connection.scalar(last, {"name": name}) or 0
-    sequence = _sequence(connection, name)
+    sequence = _sequence_of(connection, name)
     row = connection.execute(text(f"SELECT last_value, is_called FROM {sequence}")).one()  # noqa: S608  # PostgreSQL named it
     return int(row.last_value) if row.is_called else 0
 
@@ -366,13 +373,13 @@ def _go_on_after(connection: Connection, name: str, number: int) -> None:
         connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), values)
         connection.execute(text("INSERT INTO sqlite_sequence VALUES (:name, :number)"), values)
     else:
-        sequence = _sequence(connection, name)
+        sequence = _sequence_of(connection, name)
         connection.execute(
             text("SELECT setval(:name, :number)"), {"name": sequence, "number": number}
         )
 
 
-def _sequence(connection: Connection, name: str) -> str:
+def _sequence_of(connection: Connection, name: str) -> str:
     found = text("SELECT pg_get_serial_sequence(:name, :column)")
     return str(connection.scalar(found, {"name": name, "column": NUMBERED[name]}))
 
@@ -389,36 +396,36 @@ async def _restore_file(
     contents: ContentStore | None,
 ) -> Restored:
     """Build a new file next to the old one and replace it."""
-    file = _path(url)
+    file = _sqlite_path(url)
     has_content = await _has_content_in(file)
     if has_content and not is_replaced:
         raise BackupError(NOT_EMPTY)
     fresh = file.with_name(f"{file.name}.restoring")
     try:
-        _remove(fresh)  # left by a killed process
-        async with _opened(_url_of(fresh), is_server=False) as opened:
+        _remove_database(fresh)  # left by a killed process
+        async with _opened_database(_sqlite_url(fresh), is_server=False) as opened:
             await _stoppable(
                 opened.write,
                 on_progress,
-                lambda connection, tell: load(connection, reader, tell, contents=contents),
+                lambda connection, tell: load_backup(connection, reader, tell, contents=contents),
                 url,
             )
-            await opened.clean()
+            await opened.erase_removed()
         return Restored(reader.header, _take_place(fresh, file, is_kept=has_content))
     except OSError as error:
         raise BackupError(f"{file.parent}: {error.strerror or error}.") from error
     finally:
-        _remove(fresh)
+        _remove_database(fresh)
 
 
 async def _has_content_in(file: Path) -> bool:
     """Return whether a file holds data that could be lost; True if it can't be read."""
-    if _is_empty(file):
+    if _is_empty_file(file):
         return False
-    async with _opened(_url_of(file), is_server=False) as opened:
+    async with _opened_database(_sqlite_url(file), is_server=False) as opened:
         try:
             has_content = await opened.read(_has_content)
-            await opened.clean()  # its write-ahead log must not be applied to the new file
+            await opened.erase_removed()  # its write-ahead log must not be applied to the new file
         except StoreError:
             return True
     return has_content
@@ -435,7 +442,7 @@ def _take_place(fresh: Path, file: Path, *, is_kept: bool) -> Path | None:
         os.fsync(written.fileno())
     aside = None
     if is_kept:
-        aside = _free(f"{file}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        aside = _free_path(f"{file}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
         # a log that still exists belongs to a file that can't be read
         for tail in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
@@ -451,7 +458,7 @@ def _take_place(fresh: Path, file: Path, *, is_kept: bool) -> Path | None:
     return aside
 
 
-def _free(name: str) -> Path:
+def _free_path(name: str) -> Path:
     names = (Path(f"{name}{tail}") for tail in ("", *(f"-{number}" for number in range(2, 1000))))
     return next(path for path in names if not path.exists())
 
@@ -463,11 +470,11 @@ def _give_like(file: Path, like: os.stat_result) -> None:
         os.chown(file, like.st_uid, like.st_gid)
 
 
-def _is_empty(file: Path) -> bool:
+def _is_empty_file(file: Path) -> bool:
     return not file.exists() or not file.stat().st_size
 
 
-def _nameless(folder: Path) -> BinaryIO:
+def _unnamed_file(folder: Path) -> BinaryIO:
     """Create an unnamed file, which disappears when this process ends in any way."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -478,7 +485,7 @@ def _nameless(folder: Path) -> BinaryIO:
         ) from error
 
 
-def _remove(file: Path) -> None:
+def _remove_database(file: Path) -> None:
     file.unlink(missing_ok=True)
     _remove_log(file)
 
@@ -491,14 +498,14 @@ def _remove_log(file: Path) -> None:
 # ---- opening, cancelling, error messages -------------------------------------------------------
 
 
-def name_of(url: str | URL) -> str:
+def display_name(url: str | URL) -> str:
     """Return a display name of a database, without password or other secrets."""
     try:
         parsed = make_url(url)
     except ArgumentError:
         return "the database"
     if parsed.get_backend_name() == "sqlite":
-        return str(_path(url)) if parsed.database else "memory"
+        return str(_sqlite_path(url)) if parsed.database else "memory"
     query = {name: value for name, value in parsed.query.items() if name in ("host", "port")}
     host = parsed.host or query.get("host") or "localhost"
     port = parsed.port or query.get("port") or 5432
@@ -512,9 +519,9 @@ def setting_of(url: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _opened(url: str | URL, *, is_server: bool) -> AsyncIterator[Database]:
-    opened = database(url, statement_s=STATEMENT_S)
-    file = _path(url) if opened.is_sqlite else None
+async def _opened_database(url: str | URL, *, is_server: bool) -> AsyncIterator[Database]:
+    opened = create_database(url, statement_s=STATEMENT_S)
+    file = _sqlite_path(url) if opened.is_sqlite else None
     is_made = file is not None and not file.exists()
     try:
         with as_backup_errors(url):
@@ -535,14 +542,14 @@ async def _stoppable(
     """Run ``work``, possibly in a thread, so that it ends soon after this is cancelled."""
     is_stopped = False
 
-    def tell(done: int, total: int) -> None:
+    def stop_or_report(done: int, total: int) -> None:
         if is_stopped:
             raise BackupError("It was stopped.")
         on_progress(done, total)
 
     try:
         with as_backup_errors(url):
-            return await run(lambda connection: work(connection, tell))
+            return await run(lambda connection: work(connection, stop_or_report))
     except asyncio.CancelledError:
         is_stopped = True
         raise
@@ -556,37 +563,37 @@ def as_backup_errors(url: str | URL) -> Iterator[None]:
     except BackupError:
         raise
     except StoreError as error:
-        raise BackupError(_sentence(url, error)) from error
+        raise BackupError(_error_sentence(url, error)) from error
     except NotConfigured as error:
         if str(error) == TAKEN:
             raise BackupError(
-                f"A server, or another such command, works on {name_of(url)}:"
+                f"A server, or another such command, works on {display_name(url)}:"
                 " end it, and start it again afterwards."
             ) from error
         if error.__cause__ is not None:
-            raise BackupError(_sentence(url, error)) from error
+            raise BackupError(_error_sentence(url, error)) from error
         raise
 
 
-def _sentence(url: str | URL, error: Exception) -> str:
+def _error_sentence(url: str | URL, error: Exception) -> str:
     """Return a database's error message as one line that contains no row data."""
     cause: object = error.__cause__ or error
     if isinstance(cause, TimeoutError):
-        return f"{name_of(url)} does not answer. Look whether it runs, and try again."
+        return f"{display_name(url)} does not answer. Look whether it runs, and try again."
     if isinstance(cause, OSError):
         reason = cause.strerror or str(cause)
     else:
         lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
         reason = lines[0].partition(">: ")[2] or lines[0] if lines else type(cause).__name__
-    return f"{name_of(url)} can't be used: {reason.rstrip('.')}. Nothing was changed."
+    return f"{display_name(url)} can't be used: {reason.rstrip('.')}. Nothing was changed."
 
 
 async def _must_be_free(url: str, *, replace: bool) -> None:
-    async with _opened(url, is_server=True) as opened:
+    async with _opened_database(url, is_server=True) as opened:
         if replace:
             return
         if isinstance(opened, Sqlite):
-            has_content = await _has_content_in(_path(url))
+            has_content = await _has_content_in(_sqlite_path(url))
         else:
             has_content = await _stoppable(
                 opened.read, lambda done, total: None, lambda conn, _: _has_content(conn), url
@@ -597,20 +604,20 @@ async def _must_be_free(url: str, *, replace: bool) -> None:
 
 def must_be_there(url: str) -> None:
     """Raise ``BackupError`` for a missing SQLite file: opening it would create an empty one."""
-    file = file_of(url)
+    file = sqlite_file(url)
     if make_url(url).get_backend_name() == "sqlite" and (file is None or not file.exists()):
         raise BackupError(
-            f"There is no database {name_of(url)}. Look at WIRESIDE_DATA_DIR and"
+            f"There is no database {display_name(url)}. Look at WIRESIDE_DATA_DIR and"
             " WIRESIDE_DATABASE_URL: they must be those of the server."
         )
 
 
-def _path(url: str | URL) -> Path:
+def _sqlite_path(url: str | URL) -> Path:
     """Return the file of a SQLite database, with links resolved."""
     return Path(make_url(url).database or "").expanduser().resolve()
 
 
-def _url_of(file: Path) -> URL:
+def _sqlite_url(file: Path) -> URL:
     return URL.create("sqlite", database=str(file))
 
 
@@ -622,19 +629,19 @@ class _Steps:
         self._total = total
         self._done = 0
 
-    def add(self, count: int) -> None:
+    def add_steps(self, count: int) -> None:
         """Report that ``count`` more steps are done."""
         self._done += count
         self._tell(self._done, max(self._total, self._done))
 
 
-def _halves(on_progress: Progress) -> Iterator[Progress]:
+def _progress_halves(on_progress: Progress) -> Iterator[Progress]:
     """Yield two progress callbacks that add up to one: read the source, write the target."""
     for half in (0, 1):
-        yield partial(_half, on_progress, half)
+        yield partial(_report_half, on_progress, half)
 
 
-def _half(on_progress: Progress, half: int, done: int, total: int) -> None:
+def _report_half(on_progress: Progress, half: int, done: int, total: int) -> None:
     # writing takes three times as long as reading
     share = done / max(1, total)
     on_progress(round(PARTS * (0.25 * share if half == 0 else 0.25 + 0.75 * share)), PARTS)

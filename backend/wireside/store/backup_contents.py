@@ -31,30 +31,30 @@ class FileContents:
     sizes: dict[str, int]
 
     @classmethod
-    def of(cls, store: ContentStore, hashes: Sequence[str]) -> FileContents:
+    def find_contents(cls, store: ContentStore, hashes: Sequence[str]) -> FileContents:
         """Find the contents of these hashes."""
-        sizes = ((sha256, store.size(sha256)) for sha256 in hashes)
+        sizes = ((sha256, store.size_bytes(sha256)) for sha256 in hashes)
         return cls(store, {sha256: size for sha256, size in sizes if size})
 
     @property
-    def head(self) -> TableHead:
+    def table_head(self) -> TableHead:
         """The header's entry."""
-        rows = sum(_rows_of(size) for size in self.sizes.values())
+        rows = sum(_row_count(size) for size in self.sizes.values())
         return TableHead(CONTENTS, ("sha256", "position", "piece"), rows)
 
-    def lines(self) -> Iterator[bytes]:
+    def row_lines(self) -> Iterator[bytes]:
         """Iterate over the rows of all contents."""
         for sha256, size in self.sizes.items():
-            pieces = self._pieces(sha256)
-            for position in range(_rows_of(size)):
+            pieces = self._piece_lines(sha256)
+            for position in range(_row_count(size)):
                 piece = next(pieces, None)
                 encoded = None if piece is None else b64encode(piece).decode()
                 yield line_of([sha256, position, encoded])
 
-    def _pieces(self, sha256: str) -> Iterator[bytes]:
+    def _piece_lines(self, sha256: str) -> Iterator[bytes]:
         held = bytearray()
         try:
-            for data in self.store.read(sha256):
+            for data in self.store.read_content(sha256):
                 held += data
                 while len(held) >= PIECE_BYTES:
                     yield bytes(held[:PIECE_BYTES])
@@ -74,13 +74,13 @@ class RestoredContents:
         self._sha256 = ""
         self._writer: ContentWriter | None = None
 
-    def add(self, rows: Sequence[Sequence[Any]]) -> None:
+    def write_rows(self, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows, in the order of the backup."""
         for sha256, _, piece in rows:
             if sha256 != self._sha256:
-                self.close()
+                self.finish_last()
                 self._sha256 = sha256
-                self._writer = None if self._store is None else self._store.writer()
+                self._writer = None if self._store is None else self._store.new_writer()
             if self._writer is None:
                 continue
             if piece is None:  # it was removed while the backup was written
@@ -94,7 +94,7 @@ class RestoredContents:
                 self._writer = None
                 raise BackupError(DAMAGED) from error
 
-    def close(self) -> None:
+    def finish_last(self) -> None:
         """Finish the last content."""
         writer, self._writer = self._writer, None
         if writer is None:
@@ -106,5 +106,5 @@ class RestoredContents:
             writer.discard()
 
 
-def _rows_of(size: int) -> int:
+def _row_count(size: int) -> int:
     return -(-size // PIECE_BYTES)

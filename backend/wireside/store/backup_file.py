@@ -76,7 +76,7 @@ class BackupHeader(msgspec.Struct, frozen=True, kw_only=True):
     numbers: dict[str, int]
 
     @property
-    def rows(self) -> int:
+    def total_rows(self) -> int:
         """Total number of rows."""
         return sum(table.rows for table in self.tables)
 
@@ -91,7 +91,7 @@ class Fingerprint:
         self.rows = 0
         self._sum = 0
 
-    def add(self, line: bytes) -> None:
+    def add_line(self, line: bytes) -> None:
         """Add a row, encoded by ``line_of``."""
         self.rows += 1
         self._sum += int.from_bytes(hashlib.sha256(line).digest(), "big")
@@ -120,26 +120,26 @@ class BackupWriter:
     def __init__(self, file: BinaryIO, header: BackupHeader) -> None:
         self._file = _Hashing(file)
         self._packed = gzip.GzipFile("", "wb", _LEVEL, self._file, mtime=0)
-        self._write(line_of(header) + b"\n")
+        self._write_bytes(line_of(header) + b"\n")
 
-    def add(self, lines: list[bytes]) -> None:
+    def write_rows(self, lines: list[bytes]) -> None:
         """Write rows of the current table."""
-        self._write(b"".join([line + b"\n" for line in lines]))
+        self._write_bytes(b"".join([line + b"\n" for line in lines]))
 
     def close_table(self, name: str, rows: Fingerprint) -> None:
         """Finish the current table."""
-        self._write(line_of(_Closing(name, rows.rows, rows.sha256)) + b"\n")
+        self._write_bytes(line_of(_Closing(name, rows.rows, rows.sha256)) + b"\n")
 
-    def close(self) -> None:
+    def finish_backup(self) -> None:
         """Finish the backup and write the seal."""
-        self._write(_END)
+        self._write_bytes(_END)
         try:
             self._packed.close()
-            self._file.write(_seal(self._file.hash.hexdigest()))
+            self._file.write(_seal_member(self._file.hash.hexdigest()))
         except OSError as error:
             raise _not_written(error) from error
 
-    def _write(self, data: bytes) -> None:
+    def _write_bytes(self, data: bytes) -> None:
         try:
             self._packed.write(data)
         except OSError as error:
@@ -156,7 +156,7 @@ class BackupReader:
         self._closing: _Closing | None = None
         self._lines = io.BufferedReader(gzip.GzipFile("", "rb", fileobj=file), _BLOCK_BYTES)
         try:
-            self.header = msgspec.json.decode(self._line(), type=BackupHeader)
+            self.header = msgspec.json.decode(self._read_line(), type=BackupHeader)
         except msgspec.MsgspecError as error:
             raise BackupError(NO_BACKUP) from error
         if self.header.format != FORMAT:
@@ -167,11 +167,11 @@ class BackupReader:
                 " made. Update this one."
             )
 
-    def batches(self) -> Iterator[tuple[TableHead, list[list[Any]]]]:
+    def row_batches(self) -> Iterator[tuple[TableHead, list[list[Any]]]]:
         """Iterate over all rows in batches of one table, checking counts and hashes on the way."""
         for table in self.header.tables:
             found = Fingerprint()
-            for some in self._rows(found):
+            for some in self._read_batches(found):
                 is_like_this = all(len(row) == len(table.columns) for row in some)
                 if not is_like_this or found.rows > table.rows:
                     raise BackupError(DAMAGED)
@@ -179,15 +179,15 @@ class BackupReader:
             if self._closing != _Closing(table.name, table.rows, found.sha256):
                 raise BackupError(DAMAGED)
             self.sha256[table.name] = found.sha256
-        if self._line() != _END:
+        if self._read_line() != _END:
             raise BackupError(DAMAGED)
 
-    def _rows(self, found: Fingerprint) -> Iterator[list[list[Any]]]:
+    def _read_batches(self, found: Fingerprint) -> Iterator[list[list[Any]]]:
         some: list[list[Any]] = []
         size = 0
         try:
-            while (line := self._line()).startswith(b"["):
-                found.add(line[:-1])
+            while (line := self._read_line()).startswith(b"["):
+                found.add_line(line[:-1])
                 some.append(_row(line))
                 size += len(line)
                 if len(some) >= BATCH_ROWS or size >= BATCH_BYTES:
@@ -199,13 +199,13 @@ class BackupReader:
         if some:
             yield some
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         try:
             return self._lines.readline(MAX_LINE_BYTES)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise BackupError(DAMAGED) from error
         except OSError as error:
-            raise _not_read(error) from error
+            raise _read_failure(error) from error
 
 
 def check_seal(file: BinaryIO) -> None:
@@ -225,24 +225,24 @@ def check_seal(file: BinaryIO) -> None:
                 raise BackupError(DAMAGED)
             found.update(block)
             length -= len(block)
-        if file.read() != _seal(found.hexdigest()):
+        if file.read() != _seal_member(found.hexdigest()):
             raise BackupError(DAMAGED)
         file.seek(0)
     except OSError as error:
-        raise _not_read(error) from error
+        raise _read_failure(error) from error
 
 
-def check(file: BinaryIO, on_progress: Progress) -> BackupHeader:
+def verify_backup(file: BinaryIO, on_progress: Progress) -> BackupHeader:
     """Read a whole backup and return its header. Raises ``BackupError``."""
     reader = BackupReader(file)
     done = 0
-    for _, rows in reader.batches():
+    for _, rows in reader.row_batches():
         done += len(rows)
-        on_progress(done, reader.header.rows)
+        on_progress(done, reader.header.total_rows)
     return reader.header
 
 
-def batched(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
+def batch_lines(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Group lines into batches, so that the cost of a write is per batch."""
     some: list[bytes] = []
     size = 0
@@ -257,7 +257,7 @@ def batched(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 @contextmanager
-def created(file: Path, *, force: bool = False) -> Iterator[BinaryIO]:
+def create_file(file: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """Create a file with permissions for its user alone; it gets its name once it is complete.
 
     The file is renamed after it was synced to disk; until then, and after an error, ``file`` is
@@ -313,7 +313,7 @@ class _Hashing(io.RawIOBase):
         return self._file.write(data)
 
 
-def _seal(sha256: str) -> bytes:
+def _seal_member(sha256: str) -> bytes:
     """Return a gzip member with one stored block, which has the same bytes on every platform."""
     line = line_of({"sha256": sha256}) + b"\n"
     head = struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, 0, 0, 255)
@@ -328,11 +328,11 @@ def _not_written(error: OSError) -> BackupError:
     )
 
 
-def _not_read(error: OSError) -> BackupError:
+def _read_failure(error: OSError) -> BackupError:
     return BackupError(f"The backup can't be read: {error.strerror or error}.")
 
 
-SEAL_BYTES = len(_seal("0" * 64))
+SEAL_BYTES = len(_seal_member("0" * 64))
 
 _END = line_of({"end": FORMAT}) + b"\n"
 

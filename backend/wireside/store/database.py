@@ -108,7 +108,7 @@ class Database(Protocol):
     async def read(self, work: Work[T]) -> T:
         """Run ``work``, which must only read. Raises ``StoreError``."""
 
-    async def clean(self) -> bool:
+    async def erase_removed(self) -> bool:
         """Erase removed data from all files.
 
         Returns False if it must be tried again. Raises ``StoreError``.
@@ -121,7 +121,7 @@ class Database(Protocol):
         """Close all connections."""
 
 
-async def _acquire(take_lock: Callable[[], Awaitable[bool]], wait_s: float) -> None:
+async def _acquire_lock(take_lock: Callable[[], Awaitable[bool]], wait_s: float) -> None:
     """Lock a database, waiting up to ``wait_s`` seconds. Raises ``NotConfigured``."""
     deadline = time.monotonic() + wait_s
     is_waiting = False
@@ -136,7 +136,7 @@ async def _acquire(take_lock: Callable[[], Awaitable[bool]], wait_s: float) -> N
         _log.info("database_released")
 
 
-def database(
+def create_database(
     url: str | URL,
     *,
     ballast_bytes: int | None = None,
@@ -188,11 +188,11 @@ class Sqlite:
         self.problem: str | None = None
         self._lock: IO[str] | None = None
         self._is_closed = False
-        self._engine = _sqlite_engine(lambda: self._connect(is_writer=True), 1)
+        self._engine = _sqlite_engine(lambda: self._connect_driver(is_writer=True), 1)
         self._connection: Connection | None = None
         """The only connection that writes, used by the writer's thread alone."""
         self._writing = _Thread("sqlite writer")
-        self._readers = _sqlite_engine(lambda: self._connect(is_writer=False), READERS)
+        self._readers = _sqlite_engine(lambda: self._connect_driver(is_writer=False), READERS)
         event.listen(self._readers, "begin", _begin_reading)
         self._reading = ThreadPoolExecutor(READERS, "sqlite reader")
 
@@ -203,9 +203,9 @@ class Sqlite:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file.touch(mode=0o600)
-            self._identity = _identity(self._file)
+            self._identity = _file_identity(self._file)
             if is_server:
-                await _acquire(self._take_lock, wait_s)
+                await _acquire_lock(self._take_lock, wait_s)
         except OSError as error:
             raise NotConfigured(
                 f"The conversations can't be kept in {self._file.parent}: {error.strerror}."
@@ -216,45 +216,45 @@ class Sqlite:
 
     async def write(self, work: Work[T]) -> T:
         """See ``Database``."""
-        return await self._write(work)
+        return await self._write_in_thread(work)
 
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
         if self._file is None:  # an in-memory database has a single connection
-            return await self._write(work, NOT_READ)
+            return await self._write_in_thread(work, NOT_READ)
 
-        def do() -> T:
+        def run_on_reader() -> T:
             with self._readers.connect() as connection:
                 return work(connection)
 
         loop = asyncio.get_running_loop()
-        with self._errors(NOT_READ):
-            return await loop.run_in_executor(self._reading, self._with_room, do)
+        with self._as_store_error(NOT_READ):
+            return await loop.run_in_executor(self._reading, self._with_room, run_on_reader)
 
-    async def clean(self) -> bool:
+    async def erase_removed(self) -> bool:
         """Checkpoint the write-ahead log into the file, and truncate it."""
 
-        def do() -> bool:
-            found = self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        def truncate_log() -> bool:
+            found = self._driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not found[0]  # a long-running reader prevents the truncation
 
-        return await self._in_writer(do)
+        return await self._in_writer(truncate_log)
 
     async def look_after(self) -> None:
         """See ``Database``: checks that the file exists and the disk has room."""
         if self._file is None or self._is_closed:
             return
         with contextlib.suppress(StoreError):
-            await self._in_writer(self._look)
+            await self._in_writer(self._check_recovered)
 
     async def aclose(self) -> None:
         """See ``Database``."""
         self._is_closed = True
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self._close_connections)
 
-    def _close(self) -> None:
+    def _close_connections(self) -> None:
         self._reading.shutdown()
-        self._writing.shutdown()
+        self._writing.end_thread()
         if self._connection is not None:
             self._connection.close()
         for engine in (self._readers, self._engine):
@@ -263,20 +263,20 @@ class Sqlite:
             self._lock.close()
             self._lock = None
 
-    async def _write(self, work: Work[T], sentence: str | None = None) -> T:
-        def do() -> T:
-            self._check()
-            with _transaction(self._driver):
-                return work(self._writer)
+    async def _write_in_thread(self, work: Work[T], sentence: str | None = None) -> T:
+        def run_transaction() -> T:
+            self._check_file()
+            with _transaction(self._driver_connection):
+                return work(self._writer_connection)
 
-        return await self._in_writer(do, sentence)
+        return await self._in_writer(run_transaction, sentence)
 
     async def _in_writer(self, do: Callable[[], T], sentence: str | None = None) -> T:
-        with self._errors(sentence):
-            return await self._writing.run(lambda: self._with_room(do))
+        with self._as_store_error(sentence):
+            return await self._writing.call_in_thread(lambda: self._with_room(do))
 
     @contextlib.contextmanager
-    def _errors(self, sentence: str | None) -> Iterator[None]:
+    def _as_store_error(self, sentence: str | None) -> Iterator[None]:
         if self._is_closed:
             raise StoreError(sentence)
         with _as_store_errors(sentence):
@@ -288,7 +288,7 @@ class Sqlite:
                 raise
 
     @property
-    def _writer(self) -> Connection:
+    def _writer_connection(self) -> Connection:
         """The connection of the writer's thread, in a transaction that SQLAlchemy does not end.
 
         Those of the database are begun and ended by ``_transaction``: taking a connection from a
@@ -301,20 +301,20 @@ class Sqlite:
         return self._connection
 
     @property
-    def _driver(self) -> Any:
-        """The driver's connection behind ``_writer``."""
-        return self._writer.connection.driver_connection
+    def _driver_connection(self) -> Any:
+        """The driver's connection behind ``_writer_connection``."""
+        return self._writer_connection.connection.driver_connection
 
     def _with_room(self, do: Callable[[], T]) -> T:
         """Run ``do``; retry once if the disk was full and the ballast could be given up."""
         try:
             return do()
         except (SQLAlchemyError, sqlite.Error) as error:
-            if not self._gave_way(error):
+            if not self._gave_up_ballast(error):
                 raise
         return do()
 
-    def _gave_way(self, error: Exception) -> bool:
+    def _gave_up_ballast(self, error: Exception) -> bool:
         said = str(getattr(error, "orig", None) or error)
         if self._file is None or self._ballast is None:
             return False
@@ -330,8 +330,8 @@ class Sqlite:
             _log.warning("ballast_given_up")
         return had_some
 
-    def _look(self) -> None:
-        self._check()
+    def _check_recovered(self) -> None:
+        self._check_file()
         if self.problem == GONE:
             self.problem = None
             _log.warning("database_is_back")
@@ -350,33 +350,33 @@ class Sqlite:
         if self._ballast is not None and not self._ballast.create_file():
             _log.warning("no_ballast", reason="there is no room for it")
 
-    def _check(self) -> None:
+    def _check_file(self) -> None:
         """Raise ``OSError`` if the file was removed or replaced. Must run on the writer's thread.
 
         Data written to it would be lost, which would not be noticed before the next start.
         """
-        if self._is_there():
+        if self._has_same_file():
             return
         if self.problem != GONE and self._file is not None:
             self.problem = GONE
             _log.error("database_gone", file=str(self._file), remedy=GONE)
-            self._rescue(self._file)
+            self._rescue_file(self._file)
         raise FileNotFoundError(GONE)
 
-    def _is_there(self) -> bool:
+    def _has_same_file(self) -> bool:
         if self._file is None or self._identity is None:
             return True
         try:
-            return _identity(self._file) == self._identity
+            return _file_identity(self._file) == self._identity
         except OSError:
             return False
 
-    def _rescue(self, lost: Path) -> None:
+    def _rescue_file(self, lost: Path) -> None:
         """Copy the deleted file while it is still open; it is lost when the process ends."""
         copy = lost.with_name(f"{lost.name}.rescued-{time.time():.0f}")
         try:
             copy.touch(mode=0o600)
-            self._driver.execute("VACUUM INTO ?", (str(copy),))
+            self._driver_connection.execute("VACUUM INTO ?", (str(copy),))
         except (OSError, SQLAlchemyError, sqlite.Error) as error:
             _log.error("database_not_rescued", error=str(error))
             with contextlib.suppress(OSError):
@@ -391,8 +391,8 @@ class Sqlite:
             self._lock = self._file.with_name(self._file.name + ".lock").open("w")
         return lock_file(self._lock.fileno(), wait=False)
 
-    def _connect(self, *, is_writer: bool) -> Any:
-        if not self._is_there():  # opening would create an empty file
+    def _connect_driver(self, *, is_writer: bool) -> Any:
+        if not self._has_same_file():  # opening would create an empty file
             raise FileNotFoundError(GONE)
         connection = sqlite.connect(
             str(self._file) if self._file else ":memory:",
@@ -438,10 +438,10 @@ class _Thread:
 
     def __init__(self, name: str) -> None:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread = Thread(target=self._run_calls, name=name, daemon=True)
         self._is_started = False
 
-    async def run(self, do: Callable[[], T]) -> T:
+    async def call_in_thread(self, do: Callable[[], T]) -> T:
         """Call ``do`` in the thread, unless the caller is cancelled before its turn."""
         if not self._is_started:
             self._thread.start()
@@ -451,13 +451,13 @@ class _Thread:
         self._calls.put((do, loop, result))
         return await result
 
-    def shutdown(self) -> None:
+    def end_thread(self) -> None:
         """Wait until all calls are done, and end the thread."""
         self._calls.put(None)
         if self._is_started:
             self._thread.join()
 
-    def _run(self) -> None:
+    def _run_calls(self) -> None:
         while (call := self._calls.get()) is not None:
             do, loop, result = call
             if result.cancelled():
@@ -469,14 +469,14 @@ class _Thread:
             except BaseException as raised:
                 error = raised
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(_resolve, result, value, error)
+                loop.call_soon_threadsafe(_resolve_future, result, value, error)
             del call, do, result, value, error
 
 
 _Call = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
-def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+def _resolve_future(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
     if future.done():  # its caller was cancelled
         return
     if error is None:
@@ -526,7 +526,7 @@ class Postgresql:
         """See ``Database``."""
         self._is_server = is_server
         try:
-            await _acquire(self._take_lock, wait_s)
+            await _acquire_lock(self._take_lock, wait_s)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             _log.error("database_refused", exc_info=error)
             raise NotConfigured(
@@ -537,7 +537,7 @@ class Postgresql:
     async def write(self, work: Work[T]) -> T:
         """See ``Database``."""
         with _as_store_errors():
-            self._check()
+            self._check_open()
             if self.problem == TAKEN:
                 raise StoreError
             async with self._engine.begin() as connection:
@@ -546,11 +546,11 @@ class Postgresql:
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
         with _as_store_errors(NOT_READ):
-            self._check()
+            self._check_open()
             async with self._reader.connect() as connection:
                 return await connection.run_sync(work)
 
-    async def clean(self) -> bool:
+    async def erase_removed(self) -> bool:
         """Return True: PostgreSQL's vacuum removes deleted data."""
         return True
 
@@ -598,7 +598,7 @@ class Postgresql:
                 await self._lock.close()
         await self._engine.dispose()
 
-    def _check(self) -> None:
+    def _check_open(self) -> None:
         if self._is_closed:  # the engine would reconnect
             raise StoreError
 
@@ -609,11 +609,11 @@ def _as_store_errors(sentence: str | None = None) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError, TimeoutError, sqlite.Error) as error:
-        _log.warning("store_failed", error=_words(error))
+        _log.warning("store_failed", error=_loggable_part(error))
         raise StoreError(sentence) from error
 
 
-def _words(error: Exception) -> str:
+def _loggable_part(error: Exception) -> str:
     """Return the part of an error that may be logged.
 
     PostgreSQL and its driver quote rows and arguments, which contain user and model text.
@@ -627,7 +627,7 @@ def _words(error: Exception) -> str:
     return f"{type(driver.__cause__ or driver).__name__} {state}".rstrip()
 
 
-def _identity(file: Path) -> tuple[int, int]:
+def _file_identity(file: Path) -> tuple[int, int]:
     status = file.stat()
     return status.st_dev, status.st_ino
 
@@ -665,7 +665,7 @@ def sqlite_version() -> str:
     return version
 
 
-def file_of(url: str) -> Path | None:
+def sqlite_file(url: str) -> Path | None:
     """Return the file of a SQLite database; None for other databases."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:

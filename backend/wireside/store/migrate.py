@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 
 from wireside.errors import NotConfigured
 from wireside.store import search
-from wireside.store.database import Database, database
+from wireside.store.database import Database, create_database
 from wireside.store.tables import documents
 
 _log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ async def be_up_to_date(opened: Database) -> None:
 
 async def migrate(url: str) -> str:
     """Migrate the database of ``url`` and return its revision."""
-    opened = database(url)
+    opened = create_database(url)
     try:
         await opened.open()
         await bring_up_to_date(opened)

@@ -31,7 +31,7 @@ from wireside.records import (
 from wireside.store import answers, conversations, search
 from wireside.store import turns as its_turns
 from wireside.store.accounts import SqlAccounts
-from wireside.store.database import BUSY_S, database
+from wireside.store.database import BUSY_S, create_database
 from wireside.store.figures import SqlFigures
 from wireside.store.files import SqlFiles
 from wireside.store.migrate import be_up_to_date, bring_up_to_date
@@ -55,14 +55,14 @@ class SqlStore:
 
         Args:
             url: the value of ``WIRESIDE_DATABASE_URL``.
-            ballast_bytes: see ``database``.
-            busy_s: see ``database``.
+            ballast_bytes: see ``create_database``.
+            busy_s: see ``create_database``.
             turns_per_transaction: how many turns of an imported conversation are written at once.
 
         Raises:
             NotConfigured: ``url`` is not the address of a database.
         """
-        self._database = database(url, ballast_bytes=ballast_bytes, busy_s=busy_s)
+        self._database = create_database(url, ballast_bytes=ballast_bytes, busy_s=busy_s)
         self._turns_per_transaction = turns_per_transaction
         self.accounts = SqlAccounts(self._database)
         """The accounts, in the same database."""
@@ -197,7 +197,7 @@ class SqlStore:
         ):
             count += some
         await self._database.write(search.erase_removed)
-        self._is_clean = await self._database.clean()
+        self._is_clean = await self._database.erase_removed()
         return count
 
     async def outdated_conversations(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from wireside.identity import Caller
 from wireside.telemetry.counts import BOUNDS
 from wireside.telemetry.history import DAYS, History, Tick
-from wireside.telemetry.steps import Step, columns, figures, merged
+from wireside.telemetry.steps import Step, chart_columns, figures_of, merge_steps
 
 TOP: Final = 8
 """Number of models and of errors listed."""
@@ -26,7 +26,7 @@ class Board:
         self._listeners: set[Callable[[dict[str, Any]], object]] = set()
         self._unwatch: Callable[[], None] | None = None
 
-    async def show(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
+    async def read_period(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
         """Return the period from ``since`` to ``until`` (seconds since 1970).
 
         ``series`` maps each of ``steps.FIGURES`` to its values and ``t`` to their times; the rest
@@ -38,15 +38,15 @@ class Board:
         """
         caller.require("admin")
         since = max(since, until - DAYS * 86_400)
-        steps = await self._history.between(since, until)
+        steps = await self._history.steps_between(since, until)
         return {
             "since": since,
             "until": until,
-            "series": columns(steps, BOUNDS),
-            **_whole(steps),
+            "series": chart_columns(steps, BOUNDS),
+            **_sums_of(steps),
         }
 
-    def watch(
+    def add_listener(
         self, caller: Caller, listener: Callable[[dict[str, Any]], object]
     ) -> Callable[[], None]:
         """Call ``listener`` every two seconds; return a function that stops it.
@@ -60,42 +60,43 @@ class Board:
         caller.require("admin")
         self._listeners.add(listener)
         if self._unwatch is None:
-            self._unwatch = self._history.watch(self._tell)
-        return lambda: self._leave(listener)
+            self._unwatch = self._history.add_listener(self._notify_listeners)
+        return lambda: self._remove_listener(listener)
 
-    def _leave(self, listener: Callable[[dict[str, Any]], object]) -> None:
+    def _remove_listener(self, listener: Callable[[dict[str, Any]], object]) -> None:
         self._listeners.discard(listener)
         if not self._listeners and self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
 
-    def _tell(self, tick: Tick) -> None:
+    def _notify_listeners(self, tick: Tick) -> None:
         told: dict[str, Any] = {
             "at": round(tick.now.end * 1000),
-            "now": figures(tick.now, BOUNDS),
+            "now": figures_of(tick.now, BOUNDS),
         }
         if tick.ended is not None:
-            told["series"] = columns([tick.ended], BOUNDS)
-            told["hour"] = _whole(self._history.last_hour())
+            told["series"] = chart_columns([tick.ended], BOUNDS)
+            told["hour"] = _sums_of(self._history.last_hour())
         for listener in tuple(self._listeners):
             listener(told)
 
 
-def _whole(steps: Sequence[Step]) -> dict[str, Any]:
+def _sums_of(steps: Sequence[Step]) -> dict[str, Any]:
     """Return the sums of all steps."""
-    whole = merged(steps, 0.0, 1.0)
-    found = figures(whole, BOUNDS)
+    whole = merge_steps(steps, 0.0, 1.0)
+    found = figures_of(whole, BOUNDS)
     return {
         "sums": {
             **{name: whole.counts[name] for name in COUNTED},
             **{name: found[name] for name in ("error_rate", "first_p50", "first_p95", "speed")},
         },
-        "models": _top(whole.models),
+        "models": _most_common(whole.models),
         "errors": [
-            [code, count, whole.examples.get(code, "")] for code, count in _top(whole.errors)
+            [code, count, whole.examples.get(code, "")]
+            for code, count in _most_common(whole.errors)
         ],
     }
 
 
-def _top(counts: Counter[str]) -> list[tuple[str, int]]:
+def _most_common(counts: Counter[str]) -> list[tuple[str, int]]:
     return [(name, count) for name, count in counts.most_common(TOP) if count > 0]

@@ -52,7 +52,7 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
+    def record_value(self, value: float) -> None:
         """Record a value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
@@ -65,12 +65,12 @@ class ByModel:
         self._bounds = bounds
         self.items: dict[str, Histogram] = {}
 
-    def observe(self, model: str, value: float) -> None:
-        """Record a value; ``model`` is a name from ``ModelNames.of``."""
+    def record_value(self, model: str, value: float) -> None:
+        """Record a value; ``model`` is a name from ``ModelNames.label_for``."""
         histogram = self.items.get(model)
         if histogram is None:
             histogram = self.items[model] = Histogram(self._bounds)
-        histogram.observe(value)
+        histogram.record_value(value)
 
 
 class ModelNames:
@@ -82,7 +82,7 @@ class ModelNames:
     def __init__(self) -> None:
         self._known: set[str] = set()
 
-    def of(self, model: str, *, has_answered: bool) -> str:
+    def label_for(self, model: str, *, has_answered: bool) -> str:
         """Return the label for a model name."""
         name = model[:100]
         if has_answered and len(self._known) < MODELS:
@@ -98,13 +98,13 @@ class AnswerTracer(Protocol):
         """The trace's id, as logged."""
         ...
 
-    def running(self) -> None:
+    def task_started(self) -> None:
         """See ``AnswerObserver``."""
 
-    def first(self) -> None:
+    def first_delta_received(self) -> None:
         """See ``AnswerObserver``."""
 
-    def ended(self, end: End, text: Callable[[], str]) -> None:
+    def answer_ended(self, end: End, text: Callable[[], str]) -> None:
         """See ``AnswerObserver``."""
 
 
@@ -122,41 +122,43 @@ class QuestionTracer(Protocol):
 class Tracer(Protocol):
     """Creates traces."""
 
-    def question(self, kind: str, ids: dict[str, Any]) -> QuestionTracer | None:
+    def trace_question(self, kind: str, ids: dict[str, Any]) -> QuestionTracer | None:
         """A question was received."""
         ...
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTracer | None:
+    def trace_answer(
+        self, stream: str, model: str, request: ModelRequest | None
+    ) -> AnswerTracer | None:
         """An answer to the current question begins."""
         ...
 
-    def retried(self, code: str) -> None:
+    def trace_retry(self, code: str) -> None:
         """The provider request of the current answer is retried."""
 
-    def named(self, model: str, answer: str) -> None:
+    def trace_names(self, model: str, answer: str) -> None:
         """The provider reported its ids of the model and the current answer; "" if unknown."""
 
 
 class NoTracer:
     """A ``Tracer`` that does nothing."""
 
-    def question(self, kind: str, ids: dict[str, Any]) -> None:
+    def trace_question(self, kind: str, ids: dict[str, Any]) -> None:
         """See ``Tracer``."""
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> None:
+    def trace_answer(self, stream: str, model: str, request: ModelRequest | None) -> None:
         """See ``Tracer``."""
 
-    def retried(self, code: str) -> None:
+    def trace_retry(self, code: str) -> None:
         """See ``Tracer``."""
 
-    def named(self, model: str, answer: str) -> None:
+    def trace_names(self, model: str, answer: str) -> None:
         """See ``Tracer``."""
 
 
 class Telemetry:
     """Counts events; implements ``ports.Observer`` and the counters of sessions and guards.
 
-    ``line`` returns the figures since its previous call.
+    ``figures_since_last`` returns the figures since its previous call.
     """
 
     def __init__(
@@ -215,7 +217,7 @@ class Telemetry:
         """Count a closed connection."""
         self.connections -= 1
 
-    def error(self, code: str, *, is_of_answer: bool = False) -> None:
+    def count_error(self, code: str, *, is_of_answer: bool = False) -> None:
         """Count an error sent to a client; an answer's error is sent to each of its readers."""
         self.errors[code] += 1
         if is_of_answer:
@@ -223,7 +225,7 @@ class Telemetry:
         else:
             self._exemplify(code, "connection")
 
-    def problem(self, code: str) -> None:
+    def count_problem(self, code: str) -> None:
         """Count an error returned over HTTP."""
         self.problems[code] += 1
         self._exemplify(code, "request")
@@ -233,40 +235,40 @@ class Telemetry:
         if example and code not in self.stream_errors:  # an answer's stream id is more specific
             self.examples[code] = str(example)
 
-    def refuse(self) -> None:
+    def count_refusal(self) -> None:
         """Count a request refused for its Host or Origin, or for too many connections."""
         self.refused += 1
 
     # ---- answers -----------------------------------------------------------------------------
 
-    def question(self, kind: str) -> QuestionMetrics:
+    def record_question(self, kind: str) -> QuestionMetrics:
         """See ``Observer``."""
         self.questions[kind] += 1
         ids = structlog.contextvars.get_contextvars()
-        return QuestionMetrics(ids, self._tracer.question(kind, ids))
+        return QuestionMetrics(ids, self._tracer.trace_question(kind, ids))
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
+    def record_answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
         """See ``Observer``."""
-        trace = self._tracer.answer(stream, model, request)
+        trace = self._tracer.trace_answer(stream, model, request)
         return AnswerMetrics(
             telemetry=self, stream=stream, model=model, clock=self._clock, trace=trace
         )
 
-    def answered(self, model: str, end: End, length: int, seconds: float) -> None:
-        """Count a finished answer; ``model`` is a name from ``ModelNames.of``."""
+    def count_answer(self, model: str, end: End, length: int, seconds: float) -> None:
+        """Count a finished answer; ``model`` is a name from ``ModelNames.label_for``."""
         outcome = "error" if end.error is not None else end.reason or "interrupted"
         self.streams[model, outcome] += 1
         if end.error is not None:
             self.stream_errors[end.error.code] += 1
-        self.stream_s.observe(model, seconds)
-        self.stream_length.observe(length)
+        self.stream_s.record_value(model, seconds)
+        self.stream_length.record_value(length)
         for kind, count in (("input", end.usage.input_tokens), ("output", end.usage.output_tokens)):
             self.tokens[model, kind] += count or 0
 
     def committed(self, seconds: float, streams: int, length: int) -> None:
         """See ``Observer``."""
-        self.commit_s.observe(seconds)
-        self.commit_length.observe(length)
+        self.commit_s.record_value(seconds)
+        self.commit_length.record_value(length)
 
     def commit_failed(self) -> None:
         """See ``Observer``."""
@@ -279,11 +281,11 @@ class Telemetry:
     def provider_retried(self, code: str) -> None:
         """See ``Observer``."""
         self.provider_retries[code] += 1
-        self._tracer.retried(code)
+        self._tracer.trace_retry(code)
 
     def provider_named(self, model: str, answer: str) -> None:
         """See ``Observer``."""
-        self._tracer.named(model, answer)
+        self._tracer.trace_names(model, answer)
 
     # ---- log line and event loop -------------------------------------------------------------
 
@@ -292,7 +294,7 @@ class Telemetry:
         """All failures, counted once each: answers, refusals at /ws/ai-chat, HTTP requests."""
         return self.stream_errors + (self.errors - self.relayed) + self.problems
 
-    def line(self, now: float) -> dict[str, Any]:
+    def figures_since_last(self, now: float) -> dict[str, Any]:
         """Return the figures since the last call, for WebSockets, pages and HTTP together.
 
         A message is a question; ``error_rate`` is failures per message, at most 1. ``now`` is in
@@ -320,18 +322,18 @@ class Telemetry:
             "refused": refused,
         }
 
-    async def run(self) -> None:
+    async def write_log_lines(self) -> None:
         """Log a line every ``interval_s`` seconds until cancelled."""
         while True:
             await asyncio.sleep(self._interval_s)
-            _log.info("server_metrics", **self.line(self._clock()))
+            _log.info("server_metrics", **self.figures_since_last(self._clock()))
 
     async def watch_loop(self) -> None:
         """Measure the event loop's lag (how late a sleeping task resumes) until cancelled."""
         while True:
             due = self._clock() + LAG_PERIOD_S
             await asyncio.sleep(LAG_PERIOD_S)
-            self.loop_lag_s.observe(max(0.0, self._clock() - due))
+            self.loop_lag_s.record_value(max(0.0, self._clock() - due))
 
 
 class QuestionMetrics:
@@ -381,34 +383,34 @@ class AnswerMetrics:
         self._began = clock()
         self._first: float | None = None
 
-    def running(self) -> None:
+    def task_started(self) -> None:
         """See ``AnswerObserver``."""
         structlog.contextvars.bind_contextvars(stream=self._stream)
         if self._trace is not None:
             structlog.contextvars.bind_contextvars(trace_id=self._trace.trace_id)
-            self._trace.running()
+            self._trace.task_started()
 
-    def first(self) -> None:
+    def first_delta_received(self) -> None:
         """See ``AnswerObserver``."""
         self._first = self._clock()
-        model = self._telemetry.models.of(self._model, has_answered=True)
-        self._telemetry.first_token_s.observe(model, self._first - self._began)
+        model = self._telemetry.models.label_for(self._model, has_answered=True)
+        self._telemetry.first_token_s.record_value(model, self._first - self._began)
         if self._trace is not None:
-            self._trace.first()
+            self._trace.first_delta_received()
 
-    def ended(self, end: End, length: int, text: Callable[[], str]) -> None:
+    def answer_ended(self, end: End, length: int, text: Callable[[], str]) -> None:
         """See ``AnswerObserver``."""
         now = self._clock()
         telemetry = self._telemetry
-        model = telemetry.models.of(self._model, has_answered=self._first is not None)
-        telemetry.answered(model, end, length, now - self._began)
+        model = telemetry.models.label_for(self._model, has_answered=self._first is not None)
+        telemetry.count_answer(model, end, length, now - self._began)
         if end.error is not None:
             telemetry.examples[end.error.code] = self._stream
         tokens = end.usage.output_tokens or 0
         if self._first is not None and tokens > 1 and now > self._first:
-            telemetry.speed.observe(model, (tokens - 1) / (now - self._first))
+            telemetry.speed.record_value(model, (tokens - 1) / (now - self._first))
         if self._trace is not None:
-            self._trace.ended(end, text)
+            self._trace.answer_ended(end, text)
 
 
 def error_codes() -> list[str]:

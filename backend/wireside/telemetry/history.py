@@ -18,7 +18,7 @@ from wireside.ports.figures import FigureStore
 from wireside.records import FigureStep
 from wireside.telemetry.counts import Histogram, Telemetry
 from wireside.telemetry.state import State
-from wireside.telemetry.steps import Step, merged, thinned
+from wireside.telemetry.steps import Step, merge_steps, thin_steps
 
 _log = structlog.get_logger(__name__)
 
@@ -84,55 +84,57 @@ class History:
         self._unsaved: dict[tuple[int, int], Step] = {}
         self._listeners: set[Callable[[Tick], object]] = set()
         self._recent: deque[_Totals] = deque(maxlen=round(FINE_S / TICK_S) + 1)
-        self._since = self._totals(look())
+        self._since = self._read_totals(look())
         self._peaks: dict[str, float] = {}
         self._forgot_at = -inf
         self._minute: int | None = None
         """Start of the current minute, in seconds since 1970."""
 
-    def watch(self, listener: Callable[[Tick], object]) -> Callable[[], None]:
+    def add_listener(self, listener: Callable[[Tick], object]) -> Callable[[], None]:
         """Call ``listener`` on each sample; return a function that stops it."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    async def open(self) -> None:
+    async def load_last_hour(self) -> None:
         """Load the steps of the last hour that an earlier process has stored."""
         now = self._now()
         since = int(min(now - HOUR_S, now // HOUR_S * HOUR_S))
         try:
             for kept in await self._store.read_steps(MINUTE_S, since, int(now) + 1):
-                step = self._minutes[kept.at] = _step_of(kept)
+                step = self._minutes[kept.at] = _step_from_record(kept)
                 is_cut = step.at <= now < step.end  # this process records the rest of it
-                self._earlier.append(merged([step], step.at, now - step.at) if is_cut else step)
+                self._earlier.append(
+                    merge_steps([step], step.at, now - step.at) if is_cut else step
+                )
         except StoreError:
             _log.warning("figures_not_read", exc_info=True)
 
-    async def run(self) -> None:
+    async def sample_until_cancelled(self) -> None:
         """Sample, notify listeners and store steps, until cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
-            self.tick()
+            self.take_sample()
             if self._unsaved:
-                await self.save()
-            await self._forget()
+                await self.store_unsaved()
+            await self._remove_old_steps()
 
-    def tick(self) -> None:
+    def take_sample(self) -> None:
         """Take one sample."""
         state = self._look()
-        totals = self._totals(state)
-        peaks = _peaks(state)
+        totals = self._read_totals(state)
+        peaks = _peak_values(state)
         for name, value in peaks.items():
             self._peaks[name] = max(value, self._peaks.get(name, value))
         ended = None
         if totals.clock - self._since.clock >= FINE_S - TICK_S / 2:
-            ended = _between(self._since, totals)
+            ended = _step_between(self._since, totals)
             ended.peaks = self._peaks
-            ended.examples = self._examples(state.telemetry, ended)
-            self._keep(ended)
+            ended.examples = self._error_examples(state.telemetry, ended)
+            self._keep_fine_step(ended)
             self._since, self._peaks = totals, {}
         self._recent.append(totals)
         if self._listeners:
-            now = _between(self._recent[0], totals)
+            now = _step_between(self._recent[0], totals)
             now.peaks = peaks
             for listener in tuple(self._listeners):
                 listener(Tick(now, ended))
@@ -140,10 +142,10 @@ class History:
     async def aclose(self) -> None:
         """Store the remaining steps, the unfinished minute included."""
         if self._minute is not None:
-            self._to_keep(self._minute)
-        await self.save()
+            self._queue_minute(self._minute)
+        await self.store_unsaved()
 
-    async def save(self) -> None:
+    async def store_unsaved(self) -> None:
         """Store the unsaved steps; they stay buffered if the store is unavailable."""
         steps = dict(self._unsaved)
         try:
@@ -158,7 +160,7 @@ class History:
             if self._unsaved.get(key) is step:
                 del self._unsaved[key]
 
-    async def between(self, since: float, until: float) -> list[Step]:
+    async def steps_between(self, since: float, until: float) -> list[Step]:
         """Return at most ``MOST_POINTS`` steps of a period given in seconds since 1970.
 
         Raises:
@@ -166,17 +168,22 @@ class History:
         """
         now = self._now()
         if since >= now - HOUR_S - FINE_S:
-            return thinned(
+            return thin_steps(
                 [step for step in self.last_hour() if since <= step.end and step.at <= until],
                 MOST_POINTS,
             )
         seconds = MINUTE_S if until - since <= 26 * HOUR_S else HOUR_S
         kept = await self._store.read_steps(seconds, int(since), int(until))
-        steps = {one.at: one for one in await asyncio.to_thread(lambda: list(map(_step_of, kept)))}
-        steps.update({at: one for at, one in self._not_kept(seconds) if since <= at < until})
-        return thinned([steps[at] for at in sorted(steps)], MOST_POINTS)
+        steps = {
+            one.at: one
+            for one in await asyncio.to_thread(lambda: list(map(_step_from_record, kept)))
+        }
+        steps.update(
+            {at: one for at, one in self._steps_not_stored(seconds) if since <= at < until}
+        )
+        return thin_steps([steps[at] for at in sorted(steps)], MOST_POINTS)
 
-    def _not_kept(self, seconds: int) -> Iterator[tuple[int, Step]]:
+    def _steps_not_stored(self, seconds: int) -> Iterator[tuple[int, Step]]:
         """Yield the steps missing in the store: the unsaved ones and the unfinished one."""
         for (length, at), step in self._unsaved.items():
             if length == seconds:
@@ -184,7 +191,7 @@ class History:
         if self._minute is not None:
             at = self._minute // seconds * seconds
             so_far = min(seconds, max(FINE_S, self._now() - at))
-            yield at, merged([self._of(seconds, at)], at, so_far)
+            yield at, merge_steps([self._merged_step(seconds, at)], at, so_far)
 
     def last_hour(self) -> list[Step]:
         """Return the steps of the last hour, including those of an earlier process."""
@@ -192,30 +199,30 @@ class History:
         self._earlier = [step for step in self._earlier if step.end > since]
         return [*self._earlier, *(step for step in self._fine if step.end > since)]
 
-    def _keep(self, fine: Step) -> None:
+    def _keep_fine_step(self, fine: Step) -> None:
         """Add a fine step to memory and to its minute; queue a finished minute for the store."""
         self._fine.append(fine)
         minute = int(fine.at // MINUTE_S * MINUTE_S)
         known = self._minutes.get(minute)
-        self._minutes[minute] = merged([known, fine] if known else [fine], minute, MINUTE_S)
+        self._minutes[minute] = merge_steps([known, fine] if known else [fine], minute, MINUTE_S)
         oldest = min(fine.at - HOUR_S, fine.at // HOUR_S * HOUR_S) - MINUTE_S
         for at in [at for at in self._minutes if not oldest <= at <= fine.at + HOUR_S]:
             del self._minutes[at]
         if self._minute is not None and self._minute != minute:
-            self._to_keep(self._minute)
+            self._queue_minute(self._minute)
         self._minute = minute
 
-    def _to_keep(self, minute: int) -> None:
+    def _queue_minute(self, minute: int) -> None:
         hour = minute // HOUR_S * HOUR_S
         self._unsaved[MINUTE_S, minute] = self._minutes[minute]
-        self._unsaved[HOUR_S, hour] = self._of(HOUR_S, hour)
+        self._unsaved[HOUR_S, hour] = self._merged_step(HOUR_S, hour)
 
-    def _of(self, seconds: int, begin: int) -> Step:
+    def _merged_step(self, seconds: int, begin: int) -> Step:
         """Return the step of ``seconds`` starting at ``begin``, merged from minutes in memory."""
         inside = [step for at, step in self._minutes.items() if begin <= at < begin + seconds]
-        return merged(inside, begin, seconds)
+        return merge_steps(inside, begin, seconds)
 
-    async def _forget(self) -> None:
+    async def _remove_old_steps(self) -> None:
         now = self._clock()
         if now - self._forgot_at < HOUR_S:
             return
@@ -225,7 +232,7 @@ class History:
         except StoreError:
             _log.warning("figures_not_forgotten", exc_info=True)
 
-    def _totals(self, state: State) -> _Totals:
+    def _read_totals(self, state: State) -> _Totals:
         telemetry = state.telemetry
         totals = _Totals(at=self._now(), clock=self._clock())
         failed = sum(n for (_, outcome), n in telemetry.streams.items() if outcome == "error")
@@ -238,22 +245,22 @@ class History:
             cpu_ms=round(self._cpu() * 1000),
         )
         totals.spread = {
-            "first_token": _buckets(telemetry.first_token_s.items.values()),
-            "speed": _buckets(telemetry.speed.items.values()),
-            "loop_lag": _buckets([telemetry.loop_lag_s]),
+            "first_token": _sum_buckets(telemetry.first_token_s.items.values()),
+            "speed": _sum_buckets(telemetry.speed.items.values()),
+            "loop_lag": _sum_buckets([telemetry.loop_lag_s]),
         }
         for (model, _), count in telemetry.streams.items():
             totals.models[model] += count
         totals.errors = telemetry.failures
         return totals
 
-    def _examples(self, telemetry: Telemetry, step: Step) -> dict[str, str]:
+    def _error_examples(self, telemetry: Telemetry, step: Step) -> dict[str, str]:
         return {
             code: telemetry.examples[code] for code in step.errors if code in telemetry.examples
         }
 
 
-def _between(before: _Totals, now: _Totals) -> Step:
+def _step_between(before: _Totals, now: _Totals) -> Step:
     seconds = max(now.clock - before.clock, 1e-9)
     step = Step(at=now.at - seconds, seconds=seconds)
     step.counts = now.counts - before.counts
@@ -265,7 +272,7 @@ def _between(before: _Totals, now: _Totals) -> Step:
     return step
 
 
-def _buckets(histograms: Iterable[Histogram]) -> Counter[float]:
+def _sum_buckets(histograms: Iterable[Histogram]) -> Counter[float]:
     found: Counter[float] = Counter()
     for histogram in histograms:
         for bound, count in zip((*histogram.bounds, inf), histogram.counts, strict=True):
@@ -273,7 +280,7 @@ def _buckets(histograms: Iterable[Histogram]) -> Counter[float]:
     return found
 
 
-def _peaks(state: State) -> dict[str, float]:
+def _peak_values(state: State) -> dict[str, float]:
     return {
         "raw": state.telemetry.connections,
         "pages": state.open_pages,
@@ -283,5 +290,5 @@ def _peaks(state: State) -> dict[str, float]:
     }
 
 
-def _step_of(kept: FigureStep) -> Step:
+def _step_from_record(kept: FigureStep) -> Step:
     return Step.from_json(kept.at, kept.seconds, kept.figures)

@@ -74,7 +74,7 @@ def configure_logging(
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_name_the_place, *_common()],
+            foreign_pre_chain=[_name_the_place, *_shared_processors()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 show_failure,
@@ -97,7 +97,7 @@ def configure_logging(
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *_common(),
+            *_shared_processors(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -106,7 +106,7 @@ def configure_logging(
     )
 
 
-def _common() -> list[Processor]:
+def _shared_processors() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -131,18 +131,22 @@ def _drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def show_failure(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Put the traceback into ``exception``, without messages that may quote user data."""
-    error = _error_in(event.pop("exc_info", None))
+    error = _exception_in(event.pop("exc_info", None))
     if error is None:
         return event
-    quoted = [words for each in _chain(error) if not _is_plain(each) and (words := str(each))]
+    quoted = [
+        words
+        for each in _exception_chain(error)
+        if not _has_plain_message(each) and (words := str(each))
+    ]
     for name, value in event.items():
         if isinstance(value, str) and any(words in value for words in quoted):
             event[name] = _MASK  # libraries may repeat the message in the event
-    event["exception"] = "\n".join(_lines_of(error))
+    event["exception"] = "\n".join(_traceback_lines(error))
     return event
 
 
-def _error_in(exc_info: Any) -> BaseException | None:
+def _exception_in(exc_info: Any) -> BaseException | None:
     match exc_info:
         case BaseException():
             return exc_info
@@ -154,7 +158,7 @@ def _error_in(exc_info: Any) -> BaseException | None:
             return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _exception_chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception, then its causes, contexts and grouped exceptions."""
     seen: set[int] = set()
     waiting = [error]
@@ -171,19 +175,19 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             waiting.append(cause)
 
 
-def _lines_of(error: BaseException) -> Iterator[str]:
-    for number, each in enumerate(_chain(error)):
+def _traceback_lines(error: BaseException) -> Iterator[str]:
+    for number, each in enumerate(_exception_chain(error)):
         kind = type(each)
         name = kind.__qualname__
         if kind.__module__ != "builtins":
             name = f"{kind.__module__}.{name}"
-        words = str(each) if _is_plain(each) else _MASK
+        words = str(each) if _has_plain_message(each) else _MASK
         yield f"{'caused by ' if number else ''}{name}: {words}" if words else name
         for row in traceback.format_tb(each.__traceback__):
             yield row.rstrip()
 
 
-def _is_plain(error: BaseException) -> bool:
+def _has_plain_message(error: BaseException) -> bool:
     return isinstance(error, _PLAIN_SPOKEN) and not isinstance(error, UnicodeError)
 
 
@@ -194,19 +198,19 @@ def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _hidden_items(items: Mapping[str, Any]) -> MutableMapping[str, Any]:
     return {
-        name: _MASK if _SECRET_NAMES.search(name) and value else _hidden(value)
+        name: _MASK if _SECRET_NAMES.search(name) and value else _hide_secrets(value)
         for name, value in items.items()
     }
 
 
-def _hidden(value: Any) -> Any:
+def _hide_secrets(value: Any) -> Any:
     match value:
         case str():
             return _SECRET_VALUES.sub(_MASK, value)
         case Mapping():
             return _hidden_items({str(name): item for name, item in value.items()})
         case list() | tuple():
-            return [_hidden(item) for item in value]
+            return [_hide_secrets(item) for item in value]
         case None | bool() | int() | float():
             return value
         case _:
@@ -220,14 +224,14 @@ def render_text(_: WrappedLogger, __: str, event: EventDict) -> str:
     name = event.pop("logger", "")
     trace = event.pop("exception", None)
     said = _printable(str(event.pop("event", "")))
-    values = "".join(f" {_printable(key)}={_value(value)}" for key, value in event.items())
+    values = "".join(f" {_printable(key)}={_format_value(value)}" for key, value in event.items())
     line = f"{when} {level:<7} {name}: {said}{values}"
     if trace:
         line += "".join(f"\n    | {_printable(row)}" for row in str(trace).splitlines())
     return line
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     text = _printable(value if isinstance(value, str) else str(value))
     if text and not re.search(r'[\s"=]', text):
         return text

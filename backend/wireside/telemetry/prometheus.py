@@ -44,11 +44,11 @@ class Metric:
     read: Callable[[State], Values | Histograms]
 
 
-def _one(value: float) -> Values:
+def _single_value(value: float) -> Values:
     return {(): value}
 
 
-def _codes(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
+def _by_error_code(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
     """Return counts of all error codes: a code that never occurred is 0 instead of missing."""
     values: dict[tuple[str, ...], float] = dict.fromkeys(((code,) for code in error_codes()), 0)
     for code, count in counts.items():
@@ -56,16 +56,16 @@ def _codes(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
     return values
 
 
-def _errors(state: State) -> Values:
+def _error_counts(state: State) -> Values:
     doors = {"raw": state.telemetry.errors, "http": state.telemetry.problems}
     return {
         (door, *code): count
         for door, counts in doors.items()
-        for code, count in _codes(counts).items()
+        for code, count in _by_error_code(counts).items()
     }
 
 
-def _frames(state: State) -> Values:
+def _frame_counts(state: State) -> Values:
     frames = state.telemetry.frames
     values: dict[tuple[str, ...], float] = {
         ("in", kind): frames.received.get(kind, 0) for kind in FRAMES_IN
@@ -87,7 +87,7 @@ def _of_models(items: Mapping[str, Histogram]) -> Histograms:
     return {(model,): histogram for model, histogram in items.items()}
 
 
-def _tasks() -> int:
+def _task_count() -> int:
     try:
         return len(asyncio.all_tasks())
     except RuntimeError:  # outside of a loop
@@ -104,17 +104,17 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "wireside_raw_connections_total", "counter", "", (),
         "Connections opened at /ws/ai-chat.",
-        lambda s: _one(s.telemetry.connections_opened),
+        lambda s: _single_value(s.telemetry.connections_opened),
     ),
     Metric(
         "wireside_refused_requests_total", "counter", "", (),
         "Requests refused for their Host or Origin, or for too many connections of one address.",
-        lambda s: _one(s.telemetry.refused),
+        lambda s: _single_value(s.telemetry.refused),
     ),
     Metric(
         "wireside_frames_total", "counter", "", ("direction", "type"),
         "Frames at /ws/ai-chat; `refused` and `binary` are not part of the protocol.",
-        _frames,
+        _frame_counts,
     ),
     Metric(
         "wireside_messages_total", "counter", "", ("type",),
@@ -124,7 +124,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "wireside_errors_total", "counter", "", ("door", "code"),
         "Errors sent to clients, at /ws/ai-chat (`raw`) and by REST routes (`http`).",
-        _errors,
+        _error_counts,
     ),
     Metric(
         "wireside_chunk_characters", "histogram", "characters", (),
@@ -135,7 +135,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "wireside_open_streams", "gauge", "", (),
         "Answers in progress.",
-        lambda s: _one(s.open_streams),
+        lambda s: _single_value(s.open_streams),
     ),
     Metric(
         "wireside_streams_total", "counter", "", ("model", "outcome"),
@@ -145,7 +145,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "wireside_stream_errors_total", "counter", "", ("code",),
         "Answers that ended with an error, counted once for all readers.",
-        lambda s: _codes(s.telemetry.stream_errors),
+        lambda s: _by_error_code(s.telemetry.stream_errors),
     ),
     Metric(
         "wireside_time_to_first_token_seconds", "histogram", "seconds", ("model",),
@@ -175,28 +175,28 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "wireside_kept_streams", "gauge", "", (),
         "Finished answers kept in memory for resume.",
-        lambda s: _one(s.kept_streams),
+        lambda s: _single_value(s.kept_streams),
     ),
     Metric(
         "wireside_kept_characters", "gauge", "characters", (),
         "Characters of finished answers kept in memory for resume.",
-        lambda s: _one(s.kept_chars),
+        lambda s: _single_value(s.kept_chars),
     ),
     # ---- readers
     Metric(
         "wireside_readers", "gauge", "", (),
         "Readers that follow an answer: WebSockets and pages.",
-        lambda s: _one(len(s.lags)),
+        lambda s: _single_value(len(s.lags)),
     ),
     Metric(
         "wireside_reader_lag_characters", "gauge", "characters", (),
         "Lag of the slowest reader behind its answer.",
-        lambda s: _one(max(s.lags, default=0)),
+        lambda s: _single_value(max(s.lags, default=0)),
     ),
     Metric(
         "wireside_reader_backlog_characters", "gauge", "characters", (),
         "Sum of the lags of all readers.",
-        lambda s: _one(sum(s.lags)),
+        lambda s: _single_value(sum(s.lags)),
     ),
     # ---- the store
     Metric(
@@ -212,44 +212,44 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "wireside_commit_failures_total", "counter", "", (),
         "Failed commits to the store.",
-        lambda s: _one(s.telemetry.commit_failures),
+        lambda s: _single_value(s.telemetry.commit_failures),
     ),
     Metric(
         "wireside_commit_backlog_streams", "gauge", "", (),
         "Answers with text that is not committed yet.",
-        lambda s: _one(s.backlog.streams),
+        lambda s: _single_value(s.backlog.streams),
     ),
     Metric(
         "wireside_commit_backlog_characters", "gauge", "characters", (),
         "Characters that are not committed yet.",
-        lambda s: _one(s.backlog.length),
+        lambda s: _single_value(s.backlog.length),
     ),
     Metric(
         "wireside_commit_backlog_writes", "gauge", "", (),
         "Other writes that are queued while the store fails.",
-        lambda s: _one(s.backlog.writes),
+        lambda s: _single_value(s.backlog.writes),
     ),
     Metric(
         "wireside_commit_behind_seconds", "gauge", "seconds", (),
         "How long uncommitted text has been shown; 0 while the store keeps up.",
-        lambda s: _one(s.backlog.behind_s),
+        lambda s: _single_value(s.backlog.behind_s),
     ),
     # ---- the provider
     Metric(
         "wireside_provider_errors_total", "counter", "", ("code",),
         "Failed requests for an answer at the model service, each attempt counted.",
-        lambda s: _codes(s.telemetry.provider_errors),
+        lambda s: _by_error_code(s.telemetry.provider_errors),
     ),
     Metric(
         "wireside_provider_retries_total", "counter", "", ("code",),
         "Retried requests for an answer, by the error that caused the retry.",
-        lambda s: _codes(s.telemetry.provider_retries),
+        lambda s: _by_error_code(s.telemetry.provider_retries),
     ),
     # ---- the process
     Metric(
         "wireside_event_loop_tasks", "gauge", "", (),
         "Tasks of the event loop; constant for days on an idle server.",
-        lambda s: _one(_tasks()),
+        lambda s: _single_value(_task_count()),
     ),
     Metric(
         "wireside_event_loop_lag_seconds", "histogram", "seconds", (),
@@ -259,7 +259,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "wireside_draining", "gauge", "", (),
         "1 while the server is shutting down, else 0.",
-        lambda s: _one(s.is_draining),
+        lambda s: _single_value(s.is_draining),
     ),
     Metric(
         "wireside_build_info", "gauge", "", ("version",),
@@ -276,7 +276,7 @@ class Exposition:
         self._look = look
         self._registry: CollectorRegistry | None = None
 
-    async def render(self, accept: str) -> tuple[bytes, str]:
+    async def render_metrics(self, accept: str) -> tuple[bytes, str]:
         """Return the text in the format that ``accept`` negotiates, and its content type."""
         if self._registry is None:  # imports take 80 ms: run them in a thread
             self._registry = await asyncio.to_thread(self._make_registry)
@@ -288,7 +288,7 @@ class Exposition:
     def collect(self) -> Iterator[Family]:
         """Return the families of ``METRICS``; called by the registry."""
         state = self._look()
-        return (_family(metric, state) for metric in METRICS)
+        return (_metric_family(metric, state) for metric in METRICS)
 
     def _make_registry(self) -> CollectorRegistry:
         from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
@@ -313,7 +313,7 @@ class _Ours:
         return self._exposition.collect()
 
 
-def _family(metric: Metric, state: State) -> Family:
+def _metric_family(metric: Metric, state: State) -> Family:
     from prometheus_client import core
 
     kinds: dict[Kind, Any] = {
@@ -324,13 +324,13 @@ def _family(metric: Metric, state: State) -> Family:
     family = kinds[metric.kind](metric.name, metric.help, labels=metric.labels)
     for labels, value in metric.read(state).items():
         if isinstance(value, Histogram):
-            family.add_metric(labels, buckets=_buckets(value), sum_value=value.total)
+            family.add_metric(labels, buckets=_cumulative_buckets(value), sum_value=value.total)
         else:
             family.add_metric(labels, value)
     found: Family = family
     return found
 
 
-def _buckets(histogram: Histogram) -> list[tuple[str, int]]:
+def _cumulative_buckets(histogram: Histogram) -> list[tuple[str, int]]:
     bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
     return list(zip(bounds, accumulate(histogram.counts), strict=True))

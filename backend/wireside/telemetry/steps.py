@@ -42,11 +42,11 @@ class Step:
         """End of the interval, in seconds since 1970."""
         return self.at + self.seconds
 
-    def rate(self, name: str) -> float:
+    def rate_per_s(self, name: str) -> float:
         """Return a count per second."""
         return self.counts[name] / self.seconds if self.seconds > 0 else 0.0
 
-    def share(self, part: str, whole: str) -> float | None:
+    def ratio_of_counts(self, part: str, whole: str) -> float | None:
         """Return the ratio of two counts, None if ``whole`` is zero."""
         return self.counts[part] / self.counts[whole] if self.counts[whole] else None
 
@@ -81,7 +81,7 @@ class Step:
         return step
 
 
-def merged(steps: Iterable[Step], at: float, seconds: float) -> Step:
+def merge_steps(steps: Iterable[Step], at: float, seconds: float) -> Step:
     """Merge steps into one with the given start and length."""
     whole = Step(at=at, seconds=seconds)
     for step in steps:
@@ -96,7 +96,7 @@ def merged(steps: Iterable[Step], at: float, seconds: float) -> Step:
     return whole
 
 
-def thinned(steps: Sequence[Step], most: int) -> list[Step]:
+def thin_steps(steps: Sequence[Step], most: int) -> list[Step]:
     """Return at most ``most`` steps, each merged from the steps of an equal part of the period.
 
     A merged step ends with its last one and is as long as all of them together, so that gaps do
@@ -107,12 +107,12 @@ def thinned(steps: Sequence[Step], most: int) -> list[Step]:
     first = steps[0].at
     part = (steps[-1].end - first) / most
     groups = [list(some) for _, some in groupby(steps, lambda step: (step.at - first) // part)]
-    return [_joined(some) for some in groups]
+    return [_join_steps(some) for some in groups]
 
 
-def _joined(steps: Sequence[Step]) -> Step:
+def _join_steps(steps: Sequence[Step]) -> Step:
     seconds = sum(step.seconds for step in steps)
-    return merged(steps, steps[-1].end - seconds, seconds)
+    return merge_steps(steps, steps[-1].end - seconds, seconds)
 
 
 def percentile(buckets: Mapping[float, int], part: float, bounds: Sequence[float]) -> float | None:
@@ -137,7 +137,7 @@ def percentile(buckets: Mapping[float, int], part: float, bounds: Sequence[float
     return bounds[-1]
 
 
-def columns(
+def chart_columns(
     steps: Sequence[Step], bounds: Mapping[str, Sequence[float]]
 ) -> dict[str, list[float | None]]:
     """Return the chart series by name; ``t`` is the end of each step in ms since 1970.
@@ -154,7 +154,7 @@ def columns(
     for row in rows:
         is_gap = isinstance(row, float)
         series["t"].append(round((row if isinstance(row, float) else row.end) * 1000))
-        values = {} if isinstance(row, float) else figures(row, bounds)
+        values = {} if isinstance(row, float) else figures_of(row, bounds)
         for name in FIGURES:
             series.setdefault(name, []).append(None if is_gap else values.get(name))
     return series
@@ -172,22 +172,22 @@ lag in ms (p99); delay of commits in s; memory in MiB; CPU in percent of a core.
 """
 
 
-def figures(step: Step, bounds: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
+def figures_of(step: Step, bounds: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
     """Return ``FIGURES`` of one step; None for figures without data."""
 
-    def part(name: str, of: float) -> float | None:
+    def percentile_of(name: str, of: float) -> float | None:
         return percentile(step.spread[name], of, bounds[name]) if name in step.spread else None
 
-    failed, lag = step.share("failed", "answers"), part("loop_lag", 0.99)
+    failed, lag = step.ratio_of_counts("failed", "answers"), percentile_of("loop_lag", 0.99)
     found: dict[str, float | None] = {
-        "messages": step.rate("messages"),
+        "messages": step.rate_per_s("messages"),
         "error_rate": None if failed is None else 100 * failed,
-        "first_p50": part("first_token", 0.5),
-        "first_p95": part("first_token", 0.95),
-        "speed": part("speed", 0.5),
-        "tokens": step.rate("tokens"),
+        "first_p50": percentile_of("first_token", 0.5),
+        "first_p95": percentile_of("first_token", 0.95),
+        "speed": percentile_of("speed", 0.5),
+        "tokens": step.rate_per_s("tokens"),
         "loop_p99": None if lag is None else 1000 * lag,
-        "cpu": 100 * step.rate("cpu_ms") / 1000,
+        "cpu": 100 * step.rate_per_s("cpu_ms") / 1000,
         **{name: step.peaks.get(name) for name in ("streams", "raw", "pages", "behind", "memory")},
     }
     return {name: None if value is None else round(value, 3) for name, value in found.items()}

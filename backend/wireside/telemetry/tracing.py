@@ -85,11 +85,11 @@ class Tracing:
         self.has_content = has_content
         self.service = {"gen_ai.provider.name": provider, **_server_of(provider, base_url)}
 
-    def question(self, kind: str, ids: dict[str, Any]) -> QuestionTrace:
+    def trace_question(self, kind: str, ids: dict[str, Any]) -> QuestionTrace:
         """See ``counts.Tracer``."""
         return QuestionTrace(self, kind, ids)
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTrace:
+    def trace_answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerTrace:
         """See ``counts.Tracer``."""
         question = _asked.get()
         if question is None or question.is_answered:
@@ -98,17 +98,17 @@ class Tracing:
             tracing=self, question=question, stream=stream, model=model, request=request
         )
 
-    def retried(self, code: str) -> None:
+    def trace_retry(self, code: str) -> None:
         """See ``counts.Tracer``."""
         answer = _answering.get()
         if answer is not None:
-            answer.retried(code)
+            answer.add_retry_event(code)
 
-    def named(self, model: str, answer: str) -> None:
+    def trace_names(self, model: str, answer: str) -> None:
         """See ``counts.Tracer``."""
         running = _answering.get()
         if running is not None:
-            running.named(model, answer)
+            running.set_provider_names(model, answer)
 
     async def aclose(self) -> None:
         """Send the remaining spans; an unreachable collector delays it by ``LAST_SPANS_S``."""
@@ -138,7 +138,7 @@ class QuestionTrace:
         self._gathering: Span | None = None
 
     @property
-    def context(self) -> Context:
+    def span_context(self) -> Context:
         """The context for child spans of this span."""
         from opentelemetry.context import Context
         from opentelemetry.trace import set_span_in_context
@@ -153,26 +153,26 @@ class QuestionTrace:
     @contextmanager
     def being_asked(self) -> Iterator[None]:
         """See ``QuestionObserver``."""
-        self._gathering = self._tracing.tracer.start_span("context", self.context)
+        self._gathering = self._tracing.tracer.start_span("context", self.span_context)
         token = _asked.set(self)
         try:
             yield
         except WiresideError as error:
-            self._gathered(error.code)
-            _fail(self.span, error.code)
+            self._end_gathering(error.code)
+            _mark_failed(self.span, error.code)
             self.span.end()
             raise
         finally:
             _asked.reset(token)
 
-    def answered(self) -> None:
+    def end_context_span(self) -> None:
         """End the ``context`` span: the answer begins."""
         self.is_answered = True
-        self._gathered(None)
+        self._end_gathering(None)
 
-    def _gathered(self, code: str | None) -> None:
+    def _end_gathering(self, code: str | None) -> None:
         if self._gathering is not None:
-            _fail(self._gathering, code)
+            _mark_failed(self._gathering, code)
             self._gathering.end()
             self._gathering = None
 
@@ -190,7 +190,7 @@ class AnswerTrace:
     ) -> None:
         from opentelemetry.trace import SpanKind
 
-        question.answered()
+        question.end_context_span()
         self._question = question
         self._has_content = tracing.has_content
         attributes: dict[str, Any] = {
@@ -205,9 +205,9 @@ class AnswerTrace:
         if request is not None:
             attributes |= _asked_for(request)
             if self._has_content:
-                attributes |= _said_to(request.messages)
+                attributes |= _message_attributes(request.messages)
         self._span = tracing.tracer.start_span(
-            f"chat {model}", question.context, kind=SpanKind.CLIENT, attributes=attributes
+            f"chat {model}", question.span_context, kind=SpanKind.CLIENT, attributes=attributes
         )
         self._began = time.monotonic()
 
@@ -216,28 +216,28 @@ class AnswerTrace:
         """See ``counts.AnswerTrace``."""
         return f"{self._span.get_span_context().trace_id:032x}"
 
-    def running(self) -> None:
+    def task_started(self) -> None:
         """See ``AnswerObserver``."""
         _answering.set(self)
 
-    def first(self) -> None:
+    def first_delta_received(self) -> None:
         """See ``AnswerObserver``."""
         seconds = time.monotonic() - self._began
         self._span.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
         self._span.add_event("first_token")
 
-    def retried(self, code: str) -> None:
+    def add_retry_event(self, code: str) -> None:
         """Add a retry event."""
         self._span.add_event("retry", {"error.type": code})
 
-    def named(self, model: str, answer: str) -> None:
+    def set_provider_names(self, model: str, answer: str) -> None:
         """Set the provider's model and response id; ignored after the end (a title request)."""
         if self._span.is_recording():
             for name, value in (("model", model), ("id", answer)):
                 if value:
                     self._span.set_attribute(f"gen_ai.response.{name}", value)
 
-    def ended(self, end: End, text: Callable[[], str]) -> None:
+    def answer_ended(self, end: End, text: Callable[[], str]) -> None:
         """See ``AnswerObserver``."""
         span, root = self._span, self._question.span
         usage = {"input_tokens": end.usage.input_tokens, "output_tokens": end.usage.output_tokens}
@@ -247,14 +247,14 @@ class AnswerTrace:
         reason = end.reason or "error"
         span.set_attribute("gen_ai.response.finish_reasons", (reason,))
         if self._has_content:
-            span.set_attribute("gen_ai.output.messages", _said(text(), reason))
+            span.set_attribute("gen_ai.output.messages", _answer_attribute(text(), reason))
         code = end.error.code if end.error is not None else None
         for each in (span, root):
-            _fail(each, code)
+            _mark_failed(each, code)
             each.end()
 
 
-def _fail(span: Span, code: str | None) -> None:
+def _mark_failed(span: Span, code: str | None) -> None:
     """Mark a span as failed by code only: messages may repeat client input."""
     if code is None:
         return
@@ -283,10 +283,10 @@ def _asked_for(request: ModelRequest) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _said_to(messages: Sequence[Message]) -> dict[str, str]:
-    system = [_part(message.text) for message in messages if message.role == "system"]
+def _message_attributes(messages: Sequence[Message]) -> dict[str, str]:
+    system = [_text_part(message.text) for message in messages if message.role == "system"]
     talk = [
-        {"role": message.role, "parts": [_part(message.text)]}
+        {"role": message.role, "parts": [_text_part(message.text)]}
         for message in messages
         if message.role != "system"
     ]
@@ -296,10 +296,10 @@ def _said_to(messages: Sequence[Message]) -> dict[str, str]:
     return said
 
 
-def _said(text: str, reason: str) -> str:
-    message = {"role": "assistant", "parts": [_part(text)], "finish_reason": reason}
+def _answer_attribute(text: str, reason: str) -> str:
+    message = {"role": "assistant", "parts": [_text_part(text)], "finish_reason": reason}
     return json.dumps([message], ensure_ascii=False)
 
 
-def _part(text: str) -> dict[str, str]:
+def _text_part(text: str) -> dict[str, str]:
     return {"type": "text", "content": text}

@@ -216,7 +216,7 @@ class ChatTester:
         async def pieces() -> AsyncIterator[bytes]:
             yield content
 
-        return (await self._service.files.upload(name, pieces())).id
+        return (await self._service.files.upload_file(name, pieces())).id
 
     async def retry(self) -> Reply:
         """Ask the last question again, as the user does."""

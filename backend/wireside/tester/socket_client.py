@@ -50,7 +50,7 @@ class SocketClient:
         with contextlib.suppress(asyncio.CancelledError):
             await self._writer
 
-    def error(self, code: str, *, is_of_answer: bool = False) -> None:
+    def count_error(self, code: str, *, is_of_answer: bool = False) -> None:
         """Count nothing: the frames show the error."""
 
     async def _take(self, frame: str) -> None:

@@ -60,14 +60,14 @@ async def export_all(
     """
     count = 0
     try:
-        with _filled(folder) as inside:
+        with _temporary_folder(folder) as inside:
             places: dict[str, _Place] = {}
             names = _Names()
             for done, (conversation_id, owner) in enumerate(conversations, 1):
                 if owner not in places:
-                    name = names.free(owners.get(owner) or NOBODY) if owners else ""
+                    name = names.unique_name(owners.get(owner) or NOBODY) if owners else ""
                     places[owner] = _Place(inside / name)
-                count += await _export(
+                count += await _export_conversation(
                     store, conversation_id, new_exporter(), places[owner], files_of(owner)
                 )
                 on_progress(done, len(conversations))
@@ -79,7 +79,7 @@ async def export_all(
     return count
 
 
-async def _export(
+async def _export_conversation(
     store: Store, conversation_id: str, exporter: Exporter, place: _Place, files: CallerFiles
 ) -> bool:
     stored = await store.conversation(conversation_id)
@@ -87,20 +87,24 @@ async def _export(
         return False  # deleted since the list was read
     conversation = Conversation(stored)
     is_json = isinstance(exporter, JsonExport)
-    with place.create(exporter.file_name(stored.info.title)) as file:
+    with place.create_file(exporter.file_name(stored.info.title)) as file:
         if isinstance(exporter, JsonExport):
-            file.write(exporter.opening())
-        file.write(exporter.begin(stored.info, stored.branches, stored.shown if is_json else None))
+            file.write(exporter.begin_file())
+        file.write(
+            exporter.text_before_turns(
+                stored.info, stored.branches, stored.shown if is_json else None
+            )
+        )
         async for record in iterate_turns(store, conversation, "all" if is_json else "shown"):
-            text = exporter.turn(record)
+            text = exporter.text_of_turn(record)
             if not is_json:
                 file.write(text)
                 continue
             async for piece in with_contents(text, files):
                 file.write(piece)
-        file.write(exporter.end())
+        file.write(exporter.text_after_turns())
         if isinstance(exporter, JsonExport):
-            file.write(exporter.closing())
+            file.write(exporter.finish_file())
     return True
 
 
@@ -110,9 +114,9 @@ class _Names:
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
 
-    def free(self, name: str, extension: str = "") -> str:
+    def unique_name(self, name: str, extension: str = "") -> str:
         """Return a safe and unique form of ``name``, cut and numbered where needed."""
-        stem = _cut(safe_name(name))
+        stem = _cut_name(safe_name(name))
         key = stem.casefold()
         while True:
             number = self._taken[key] = self._taken.get(key, 0) + 1
@@ -132,17 +136,17 @@ class _Place:
         self._names = _Names()
         folder.mkdir(exist_ok=True, mode=0o700)
 
-    def create(self, file_name: str) -> IO[str]:
+    def create_file(self, file_name: str) -> IO[str]:
         """Create a file with permissions for its user alone."""
         stem, dot, extension = file_name.rpartition(".")
-        name = self._names.free(stem, dot + extension)
+        name = self._names.unique_name(stem, dot + extension)
         handle = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         # newlines are written unchanged on every platform
         return os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
 
 
 @contextlib.contextmanager
-def _filled(folder: Path) -> Iterator[Path]:
+def _temporary_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder inside ``folder``; its files are moved up on success."""
     is_new = not folder.exists()
     if not is_new and (not folder.is_dir() or any(folder.iterdir())):
@@ -160,5 +164,5 @@ def _filled(folder: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-def _cut(name: str) -> str:
+def _cut_name(name: str) -> str:
     return cut_at_grapheme(name, MAX_NAME_BYTES, max_bytes=MAX_NAME_BYTES).strip(". ")

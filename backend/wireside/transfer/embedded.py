@@ -23,19 +23,19 @@ async def with_contents(text: str, files: CallerFiles) -> AsyncIterator[str]:
         yield text[end : reference.start()]
         end = reference.end()
         try:
-            file = await files.find(reference[1])
-            pieces = await files.read(file)
+            file = await files.find_file(reference[1])
+            pieces = await files.read_content(file)
         except NotFound:
             yield '"url":""'
             continue
         yield f'"url":"data:{file.media_type};base64,'
-        async for piece in _base64(pieces):
+        async for piece in _encode_base64(pieces):
             yield piece
         yield '"'
     yield text[end:]
 
 
-async def _base64(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
+async def _encode_base64(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
     held = b""
     async for piece in pieces:
         held += piece

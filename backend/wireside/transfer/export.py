@@ -1,8 +1,8 @@
 """Exports conversations as Markdown, JSON or HTML. Pure.
 
-Files are produced in pieces, and never held in memory as a whole: the caller calls ``begin``, then
-``turn`` for each turn, parents before their children, then ``end``. It decides which turns to pass,
-the shown ones or all.
+Files are produced in pieces, and never held in memory as a whole: the caller calls
+``text_before_turns``, then ``text_of_turn`` for each turn, parents before their children, then
+``text_after_turns``. It decides which turns to pass, the shown ones or all.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from wireside.parts import (
     text_parts,
 )
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
-from wireside.transfer.export_math import ExportedFormulas, policy
+from wireside.transfer.export_math import ExportedFormulas, export_policy
 from wireside.transfer.export_parts import CSS as PARTS_CSS
-from wireside.transfer.export_parts import HtmlParts, MarkdownParts, Sources, StepTree, grouped
+from wireside.transfer.export_parts import HtmlParts, MarkdownParts, Sources, StepTree, group_parts
 
 FORMAT = "wireside"
 VERSION = 1
@@ -78,7 +78,7 @@ class Exporter(Protocol):
 
     media_type: ClassVar[str]
 
-    def begin(
+    def text_before_turns(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
         """Return the text before the turns.
@@ -87,11 +87,11 @@ class Exporter(Protocol):
         """
         ...
 
-    def turn(self, record: TurnRecord) -> str:
+    def text_of_turn(self, record: TurnRecord) -> str:
         """Return the text of a turn."""
         ...
 
-    def end(self) -> str:
+    def text_after_turns(self) -> str:
         """Return the text after the turns."""
         ...
 
@@ -110,34 +110,38 @@ class MarkdownExport:
         self._words = {**WORDS, **words}
         self._zone = zone
         self._parts = MarkdownParts(
-            self._words, inline=_inline, fenced=_fenced, quoted=_quoted, folded=_folded
+            self._words,
+            inline=_escape_inline,
+            fenced=_fenced_code,
+            quoted=_quote_block,
+            folded=_folded_details,
         )
 
-    def begin(
+    def text_before_turns(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
         """Return the title as a heading, and the time with its time zone."""
-        when = f"{_local(info.created_at, self._zone)} ({self._zone})"
-        return f"# {_inline(info.title) or 'Conversation'}\n\n{when}\n"
+        when = f"{_local_time(info.created_at, self._zone)} ({self._zone})"
+        return f"# {_escape_inline(info.title) or 'Conversation'}\n\n{when}\n"
 
-    def turn(self, record: TurnRecord) -> str:
+    def text_of_turn(self, record: TurnRecord) -> str:
         """Return the question as a block quotation, and the answer below it."""
         pieces = ["\n---\n"]
         if record.question_parts:
-            when = _local(record.created_at, self._zone)
+            when = _local_time(record.created_at, self._zone)
             pieces.append(f"\n**{self._words['question']} ({when}):**\n")
-            pieces += [_quoted(_question_text(part)) for part in record.question_parts]
+            pieces += [_quote_block(_question_text(part)) for part in record.question_parts]
         if record.segments:
-            models = dict.fromkeys(_inline(segment.model) for segment in record.segments)
+            models = dict.fromkeys(_escape_inline(segment.model) for segment in record.segments)
             names = ", ".join(name for name in models if name)
             label = self._words["answer"] + (f" ({names})" if names else "")
             pieces.append(f"\n**{label}:**\n")
-            pieces += [self._part(part) for part in grouped(record.answer)]
-            if note := _note(record.segments, self._words):
-                pieces.append(f"\n*({_inline(note)})*\n")
+            pieces += [self._render_part(part) for part in group_parts(record.answer)]
+            if note := _end_note(record.segments, self._words):
+                pieces.append(f"\n*({_escape_inline(note)})*\n")
         return "".join(pieces)
 
-    def end(self) -> str:
+    def text_after_turns(self) -> str:
         """Return an empty string."""
         return ""
 
@@ -145,28 +149,28 @@ class MarkdownExport:
         """Return a file name derived from the title."""
         return f"{safe_name(title)}.md"
 
-    def _part(self, part: Part | StepTree | Sources) -> str:
+    def _render_part(self, part: Part | StepTree | Sources) -> str:
         match part:
             case TextPart(text):
-                return f"\n{_closed(text)}\n"
+                return f"\n{_close_code_block(text)}\n"
             case ReasoningPart(text):
-                return _folded(self._words["reasoning"], _fenced(text))
+                return _folded_details(self._words["reasoning"], _fenced_code(text))
             case StepTree():
-                return self._parts.step(part)
+                return self._parts.render_step(part)
             case Sources():
-                return self._parts.sources(part)
+                return self._parts.render_sources(part)
             case ImagePart() | FilePart() | DataPart():
-                return self._parts.part(part)
+                return self._parts.render_part(part)
             case ToolCallPart():
-                body = _fenced(part.arguments) if part.arguments else ""
-                body += _fenced(part.result) if part.result else ""
-                return _folded(f"{part.name} — {self._words[f'tool_{part.state}']}", body)
+                body = _fenced_code(part.arguments) if part.arguments else ""
+                body += _fenced_code(part.result) if part.result else ""
+                return _folded_details(f"{part.name} — {self._words[f'tool_{part.state}']}", body)
 
 
 class JsonExport:
-    """Exports everything as JSON, from which ``imports.read`` restores the same conversations.
+    """Exports everything as JSON; ``imports.read_conversations`` restores the same conversations.
 
-    A file consists of ``opening``, any number of conversations, and ``closing``.
+    A file consists of ``begin_file``, any number of conversations, and ``finish_file``.
     """
 
     media_type: ClassVar[str] = "application/json"
@@ -180,15 +184,15 @@ class JsonExport:
         self._shown_turn: str | None = None
         self._has_turn = False
 
-    def opening(self) -> str:
+    def begin_file(self) -> str:
         """Return the beginning of the file."""
         return f'{{"format":"{FORMAT}","version":{VERSION},"conversations":['
 
-    def closing(self) -> str:
+    def finish_file(self) -> str:
         """Return the end of the file."""
         return "\n]}\n"
 
-    def begin(
+    def text_before_turns(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
         """Return the conversation's fields, up to its turns.
@@ -206,19 +210,19 @@ class JsonExport:
             "id": info.id,
             "title": info.title,
             "title_source": info.title_source,
-            "created_at": _iso(info.created_at),
-            "updated_at": _iso(info.updated_at),
+            "created_at": _iso_time(info.created_at),
+            "updated_at": _iso_time(info.updated_at),
             "pinned": info.pinned_at is not None,
             "archived": info.archived_at is not None,
             "tags": info.tags,
         }
         comma, self._is_first = "" if self._is_first else ",", False
-        return f'{comma}\n{_json(head)[:-1]},"turns":['
+        return f'{comma}\n{_encode_json(head)[:-1]},"turns":['
 
-    def turn(self, record: TurnRecord) -> str:
+    def text_of_turn(self, record: TurnRecord) -> str:
         """Return a turn with its parent's id."""
         place = (record.branch, record.depth)
-        parent = self._parent(place)
+        parent = self._parent_turn_id(place)
         self._before = (*place, record.id)
         if place in self._forks:
             self._forks[place] = record.id
@@ -230,22 +234,22 @@ class JsonExport:
             "parent": parent,
             "question": record.question,
             **_question_parts(record.question_parts),
-            "created_at": _iso(record.created_at),
-            "options": _options(record.options),
-            "feedback": _feedback(record.feedback),
-            "answer": [_segment(segment) for segment in record.segments],
+            "created_at": _iso_time(record.created_at),
+            "options": _options_object(record.options),
+            "feedback": _feedback_object(record.feedback),
+            "answer": [_segment_object(segment) for segment in record.segments],
         }
-        return f"{comma}\n{_json(view)}"
+        return f"{comma}\n{_encode_json(view)}"
 
-    def end(self) -> str:
+    def text_after_turns(self) -> str:
         """Return the end of the conversation."""
-        return f'],"shown_turn":{_json(self._shown_turn)}}}'
+        return f'],"shown_turn":{_encode_json(self._shown_turn)}}}'
 
     def file_name(self, title: str) -> str:
         """Return a file name derived from the title."""
         return f"{safe_name(title)}.json"
 
-    def _parent(self, place: tuple[int, int]) -> str | None:
+    def _parent_turn_id(self, place: tuple[int, int]) -> str | None:
         """Return the id of the parent turn. Only turns at which branches begin are remembered."""
         branch, depth = place
         before = self._before
@@ -276,19 +280,19 @@ class HtmlExport:
         self._words = {**WORDS, **words}
         self._formulas = ExportedFormulas()
         self._zone = zone
-        self._parts = HtmlParts(self._rendered, self._words)
+        self._parts = HtmlParts(self._render_markdown, self._words)
 
-    def begin(
+    def text_before_turns(
         self, info: ConversationInfo, branches: Sequence[Branch], shown: int | None = None
     ) -> str:
         """Return the page's head and the title."""
         self._formulas = ExportedFormulas()
-        title = _text(info.title) or "Conversation"
-        when = self._time(info.created_at, f" ({self._zone})")
+        title = _escape_html(info.title) or "Conversation"
+        when = self._time_element(info.created_at, f" ({self._zone})")
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n'
             '<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{export_policy()}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             '<meta name="referrer" content="no-referrer">\n'
@@ -297,65 +301,66 @@ class HtmlExport:
             f"{when}</header>\n"
         )
 
-    def turn(self, record: TurnRecord) -> str:
+    def text_of_turn(self, record: TurnRecord) -> str:
         """Return the question as escaped text, and the answer as rendered HTML."""
         pieces = ["<article>\n"]
         if record.question_parts:
-            label = _text(self._words["question"])
+            label = _escape_html(self._words["question"])
             question = "\n\n".join(map(_question_text, record.question_parts))
             pieces.append(
-                f"{self._time(record.created_at)}\n"
+                f"{self._time_element(record.created_at)}\n"
                 f'<div class="question" role="group" aria-label="{label}" dir="auto">'
-                f"{_text(question)}</div>\n"
+                f"{_escape_html(question)}</div>\n"
             )
-        pieces += [self._part(part) for part in grouped(record.answer)]
-        if record.segments and (note := _note(record.segments, self._words)):
-            pieces.append(f'<p class="note" dir="auto">{_text(note)}</p>\n')
+        pieces += [self._render_part(part) for part in group_parts(record.answer)]
+        if record.segments and (note := _end_note(record.segments, self._words)):
+            pieces.append(f'<p class="note" dir="auto">{_escape_html(note)}</p>\n')
         return "".join([*pieces, "</article>\n"])
 
-    def end(self) -> str:
+    def text_after_turns(self) -> str:
         """Return the end of the page."""
-        return f"</main>\n{self._formulas.html()}</body>\n</html>\n"
+        return f"</main>\n{self._formulas.head_elements()}</body>\n</html>\n"
 
     def file_name(self, title: str) -> str:
         """Return a file name derived from the title."""
         return f"{safe_name(title)}.html"
 
-    def _time(self, seconds: float, zone: str = "") -> str:
-        shown = _text(_local(seconds, self._zone) + zone)
-        return f'<time datetime="{_iso(seconds)}">{shown}</time>'
+    def _time_element(self, seconds: float, zone: str = "") -> str:
+        shown = _escape_html(_local_time(seconds, self._zone) + zone)
+        return f'<time datetime="{_iso_time(seconds)}">{shown}</time>'
 
-    def _part(self, part: Part | StepTree | Sources) -> str:
+    def _render_part(self, part: Part | StepTree | Sources) -> str:
         match part:
             case TextPart(text):
-                return f'<div class="ws-prose" dir="auto">{self._rendered(text)}</div>\n'
+                return f'<div class="ws-prose" dir="auto">{self._render_markdown(text)}</div>\n'
             case ReasoningPart(text):
-                return self._fold(self._words["reasoning"], ("", text))
+                return self._folded_details(self._words["reasoning"], ("", text))
             case StepTree():
-                return self._parts.step(part)
+                return self._parts.render_step(part)
             case Sources():
-                return self._parts.sources(part)
+                return self._parts.render_sources(part)
             case ImagePart() | FilePart() | DataPart():
-                return self._parts.part(part)
+                return self._parts.render_part(part)
             case ToolCallPart():
-                return self._fold(
+                return self._folded_details(
                     f"{part.name} — {self._words[f'tool_{part.state}']}",
                     (self._words["arguments"], part.arguments),
                     (self._words["result"], part.result or ""),
                 )
 
-    def _rendered(self, text: str) -> str:
+    def _render_markdown(self, text: str) -> str:
         html = self._render(text)
-        self._formulas.add(html)
+        self._formulas.scan_formulas(html)
         return html
 
-    def _fold(self, label: str, *parts: tuple[str, str]) -> str:
+    def _folded_details(self, label: str, *parts: tuple[str, str]) -> str:
         body = "".join(
-            (f"<h2>{_text(title)}</h2>" if title else "") + f'<pre dir="auto">{_text(text)}</pre>'
+            (f"<h2>{_escape_html(title)}</h2>" if title else "")
+            + f'<pre dir="auto">{_escape_html(text)}</pre>'
             for title, text in parts
             if text
         )
-        return f"<details><summary>{_text(label)}</summary>{body}</details>\n"
+        return f"<details><summary>{_escape_html(label)}</summary>{body}</details>\n"
 
 
 # ---- shared helpers ----------------------------------------------------------------------------
@@ -368,7 +373,7 @@ def safe_name(title: str) -> str:
     'etc passwd'
     """
     plain = unicodedata.normalize("NFC", " ".join(title.split()))
-    plain = _LOOSE_JOINERS.sub("", "".join(filter(_is_fit, plain)))
+    plain = _LOOSE_JOINERS.sub("", "".join(filter(_is_allowed_char, plain)))
     plain = " ".join(re.sub(r'[/\\:*?"<>|%]+', " ", plain).split())
     plain = cut_at_grapheme(plain.lstrip(".- ~"), MAX_NAME_CHARS).strip(". ")
     plain = plain or "conversation"
@@ -389,7 +394,7 @@ _LOOSE_JOINERS = re.compile(
 """Matches joiners and tags that have no visible effect."""
 
 
-def _is_fit(char: str) -> bool:
+def _is_allowed_char(char: str) -> bool:
     """Return whether a name may contain the character."""
     # "C": control and format characters, surrogates, private use, unassigned
     return (
@@ -400,12 +405,12 @@ def _is_fit(char: str) -> bool:
     )
 
 
-def _iso(seconds: float) -> str:
+def _iso_time(seconds: float) -> str:
     bounded = min(max(seconds, 0.0), 253_402_300_799.0)  # the last second of the year 9999
     return datetime.fromtimestamp(bounded, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _local(seconds: float, zone: tzinfo) -> str:
+def _local_time(seconds: float, zone: tzinfo) -> str:
     bounded = min(max(seconds, 0.0), 253_402_300_799.0 - 86_400)  # at most year 9999 in any zone
     return f"{datetime.fromtimestamp(bounded, zone):%Y-%m-%d %H:%M}"
 
@@ -423,7 +428,7 @@ def _question_text(part: Part) -> str:
             assert_never(part)
 
 
-def _note(segments: Sequence[Segment], words: Mapping[str, str]) -> str:
+def _end_note(segments: Sequence[Segment], words: Mapping[str, str]) -> str:
     """Return a note about how an answer ended, "" if it is complete."""
     end = segments[-1].end
     if end is not None and end.error is not None:
@@ -447,36 +452,36 @@ _PROSE = re.compile(r"(?:^(?:[^\W\d_][\w ,.;:?!'’“”„«»()–—…%/-]*
 """Matches lines that are plain text in every Markdown dialect."""
 
 
-def _quoted(question: str) -> str:
+def _quote_block(question: str) -> str:
     """Return a question as a quotation, or as a code block if it may contain markup."""
     lines = question.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     if not all(_PROSE.fullmatch(line) for line in lines.split("\n")):
-        return _fenced(lines)
+        return _fenced_code(lines)
     # two trailing spaces are a line break
     quoted = [f"> {line}  " if line else ">" for line in lines.split("\n")]
     return "\n" + "\n".join(quoted).rstrip() + "\n"
 
 
-def _fenced(text: str) -> str:
+def _fenced_code(text: str) -> str:
     runs = re.findall(r"`+", text)
     fence = "`" * max(3, 1 + max(map(len, runs), default=0))
     return f"\n{fence}text\n{text}\n{fence}\n"
 
 
-def _folded(label: str, body: str) -> str:
-    return f"\n<details>\n<summary>{_text(_line(label))}</summary>\n{body}\n</details>\n"
+def _folded_details(label: str, body: str) -> str:
+    return f"\n<details>\n<summary>{_escape_html(_one_line(label))}</summary>\n{body}\n</details>\n"
 
 
-def _inline(text: str) -> str:
+def _escape_inline(text: str) -> str:
     """Return a text on one line with all markup escaped."""
-    return re.sub(r"([\\`*_{}\[\]()<>#|~&$!+=:@-])", r"\\\1", _line(text))
+    return re.sub(r"([\\`*_{}\[\]()<>#|~&$!+=:@-])", r"\\\1", _one_line(text))
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _closed(answer: str) -> str:
+def _close_code_block(answer: str) -> str:
     """Close a code block that is still open since the answer was stopped."""
     fence = ""
     for line in answer.splitlines():
@@ -494,7 +499,7 @@ def _closed(answer: str) -> str:
 # ---- JSON --------------------------------------------------------------------------------------
 
 
-def _json(value: Any) -> str:
+def _encode_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -507,7 +512,7 @@ def _parent_place(branches: Mapping[int, Branch], branch: Branch) -> tuple[int, 
     return (at, depth) if at is not None and depth >= 0 else None
 
 
-def _options(options: Options) -> dict[str, Any]:
+def _options_object(options: Options) -> dict[str, Any]:
     return {
         "model": options.model,
         "system": options.system,
@@ -517,16 +522,16 @@ def _options(options: Options) -> dict[str, Any]:
     }
 
 
-def _feedback(feedback: Feedback | None) -> dict[str, str] | None:
+def _feedback_object(feedback: Feedback | None) -> dict[str, str] | None:
     return {"verdict": feedback.verdict, "words": feedback.words} if feedback else None
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def _segment_object(segment: Segment) -> dict[str, Any]:
     end = segment.end
     error = end.error if end else None
     return {
         "model": segment.model,
-        "created_at": _iso(segment.created_at),
+        "created_at": _iso_time(segment.created_at),
         "reason": end.reason if end else None,
         "error": {"code": error.code, "message": str(error)} if error else None,
         "usage": {
@@ -549,7 +554,7 @@ def _question_parts(parts: Sequence[Part]) -> dict[str, Any]:
 # ---- HTML --------------------------------------------------------------------------------------
 
 
-def _text(text: str) -> str:
+def _escape_html(text: str) -> str:
     """Escape text for an HTML element or a quoted attribute."""
     return escape(seen(text.replace("\x00", "\ufffd")), quote=True)
 

@@ -12,7 +12,7 @@ from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
 
-from wireside.assets import folder
+from wireside.assets import assets_folder
 
 _MARK = 'role="math"'
 _SCRIPTS = ("katex/katex.min.js", "katex/mhchem.min.js", "math.js")
@@ -41,7 +41,7 @@ class ExportedFormulas:
         self._has_chemistry = False
         self._rare: set[str] = set()
 
-    def add(self, html: str) -> None:
+    def scan_formulas(self, html: str) -> None:
         """Scan the HTML of an answer for formulas."""
         if _MARK not in html:
             return
@@ -51,30 +51,32 @@ class ExportedFormulas:
             if font not in self._rare and any(part in html for part in parts):
                 self._rare.add(font)
 
-    def html(self) -> str:
+    def head_elements(self) -> str:
         """Return styles, fonts and scripts for the end of the page; "" without a formula."""
         if not self._has_formula:
             return ""
         names = [name for name in _SCRIPTS if self._has_chemistry or "mhchem" not in name]
         attributes = {"math.js": " data-all"}
-        scripts = [f"<script{attributes.get(name, '')}>{_text(name)}</script>\n" for name in names]
-        return f"<style>{self._styles()}</style>\n{''.join(scripts)}"
+        scripts = [
+            f"<script{attributes.get(name, '')}>{_read_asset(name)}</script>\n" for name in names
+        ]
+        return f"<style>{self._embedded_styles()}</style>\n{''.join(scripts)}"
 
-    def _styles(self) -> str:
-        def face(found: re.Match[str]) -> str:
+    def _embedded_styles(self) -> str:
+        def embed_face(found: re.Match[str]) -> str:
             name = found[1]
-            family = next((rare for rare in _RARE_FONTS if _is_of(name, rare)), "")
+            family = next((rare for rare in _RARE_FONTS if _is_of_family(name, rare)), "")
             if family and family not in self._rare:
                 return ""
-            data = b64encode(_font(name)).decode()
+            data = b64encode(_read_font(name)).decode()
             return _SOURCES.sub(
                 f'src:url(data:font/woff2;base64,{data}) format("woff2")', found[0], count=1
             )
 
-        return _FACE.sub(face, _text("katex/katex.min.css"))
+        return _FACE.sub(embed_face, _read_asset("katex/katex.min.css"))
 
 
-def _is_of(name: str, rare: str) -> bool:
+def _is_of_family(name: str, rare: str) -> bool:
     """Return whether a font is a rare one, or belongs to a rare family."""
     return name == rare if "-" in rare else name.partition("-")[0] == rare
 
@@ -82,11 +84,11 @@ def _is_of(name: str, rare: str) -> bool:
 @lru_cache(maxsize=1)
 def script_sources() -> str:
     """Return the script sources for a page's Content-Security-Policy."""
-    digests = (b64encode(sha256(_text(name).encode()).digest()).decode() for name in _SCRIPTS)
+    digests = (b64encode(sha256(_read_asset(name).encode()).digest()).decode() for name in _SCRIPTS)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
-def policy() -> str:
+def export_policy() -> str:
     """Return the Content-Security-Policy of an exported page."""
     return (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:;"
@@ -95,12 +97,12 @@ def policy() -> str:
 
 
 @lru_cache(maxsize=8)
-def _text(name: str) -> str:
-    text = (folder() / name).read_text(encoding="utf-8")
+def _read_asset(name: str) -> str:
+    text = (assets_folder() / name).read_text(encoding="utf-8")
     assert "</script" not in text
     return text
 
 
 @lru_cache(maxsize=32)
-def _font(name: str) -> bytes:
-    return (folder() / "katex" / "fonts" / f"{name}.woff2").read_bytes()
+def _read_font(name: str) -> bytes:
+    return (assets_folder() / "katex" / "fonts" / f"{name}.woff2").read_bytes()

@@ -57,7 +57,7 @@ class Sources:
     items: tuple[tuple[int, Mapping[str, Any]], ...]
 
 
-def grouped(parts: Sequence[Part]) -> Iterator[Part | StepTree | Sources]:
+def group_parts(parts: Sequence[Part]) -> Iterator[Part | StepTree | Sources]:
     """Yield the parts of an answer; steps as trees, and sources that follow each other as one."""
     steps: dict[str, StepTree] = {}
     numbers: dict[str, int] = {}
@@ -71,7 +71,7 @@ def grouped(parts: Sequence[Part]) -> Iterator[Part | StepTree | Sources]:
         elif part.kind == "step":
             _add_step(out, steps, part.id, data)
         elif part.kind == "source":
-            key = _text_in(data, "url") or f"title {_text_in(data, 'title')}"
+            key = _text_field(data, "url") or f"title {_text_field(data, 'title')}"
             item = (numbers.setdefault(key, len(numbers) + 1), data)
             last = out[-1] if out else None
             if isinstance(last, Sources):
@@ -89,7 +89,7 @@ def _add_step(
     part_id: str,
     data: Mapping[str, Any],
 ) -> None:
-    parent = steps.get(_text_in(data, "parent"))
+    parent = steps.get(_text_field(data, "parent"))
     if parent is None:
         step = StepTree(data)
         out.append(step)
@@ -112,83 +112,96 @@ class HtmlParts:
         self._render = render
         self._words = words
 
-    def step(self, step: StepTree) -> str:
+    def render_step(self, step: StepTree) -> str:
         """Return a step with the steps in it, folded."""
         return "".join(self._step_pieces(step))
 
     def _step_pieces(self, step: StepTree) -> Iterator[str]:
-        yield f"<details><summary>{_html(_step_label(step, self._words))}</summary>"
-        yield self._titled(self._words["input"], _text_in(step.data, "input"))
-        children = "".join(self.step(child) for child in step.children)
+        yield f"<details><summary>{_escape_html(_step_label(step, self._words))}</summary>"
+        yield self._titled_text(self._words["input"], _text_field(step.data, "input"))
+        children = "".join(self.render_step(child) for child in step.children)
         if children:
             yield f'<div class="steps">{children}</div>'
-        yield self._titled(self._words["output"], _text_in(step.data, "output"))
+        yield self._titled_text(self._words["output"], _text_field(step.data, "output"))
         yield "</details>\n"
 
-    def _titled(self, title: str, text: str) -> str:
-        return f'<h2>{_html(title)}</h2><pre dir="auto">{_html(text)}</pre>' if text else ""
+    def _titled_text(self, title: str, text: str) -> str:
+        return (
+            f'<h2>{_escape_html(title)}</h2><pre dir="auto">{_escape_html(text)}</pre>'
+            if text
+            else ""
+        )
 
-    def sources(self, sources: Sources) -> str:
+    def render_sources(self, sources: Sources) -> str:
         """Return a numbered list."""
-        items = "".join(self._source(number, data) for number, data in sources.items)
+        items = "".join(self._render_source(number, data) for number, data in sources.items)
         return f'<ol class="sources">{items}</ol>\n'
 
-    def _source(self, number: int, data: Mapping[str, Any]) -> str:
-        title, text = _text_in(data, "title"), _text_in(data, "text")
-        url = web_address(_text_in(data, "url"))
-        shown = _html(title or url or self._words["source"])
+    def _render_source(self, number: int, data: Mapping[str, Any]) -> str:
+        title, text = _text_field(data, "title"), _text_field(data, "text")
+        url = web_address(_text_field(data, "url"))
+        shown = _escape_html(title or url or self._words["source"])
         if url:
-            shown = f'<a href="{_html(url)}" rel="noopener noreferrer">{shown}</a>'
-            shown += f' <span class="ws-host">{_html(_host(url))}</span>'
+            shown = f'<a href="{_escape_html(url)}" rel="noopener noreferrer">{shown}</a>'
+            shown += f' <span class="ws-host">{_escape_html(_host_of_url(url))}</span>'
         if text:
-            shown += f"<div>{_html(text)}</div>"
+            shown += f"<div>{_escape_html(text)}</div>"
         return f'<li value="{number}" dir="auto">{shown}</li>'
 
-    def part(self, part: Attachment) -> str:
+    def render_part(self, part: Attachment) -> str:
         """Return any other part."""
         data = data_of(part) if isinstance(part, DataPart) else None
         match part:
             case ImagePart():
-                return self._image(part)
+                return self._render_image(part)
             case FilePart():
-                return self._file(part)
-            case DataPart(kind="table") if (table := _table_in(data)) is not None:
-                return self._table(*table)
+                return self._render_file(part)
+            case DataPart(kind="table") if (table := _table_cells(data)) is not None:
+                return self._render_table(*table)
             case DataPart(kind="question") if isinstance(data, dict):
-                return self._question(data)
-        return f'<p class="data" dir="auto">{_html(label_of(part))}</p>\n'
+                return self._render_question(data)
+        return f'<p class="data" dir="auto">{_escape_html(label_of(part))}</p>\n'
 
-    def _image(self, part: ImagePart) -> str:
+    def _render_image(self, part: ImagePart) -> str:
         if RASTER_DATA_URL.fullmatch(part.url):
-            return f'<p><img class="ws-img" alt="{_html(part.name)}" src="{part.url}"></p>\n'
+            return f'<p><img class="ws-img" alt="{_escape_html(part.name)}" src="{part.url}"></p>\n'
+        label = _escape_html(label_of(part))
         if url := web_address(part.url):
-            link = f'<a href="{_html(url)}" rel="noopener noreferrer">{_html(label_of(part))}</a>'
-            return f'<p dir="auto">{link} <span class="ws-host">{_html(_host(url))}</span></p>\n'
-        return f'<p dir="auto">{_html(label_of(part))}</p>\n'
+            link = f'<a href="{_escape_html(url)}" rel="noopener noreferrer">{label}</a>'
+            host = _escape_html(_host_of_url(url))
+            return f'<p dir="auto">{link} <span class="ws-host">{host}</span></p>\n'
+        return f'<p dir="auto">{label}</p>\n'
 
-    def _file(self, part: FilePart) -> str:
-        label = _html(label_of(part))
+    def _render_file(self, part: FilePart) -> str:
+        label = _escape_html(label_of(part))
         content = _CONTENT.fullmatch(part.url)
         if content is None:
             return f'<p dir="auto">{label}</p>\n'
         # of no type that a browser would open as a page
         url = f"data:application/octet-stream;base64,{content[1]}"
-        return f'<p dir="auto"><a download="{_html(part.name)}" href="{url}">{label}</a></p>\n'
-
-    def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
-        head = "".join(f"<th>{_html(column)}</th>" for column in columns)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in row)}</tr>\n" for row in rows
+        return (
+            f'<p dir="auto"><a download="{_escape_html(part.name)}" href="{url}">{label}</a></p>\n'
         )
-        note = f'<p class="note">{_html(note)}</p>\n' if note else ""
+
+    def _render_table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str
+    ) -> str:
+        head = "".join(f"<th>{_escape_html(column)}</th>" for column in columns)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{_escape_html(cell)}</td>' for cell in row)}</tr>\n"
+            for row in rows
+        )
+        note = f'<p class="note">{_escape_html(note)}</p>\n' if note else ""
         return (
             f'<div class="ws-table"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>\n{note}"
         )
 
-    def _question(self, data: Mapping[str, Any]) -> str:
-        prompt = self._render(_text_in(data, "prompt"))
-        answer = "".join(f"<div>{_html(line)}</div>" for line in _answer_lines(data, self._words))
+    def _render_question(self, data: Mapping[str, Any]) -> str:
+        prompt = self._render(_text_field(data, "prompt"))
+        answer = "".join(
+            f"<div>{_escape_html(line)}</div>" for line in _answer_lines(data, self._words)
+        )
         return (
             f'<div class="asked"><div class="ws-prose" dir="auto">{prompt}</div>'
             f'<div class="answered" dir="auto">{answer}</div></div>\n'
@@ -231,26 +244,26 @@ class MarkdownParts:
         self._quoted = quoted
         self._folded = folded
 
-    def step(self, step: StepTree) -> str:
+    def render_step(self, step: StepTree) -> str:
         """Return a step with the steps in it, folded."""
-        before, after = _text_in(step.data, "input"), _text_in(step.data, "output")
+        before, after = _text_field(step.data, "input"), _text_field(step.data, "output")
         body = f"\n{self._words['input']}:\n{self._fenced(before)}" if before else ""
-        body += "".join(self.step(child) for child in step.children)
+        body += "".join(self.render_step(child) for child in step.children)
         body += f"\n{self._words['output']}:\n{self._fenced(after)}" if after else ""
         return self._folded(_step_label(step, self._words), body)
 
-    def sources(self, sources: Sources) -> str:
+    def render_sources(self, sources: Sources) -> str:
         """Return a list with the numbers of the sources."""
-        return "\n" + "".join(self._source(number, data) for number, data in sources.items)
+        return "\n" + "".join(self._render_source(number, data) for number, data in sources.items)
 
-    def _source(self, number: int, data: Mapping[str, Any]) -> str:
-        url = web_address(_text_in(data, "url"))
-        title = self._inline(_text_in(data, "title") or url or self._words["source"])
-        text = self._inline(_text_in(data, "text"))
+    def _render_source(self, number: int, data: Mapping[str, Any]) -> str:
+        url = web_address(_text_field(data, "url"))
+        title = self._inline(_text_field(data, "title") or url or self._words["source"])
+        text = self._inline(_text_field(data, "text"))
         named = f"{title} <{url}>" if url else title
         return f"{number}. {named}{f' — {text}' if text else ''}\n"
 
-    def part(self, part: Attachment) -> str:
+    def render_part(self, part: Attachment) -> str:
         """Return any other part."""
         data = data_of(part) if isinstance(part, DataPart) else None
         match part:
@@ -258,14 +271,16 @@ class MarkdownParts:
                 return f"\n![{self._inline(part.name)}]({part.url})\n"
             case ImagePart() if url := web_address(part.url):
                 return f"\n{self._inline(label_of(part))} <{url}>\n"
-            case DataPart(kind="table") if (table := _table_in(data)) is not None:
-                return self._table(*table)
+            case DataPart(kind="table") if (table := _table_cells(data)) is not None:
+                return self._render_table(*table)
             case DataPart(kind="question") if isinstance(data, dict):
                 answer = "\n".join(_answer_lines(data, self._words))
-                return f"{self._quoted(_text_in(data, 'prompt'))}\n**{self._inline(answer)}**\n"
+                return f"{self._quoted(_text_field(data, 'prompt'))}\n**{self._inline(answer)}**\n"
         return f"\n{self._inline(label_of(part))}\n"
 
-    def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
+    def _render_table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str
+    ) -> str:
         lines = [f"| {' | '.join(map(self._inline, row))} |" for row in (columns, *rows)]
         lines.insert(1, "|" + " --- |" * len(columns))
         return "\n" + "\n".join(lines) + "\n" + (f"\n*({self._inline(note)})*\n" if note else "")
@@ -279,15 +294,15 @@ def web_address(url: str) -> str:
     return url if len(url) <= MAX_URL_CHARS and _WEB.fullmatch(url) else ""
 
 
-def _host(url: str) -> str:
+def _host_of_url(url: str) -> str:
     return re.split("[/?#]", url.partition("://")[2])[0]
 
 
-def _html(text: str) -> str:
+def _escape_html(text: str) -> str:
     return escape(seen(text.replace("\x00", "\ufffd")), quote=True)
 
 
-def _text_in(data: Mapping[str, Any], name: str) -> str:
+def _text_field(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
     return value if isinstance(value, str) else ""
 
@@ -298,10 +313,10 @@ def _step_label(step: StepTree, words: Words) -> str:
     seconds = step.data.get("seconds")
     is_timed = isinstance(seconds, int | float) and 0 <= seconds < 1e9
     took = f" · {seconds:.1f} s" if is_timed else ""
-    return f"{_text_in(step.data, 'name')} — {words[f'tool_{state}']}{took}"
+    return f"{_text_field(step.data, 'name')} — {words[f'tool_{state}']}{took}"
 
 
-def _table_in(data: Any) -> tuple[list[str], list[list[str]], str] | None:
+def _table_cells(data: Any) -> tuple[list[str], list[list[str]], str] | None:
     """Return the columns and rows of a table as texts, and a note if rows are missing."""
     if not isinstance(data, dict):
         return None
@@ -310,17 +325,17 @@ def _table_in(data: Any) -> tuple[list[str], list[list[str]], str] | None:
         return None
     width = min(len(columns), MAX_COLUMNS)
     shown = [
-        [_cell(row[i]) if i < len(row) else "" for i in range(width)]
+        [_cell_text(row[i]) if i < len(row) else "" for i in range(width)]
         for row in rows
         if isinstance(row, list)
     ]
     total = data.get("total")
     is_cut = isinstance(total, int) and total > len(shown)
     note = f"{len(shown):,} of {total:,} rows" if is_cut else ""
-    return [_cell(column) for column in columns[:width]], shown, note
+    return [_cell_text(column) for column in columns[:width]], shown, note
 
 
-def _cell(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     match value:
         case None:
             return ""
@@ -341,22 +356,22 @@ def _answer_lines(data: Mapping[str, Any], words: Words) -> list[str]:
             return [words["not_answered"]]
         case bool():
             name = "yes" if answer else "no"
-            return [_text_in(data, name) or words[name]]
+            return [_text_field(data, name) or words[name]]
         case list():
-            labels = _labels(data.get("options"))
-            return [", ".join(labels.get(text, text) for text in map(_cell, answer))]
+            labels = _labels_by_value(data.get("options"))
+            return [", ".join(labels.get(text, text) for text in map(_cell_text, answer))]
         case dict():
-            labels = _labels(data.get("fields"))
-            return [f"{labels.get(name, name)}: {_cell(one)}" for name, one in answer.items()]
+            labels = _labels_by_value(data.get("fields"))
+            return [f"{labels.get(name, name)}: {_cell_text(one)}" for name, one in answer.items()]
         case _:
-            return [_cell(answer)]
+            return [_cell_text(answer)]
 
 
-def _labels(items: Any) -> dict[str, str]:
+def _labels_by_value(items: Any) -> dict[str, str]:
     """Return the labels of options by value, or of fields by name."""
     found = {}
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict):
-            key = _text_in(item, "value") or _text_in(item, "name")
-            found[key] = _text_in(item, "label") or key
+            key = _text_field(item, "value") or _text_field(item, "name")
+            found[key] = _text_field(item, "label") or key
     return found

@@ -44,7 +44,7 @@ def read_file(data: bytes, limits: ImportLimits) -> Iterator[tuple[Format, msgsp
     if data[:2] != b"PK":
         yield from _conversations(data, limits)
         return
-    for text in _unpacked(data, limits):
+    for text in _unpack_archive(data, limits):
         try:
             yield from _conversations(text, limits)
         except TooMuch:
@@ -61,7 +61,7 @@ def is_too_large(raw: msgspec.Raw, limits: ImportLimits) -> bool:
     return size > limits.max_bytes_of_one or _has_more_values(bytes(raw), limits.max_values_of_one)
 
 
-def parse(raw: msgspec.Raw) -> Any:
+def parse_conversation(raw: msgspec.Raw) -> Any:
     """Return the value of one conversation; bytes that are not UTF-8 become U+FFFD."""
     try:
         return msgspec.json.decode(raw)
@@ -80,15 +80,15 @@ def _conversations(text: bytes, limits: ImportLimits) -> Iterator[tuple[Format, 
             yield from (("foreign", raw) for raw in whole)
         elif "format" not in whole and not FOREIGN_KEYS.isdisjoint(whole):
             yield "foreign", msgspec.Raw(text)
-        elif "format" not in whole and (raws := _listed(whole)):
+        elif "format" not in whole and (raws := _listed_conversations(whole)):
             yield from (("foreign", raw) for raw in raws)
         else:
-            yield from (("own", raw) for raw in _own(whole))
+            yield from (("own", raw) for raw in _own_conversations(whole))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(f"The file is not JSON that can be read. {EXPECTED}") from error
 
 
-def _listed(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
+def _listed_conversations(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
     """Return the conversations in an object's list, as in ``{"version": …, "chats": […]}``."""
     for name in ("chats", "conversations", "data", "items"):
         if bytes(whole.get(name, b""))[:1] == b"[":
@@ -96,7 +96,7 @@ def _listed(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
     return []
 
 
-def _own(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
+def _own_conversations(whole: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
     if "format" not in whole or msgspec.json.decode(whole["format"]) != FORMAT:
         raise BadMessage(f"The file's format is not known. {EXPECTED}")
     version = msgspec.json.decode(whole.get("version", msgspec.Raw(b"null")))
@@ -131,7 +131,7 @@ def _top_level(text: bytes) -> _Top:
     try:
         top = msgspec.json.decode(text, type=_Top)
     except msgspec.DecodeError:
-        top = msgspec.json.decode(_SURROGATE.sub(_mended, text), type=_Top)
+        top = msgspec.json.decode(_SURROGATE.sub(_mend_escape, text), type=_Top)
     return top
 
 
@@ -141,21 +141,21 @@ _SURROGATE = re.compile(
 """An escaped backslash, a pair, or (the group) an unpaired half."""
 
 
-def _mended(match: re.Match[bytes]) -> bytes:
+def _mend_escape(match: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if match[1] else match[0]
 
 
-def _unpacked(data: bytes, limits: ImportLimits) -> Iterator[bytes]:
+def _unpack_archive(data: bytes, limits: ImportLimits) -> Iterator[bytes]:
     """Iterate over the JSON texts of an archive, inflating ``max_bytes`` in total at most."""
     # signature of a directory entry: counted before the directory is parsed
     if data.count(b"PK\x01\x02") > limits.max_entries:
         raise BadMessage(f"The archive has more than {limits.max_entries:,} files.")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            wanted = _wanted(archive.infolist())
+            wanted = _wanted_entries(archive.infolist())
             left = limits.max_bytes
             for entry in wanted:
-                text = _inflated(archive, entry, left=left, limits=limits)
+                text = _inflate_entry(archive, entry, left=left, limits=limits)
                 left -= len(text)
                 yield text
                 del text
@@ -182,7 +182,7 @@ _OTHER_FILE = re.compile(
 """Matches JSON files, except those that contain other parts of an export."""
 
 
-def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+def _wanted_entries(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """Return the conversation files of an archive; large exports are split into several.
 
     If no file has the usual name, every JSON file is a candidate.
@@ -205,7 +205,7 @@ def _wanted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     return found
 
 
-def _inflated(
+def _inflate_entry(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, *, left: int, limits: ImportLimits
 ) -> bytes:
     text = bytearray()

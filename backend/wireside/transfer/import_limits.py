@@ -71,7 +71,7 @@ class ImportBudget:
         self._parts = limits.max_parts
         self._chars = limits.max_chars
 
-    def spend(self, *, turns: int = 0, parts: int = 0, chars: int = 0) -> None:
+    def spend_budget(self, *, turns: int = 0, parts: int = 0, chars: int = 0) -> None:
         """Subtract from the budget.
 
         Raises:

@@ -2,9 +2,9 @@
 
 Supported products are ChatGPT, Claude, Open WebUI, LibreChat and DeepSeek.
 
-Pure; a large file takes seconds, so call ``read`` in a thread. The author of a file may be hostile:
-everything in it is checked and bounded (``import_limits``), no name in it becomes a path, and every
-id is replaced, so that existing data can't be overwritten or guessed.
+Pure; a large file takes seconds, so call ``read_conversations`` in a thread. The author of a file
+may be hostile: everything in it is checked and bounded (``import_limits``), no name in it becomes a
+path, and every id is replaced, so that existing data can't be overwritten or guessed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from wireside.transfer.formats.deepseek import is_deepseek, read_deepseek
 from wireside.transfer.formats.foreign import ForeignConversation, build_conversation
 from wireside.transfer.formats.librechat import is_librechat, read_librechat
 from wireside.transfer.formats.open_webui import is_open_webui, read_open_webui
-from wireside.transfer.formats.wireside import read_own
+from wireside.transfer.formats.wireside import read_wireside
 from wireside.transfer.import_file import (
     EXPECTED,
     FOREIGN_KEYS,
     Format,
     is_too_large,
-    parse,
+    parse_conversation,
     read_file,
 )
 from wireside.transfer.import_limits import (
@@ -64,7 +64,7 @@ class ImportResult:
     passed_over: int
 
 
-def read(
+def read_conversations(
     data: bytes, *, new_id: NewId, now: float, limits: ImportLimits = IMPORT_LIMITS
 ) -> ImportResult:
     """Return all conversations of a file. See ``conversations``."""
@@ -96,7 +96,7 @@ def conversations(
             raise TooMuch(
                 f"The file has more than {limits.max_conversations:,} conversations. {IN_PARTS}"
             )
-        imported = None if is_too_large(raw, limits) else _attempt(kind, raw, context)
+        imported = None if is_too_large(raw, limits) else _try_to_build(kind, raw, context)
         is_any_read = is_any_read or imported is not None
         yield imported
         del imported  # releases it while the next one is built
@@ -109,20 +109,20 @@ def passed_over(imported: Imported | None) -> int:
     return 1 if imported is None else imported.passed_over
 
 
-def _attempt(kind: Format, raw: msgspec.Raw, context: ImportContext) -> Imported | None:
+def _try_to_build(kind: Format, raw: msgspec.Raw, context: ImportContext) -> Imported | None:
     """Return a conversation, or None if it is malformed. Raises ``TooMuch``."""
     try:
-        value = parse(raw)
-        return _build(kind, value, context) if isinstance(value, dict) else None
+        value = parse_conversation(raw)
+        return _build_imported(kind, value, context) if isinstance(value, dict) else None
     except TooMuch:
         raise
     except (BadMessage, msgspec.MsgspecError, RecursionError):
         return None
 
 
-def _build(kind: Format, value: dict[str, Any], context: ImportContext) -> Imported:
+def _build_imported(kind: Format, value: dict[str, Any], context: ImportContext) -> Imported:
     if kind == "own" or ("turns" in value and FOREIGN_KEYS.isdisjoint(value)):
-        return read_own(value, context)
+        return read_wireside(value, context)
     for matches, read_foreign in READERS:
         if matches(value):
             return build_conversation(read_foreign(value), context)

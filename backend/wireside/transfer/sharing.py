@@ -13,14 +13,14 @@ from wireside.errors import Forbidden, NotFound, TooLarge, TooMany
 from wireside.generation.runner import new_stream_name
 from wireside.identity import Caller
 from wireside.messages import Options
-from wireside.offload import aside
+from wireside.offload import run_in_worker
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
 from wireside.records import Branch, Share, TurnRecord
-from wireside.tokens import digest, new_id, new_secret
+from wireside.tokens import hash_secret, new_record_id, new_secret
 from wireside.transfer.export import HtmlExport, JsonExport
-from wireside.transfer.imports import read
+from wireside.transfer.imports import read_conversations
 
 MAX_SHARES = 1000
 
@@ -58,7 +58,9 @@ class Sharing:
         self.audience: Final = audience
         self.is_on: Final = audience != "off"
 
-    async def share(self, library: Library, conversation: Conversation) -> tuple[Share, str]:
+    async def share_conversation(
+        self, library: Library, conversation: Conversation
+    ) -> tuple[Share, str]:
         """Store a snapshot of the shown turns; returns it and the secret of its link.
 
         Raises ``Forbidden`` if sharing is off, ``TooLarge`` or ``TooMany``.
@@ -70,10 +72,10 @@ class Sharing:
         if len(await self._store.list_shares(caller.user_id)) >= MAX_SHARES:
             raise TooMany(f"You share {MAX_SHARES} conversations already; end some first.")
         secret = new_secret()
-        snapshot = await self._snapshot(library, conversation)
+        snapshot = await self._render_snapshot(library, conversation)
         share = Share(
-            id=new_id(),
-            token=digest(secret),
+            id=new_record_id(),
+            token=hash_secret(secret),
             owner=caller.user_id,
             conversation_id=conversation.id,
             title=conversation.title,
@@ -84,49 +86,55 @@ class Sharing:
         self._record(caller, "shared", f"{share.id} of {conversation.id}")
         return share, secret
 
-    async def page(self, secret: str) -> str:
+    async def page_of_secret(self, secret: str) -> str:
         """Return a snapshot as one HTML page. Raises ``NotFound``."""
-        share = await self._store.find_share(digest(secret)) if self.is_on else None
-        if share is None or not hmac.compare_digest(share.token, digest(secret)):
+        share = await self._store.find_share(hash_secret(secret)) if self.is_on else None
+        if share is None or not hmac.compare_digest(share.token, hash_secret(secret)):
             raise NotFound("There is no such page, or it is no longer shared.")
-        return await aside(self._page_of, share)
+        return await run_in_worker(self._page_of_share, share)
 
-    def _page_of(self, share: Share) -> str:
-        (taken,) = read(
+    def _page_of_share(self, share: Share) -> str:
+        (taken,) = read_conversations(
             share.content.encode(), new_id=new_stream_name, now=self._now()
         ).conversations
         exporter = HtmlExport(self._render)
-        pieces = [exporter.begin(taken.info, taken.branches)]
-        pieces += [exporter.turn(turn) for turn in taken.turns]
-        return "".join([*pieces, exporter.end()])
+        pieces = [exporter.text_before_turns(taken.info, taken.branches)]
+        pieces += [exporter.text_of_turn(turn) for turn in taken.turns]
+        return "".join([*pieces, exporter.text_after_turns()])
 
-    async def of(self, caller: Caller, conversation_id: str | None = None) -> Sequence[Share]:
+    async def list_shares(
+        self, caller: Caller, conversation_id: str | None = None
+    ) -> Sequence[Share]:
         """Return the caller's shares, newest first, without their content."""
         caller.require("read")
         return await self._store.list_shares(caller.user_id, conversation_id)
 
-    async def revoke(self, caller: Caller, share_id: str) -> None:
+    async def revoke_share(self, caller: Caller, share_id: str) -> None:
         """Revoke a link. Raises ``NotFound``."""
         caller.require("chat")
         if not await self._store.remove_share(caller.user_id, share_id):
             raise NotFound("There is no such link.")
         self._record(caller, "share_ended", share_id)
 
-    async def _snapshot(self, library: Library, conversation: Conversation) -> str:
-        turns = [turn async for turn in _alone(library.iterate_turns(conversation, "shown"))]
+    async def _render_snapshot(self, library: Library, conversation: Conversation) -> str:
+        turns = [
+            turn async for turn in _as_single_branch(library.iterate_turns(conversation, "shown"))
+        ]
         exporter = JsonExport()
         info = replace(conversation.info, tags=(), pinned_at=None, archived_at=None)
-        pieces = [exporter.opening()]
+        pieces = [exporter.begin_file()]
         pieces.append(
-            exporter.begin(info, (Branch(id=0, parent=None, first=0, last=len(turns) - 1),), 0)
+            exporter.text_before_turns(
+                info, (Branch(id=0, parent=None, first=0, last=len(turns) - 1),), 0
+            )
         )
-        pieces += [exporter.turn(turn) for turn in turns]
+        pieces += [exporter.text_of_turn(turn) for turn in turns]
         if sum(map(len, pieces)) > self._max_snapshot_chars:
             raise TooLarge(TOO_LONG)
-        return "".join([*pieces, exporter.end(), exporter.closing()])
+        return "".join([*pieces, exporter.text_after_turns(), exporter.finish_file()])
 
 
-async def _alone(turns: AsyncIterator[TurnRecord]) -> AsyncIterator[TurnRecord]:
+async def _as_single_branch(turns: AsyncIterator[TurnRecord]) -> AsyncIterator[TurnRecord]:
     """Renumber the turns as one branch, without options and feedback, which stay private."""
     depth = 0
     async for turn in turns:

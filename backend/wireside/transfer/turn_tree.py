@@ -24,7 +24,7 @@ from wireside.records import (
     TurnRecord,
 )
 from wireside.transfer.import_limits import ImportBudget, length_of
-from wireside.transfer.untyped import as_line, as_time
+from wireside.transfer.untyped import seconds_since_1970, single_line
 
 NewId = Callable[[], str]
 M = TypeVar("M")
@@ -44,9 +44,9 @@ class ImportContext:
     now: float
     budget: ImportBudget
 
-    def time(self, value: object, fallback: float) -> float:
+    def time_or_fallback(self, value: object, fallback: float) -> float:
         """Return a time of the file in seconds since 1970."""
-        return as_time(value, fallback=fallback, latest=self.now)
+        return seconds_since_1970(value, fallback=fallback, latest=self.now)
 
     def no_answer(self, created_at: float) -> Segment:
         """Return a placeholder for a missing answer, which can be requested again."""
@@ -61,7 +61,7 @@ class ImportContext:
     def spend_turn(self, node: Node) -> None:
         """Subtract a turn from the budget. Raises ``TooMuch``."""
         chars = sum(length_of(entry) for segment in node.segments for entry in segment.entries)
-        self.budget.spend(turns=1, chars=sum(map(size_of, node.question)) + chars)
+        self.budget.spend_budget(turns=1, chars=sum(map(size_of, node.question)) + chars)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def find_ends(messages: Sequence[FileMessage[M]]) -> None:
             here.above.is_end = True
 
 
-def turns_of(
+def build_nodes(
     *,
     messages: list[FileMessage[M]],
     question: Callable[[FileMessage[M]], str],
@@ -117,11 +117,11 @@ def turns_of(
         while at is not None and not at.is_question:
             chain.append(at)
             at = at.above
-        context.budget.spend(parts=len(chain))
+        context.budget.spend_budget(parts=len(chain))
         first = at or chain[-1]
         segment = answer(chain[::-1])
         if segment is not None:  # one message may have many parts
-            context.budget.spend(parts=max(0, len(segment.entries) - len(chain)))
+            context.budget.spend_budget(parts=max(0, len(segment.entries) - len(chain)))
         nodes.append(
             Node(
                 key=end.key,
@@ -177,7 +177,7 @@ def build_imported(
     kept, above = _with_something(nodes)
     if nodes and not kept:
         raise BadMessage("turns: at least one with a question or an answer.")
-    placed, branches = place(kept)
+    placed, branches = place_nodes(kept)
     conversation_id = context.new_id()
     turns: list[TurnRecord] = []
     places: dict[str, tuple[int, int]] = {}
@@ -222,7 +222,7 @@ def build_imported(
 
 
 def _clean_tags(tags: Iterable[object]) -> tuple[str, ...]:
-    lines = (as_line(tag, MAX_TAG_CHARS) for tag in tags)
+    lines = (single_line(tag, MAX_TAG_CHARS) for tag in tags)
     return tuple(dict.fromkeys(line for line in lines if line))[:MAX_TAGS]
 
 
@@ -234,13 +234,13 @@ def _with_something(
     Children of a dropped turn follow the turn before it. Returns the kept turns, and a function
     from a turn's key to the nearest kept turn above it, itself included.
     """
-    is_empty = [_is_empty(node) for node in nodes]
+    is_empty = [_is_empty_node(node) for node in nodes]
     if not any(is_empty):
         return nodes, lambda key: key
     full = {node.key for node, empty in zip(nodes, is_empty, strict=True) if not empty}
     instead = {node.key: node.parent for node in nodes if node.key not in full}
 
-    def above(key: str | None) -> str | None:
+    def nearest_filled(key: str | None) -> str | None:
         passed: set[str] = set()
         while key in instead and key not in passed:
             passed.add(key)
@@ -250,20 +250,20 @@ def _with_something(
         return end
 
     kept = [
-        replace(node, parent=above(node.parent))
+        replace(node, parent=nearest_filled(node.parent))
         for node, empty in zip(nodes, is_empty, strict=True)
         if not empty
     ]
-    return kept, above
+    return kept, nearest_filled
 
 
-def _is_empty(node: Node) -> bool:
+def _is_empty_node(node: Node) -> bool:
     return not node.question and not any(
         segment.entries or (segment.end and segment.end.error) for segment in node.segments
     )
 
 
-def place(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Branch, ...]]:
+def place_nodes(nodes: Sequence[Node]) -> tuple[list[tuple[Node, int, int]], tuple[Branch, ...]]:
     """Return each node with its branch and depth, by branch, then depth, and the branches.
 
     Of the children of a node, the first in ``nodes`` continues its branch; each other one starts a

@@ -9,22 +9,22 @@ from typing import Any
 MAX_NUMBER = 2**53
 
 
-def as_text(value: object) -> str:
+def string_or_empty(value: object) -> str:
     """Return a string without NUL, which PostgreSQL rejects; "" for other types."""
     return value.replace("\x00", "\ufffd") if isinstance(value, str) else ""
 
 
-def as_line(value: object, max_chars: int) -> str:
+def single_line(value: object, max_chars: int) -> str:
     """Return a string on one line, cut to ``max_chars``."""
-    return " ".join(as_text(value).split())[:max_chars].strip()
+    return " ".join(string_or_empty(value).split())[:max_chars].strip()
 
 
-def as_dict(value: object) -> dict[str, Any]:
+def dict_or_empty(value: object) -> dict[str, Any]:
     """Return a dict; {} for other types."""
     return value if isinstance(value, dict) else {}
 
 
-def as_list(value: object) -> list[Any]:
+def list_or_empty(value: object) -> list[Any]:
     """Return a list; [] for other types."""
     return value if isinstance(value, list) else []
 
@@ -37,13 +37,13 @@ def as_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def as_count(value: object) -> int | None:
+def count_or_none(value: object) -> int | None:
     """Return a whole number of at least 0; None for other values."""
     number = as_number(value)
     return int(number) if number is not None and number >= 0 else None
 
 
-def as_time(value: object, *, fallback: float, latest: float) -> float:
+def seconds_since_1970(value: object, *, fallback: float, latest: float) -> float:
     """Return a number or an ISO 8601 string as seconds since 1970, ``latest`` at most.
 
     Other values, and times before 1970, are ``fallback``.

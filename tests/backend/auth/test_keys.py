@@ -17,7 +17,7 @@ from wireside.auth.keys import MAX_KEYS
 from wireside.auth.tickets import GOOD_S, MAX_OF_ONE
 from wireside.errors import BadMessage, Forbidden, NotFound, TooMany
 from wireside.identity import Scope
-from wireside.tokens import digest
+from wireside.tokens import hash_secret
 
 HERE = "192.0.2.1"
 
@@ -112,13 +112,13 @@ async def test_a_key_is_found_by_its_id_and_its_secret_is_compared_in_constant_t
         return compare(str.__str__(kept), str.__str__(given))
 
     monkeypatch.setattr(type(house.store.accounts), "find_key_by_id", seen)
-    monkeypatch.setattr(keys, "digest", lambda text: Hash(digest(text)))
+    monkeypatch.setattr(keys, "hash_secret", lambda text: Hash(hash_secret(text)))
     monkeypatch.setattr("wireside.auth.keys.hmac.compare_digest", same)
     wrong = [secret[:-1] + ("A" if secret[-1] != "A" else "B"), "A" * 43, secret[::-1]]
     for number, given in enumerate([secret, *wrong]):
         caller = await house.keys.authenticate(f"wireside_{key.id}_{given}", HERE)
         assert (caller is not None) == (number == 0)
-        assert compared == [(digest(secret), digest(given))]
+        assert compared == [(hash_secret(secret), hash_secret(given))]
         assert asked == [(key.id,)]
         asked.clear()
         compared.clear()

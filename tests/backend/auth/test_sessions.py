@@ -9,7 +9,7 @@ from tests.backend.auth.conftest import PASSWORD, House
 from wireside.auth.authenticator import Credentials
 from wireside.auth.login_throttle import AT_NETWORK, OF_NAME_THERE
 from wireside.errors import NotFound, RateLimited, Unauthorized
-from wireside.tokens import digest
+from wireside.tokens import hash_secret
 
 HERE = "192.0.2.1"
 
@@ -131,7 +131,7 @@ async def test_what_a_cookie_holds_is_looked_up_by_its_hash(
 
     monkeypatch.setattr(type(house.store.accounts), "find_sign_in", seen)
     assert await house.sign_ins.authenticate(cookie, HERE) is not None
-    assert asked == [digest(token)]
+    assert asked == [hash_secret(token)]
 
 
 async def test_guessing_is_slowed_down_for_where_it_comes_from(house: House) -> None:

@@ -45,7 +45,7 @@ class Listening(Telemetry):
 
         class Noting(AnswerMetrics):
             def running(self) -> None:
-                super().running()
+                super().task_started()
                 note(structlog.contextvars.get_contextvars())
 
         return Noting(self, stream, model, self._clock, trace=None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from wireside.diagnosis.judge import Finding, judge
+from wireside.diagnosis.judge import Finding, run_checks
 from wireside.diagnosis.lines import LINES, PROXIES
 from wireside.diagnosis.measured import (
     BAD_CERTIFICATE,
@@ -64,7 +64,7 @@ FAT = replace(WELL, memory_mb=5000.0)
 
 
 def found(measured: Measured, check: str) -> Finding:
-    return next(finding for finding in judge(measured) if finding.check == check)
+    return next(finding for finding in run_checks(measured) if finding.check == check)
 
 
 def refused(status: int, message: str, *, is_ours: bool = True) -> Measured:
@@ -76,16 +76,20 @@ def refused(status: int, message: str, *, is_ours: bool = True) -> Measured:
 
 
 def test_what_is_well_is_told_as_well() -> None:
-    assert [finding.check for finding in judge(WELL) if finding.state != "ok"] == []
+    assert [finding.check for finding in run_checks(WELL) if finding.state != "ok"] == []
 
 
 def test_the_guides_three_come_first() -> None:
-    assert [finding.check for finding in judge(WELL)][:3] == ["WebSocket", "Streaming", "Memory"]
+    assert [finding.check for finding in run_checks(WELL)][:3] == [
+        "WebSocket",
+        "Streaming",
+        "Memory",
+    ]
 
 
 def test_nothing_measured_raises_nothing_and_blames_the_way_in_only() -> None:
     for prober in ("shell", "browser"):
-        findings = judge(Measured(prober=prober, asked=URL))
+        findings = run_checks(Measured(prober=prober, asked=URL))
         assert [one.check for one in findings if one.state == "failed"] == ["WebSocket"]
 
 
@@ -98,7 +102,7 @@ def test_each_failure_says_who_and_what() -> None:
         replace(WELL, seen=replace(SEEN, is_peer_trusted=False)),
     ]
     for measured in cases:
-        failed = [one for one in judge(measured) if one.state == "failed"]
+        failed = [one for one in run_checks(measured) if one.state == "failed"]
         assert failed
         for one in failed:
             assert one.hop

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.server_process import ServerProcess
 from wireside.api.routes.doctor import FRAMES, LARGE_BYTES, SEATS_OF_ADDRESS
 from wireside.cli.main import app
-from wireside.diagnosis.judge import judge
+from wireside.diagnosis.judge import run_checks
 from wireside.diagnosis.measured import Measured
 from wireside.doctor.probe import BadAddress, address_of, probe
 from wireside.testing import FakeOpenAI
@@ -85,14 +85,14 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 async def test_a_server_without_anything_between_is_well(server: Running) -> None:
-    findings = judge(await probe(server.url, idle_s=1))
+    findings = run_checks(await probe(server.url, idle_s=1))
     assert {one.check: one.seen for one in findings if one.state != "ok"} == {}
     assert "seen by the server itself" in next(f.seen for f in findings if f.check == "Address")
 
 
 async def test_with_accounts_a_key_is_needed_for_more_than_the_way_in(start: Start) -> None:
     server = start(auth="password")
-    findings = {one.check: one for one in judge(await probe(server.url, idle_s=1))}
+    findings = {one.check: one for one in run_checks(await probe(server.url, idle_s=1))}
     assert [one for one in findings.values() if one.state == "failed"] == []
     assert findings["Upgrade"].state == "ok"
     assert "--key" in findings["Host and Origin"].seen

@@ -210,7 +210,7 @@ async def test_a_file_that_answers_a_question_is_kept_with_the_conversation() ->
         table = await tester.upload("a.csv", b"x,y\n")
         await tester.answer(table)
         with pytest.raises(BadMessage, match="deleted with its conversation"):
-            await tester._service.files.remove(table)
+            await tester._service.files.remove_file(table)
 
 
 async def test_questions_that_are_asked_at_once_are_answered_in_turn() -> None:
@@ -369,6 +369,6 @@ async def test_numbers_that_json_lacks_are_null_on_the_wire() -> None:
 async def test_hidden_parts_are_neither_exported_nor_imported() -> None:
     data = DataPart(kind=".once", data="1", id=".once-a")
     export = {"type": "data", "kind": data.kind, "data": data.data, "id": data.id}
-    assert wireside_format._entry(export, {}) is None
+    assert wireside_format._read_entry(export, {}) is None
     shown = {**export, "kind": "step"}
-    assert wireside_format._entry(shown, {}) is not None
+    assert wireside_format._read_entry(shown, {}) is not None

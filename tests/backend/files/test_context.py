@@ -13,7 +13,7 @@ from tests.backend.files.samples import excel, png, word
 from wireside.errors import InvalidAttachment, NotFound
 from wireside.files.context import MAX_IMAGES_BYTES, check_images, with_contents
 from wireside.files.folder import FolderContents
-from wireside.files.service import CallerFiles, FileRules, Files, part_of
+from wireside.files.service import CallerFiles, FileRules, Files, part_of_file
 from wireside.identity import LOCAL
 from wireside.messages import Message
 from wireside.parts import FilePart, ImagePart, TextPart
@@ -25,7 +25,9 @@ RULES = FileRules(max_chars=1_000)
 
 @pytest.fixture
 def mine(store: SqlStore, tmp_path: Path) -> CallerFiles:
-    return Files(store.files, FolderContents(tmp_path / "files"), RULES, lambda: 5.0).of(LOCAL)
+    return Files(store.files, FolderContents(tmp_path / "files"), RULES, lambda: 5.0).for_caller(
+        LOCAL
+    )
 
 
 async def one(content: bytes) -> AsyncIterator[bytes]:
@@ -37,7 +39,7 @@ def texts(message: Message) -> list[str]:
 
 
 def asked(*files: StoredFile) -> Message:
-    return Message("user", (TextPart("?"), *map(part_of, files)))
+    return Message("user", (TextPart("?"), *map(part_of_file, files)))
 
 
 async def sees() -> bool | None:
@@ -61,14 +63,14 @@ async def test_a_question_without_files_is_unchanged(mine: CallerFiles) -> None:
 
 
 async def test_texts_and_images_are_included(mine: CallerFiles) -> None:
-    text = await mine.upload("a.csv", one(b"1;2"))
-    table = await mine.upload("b.xlsx", one(excel(["x", 1])))
-    image = await mine.upload("c.png", one(png()))
+    text = await mine.upload_file("a.csv", one(b"1;2"))
+    table = await mine.upload_file("b.xlsx", one(excel(["x", 1])))
+    image = await mine.upload_file("c.png", one(png()))
     for can_see in (sees, is_unknown):
         (message,) = await with_contents(mine, [asked(text, table, image)], can_see=can_see)
         question, first, second, picture = message.parts
         assert question == TextPart("?")
-        attached = part_of(text)
+        attached = part_of_file(text)
         assert isinstance(attached, FilePart)
         assert first == replace(attached, text="1;2")
         assert isinstance(second, FilePart)
@@ -79,8 +81,8 @@ async def test_texts_and_images_are_included(mine: CallerFiles) -> None:
 
 
 async def test_a_text_is_extracted_once(mine: CallerFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = await mine.upload("a.docx", one(word("One")))
-    monkeypatch.setattr("wireside.files.extraction.Extractor.text", None)
+    file = await mine.upload_file("a.docx", one(word("One")))
+    monkeypatch.setattr("wireside.files.extraction.Extractor.extract_text", None)
     (message,) = await with_contents(mine, [asked(file)], can_see=sees)
     assert texts(message) == ["# Report\n\nOne\n\nleft\tright cell"]
 
@@ -89,12 +91,12 @@ async def test_a_document_that_cannot_be_read_is_not_kept(
     mine: CallerFiles, store: SqlStore
 ) -> None:
     with pytest.raises(InvalidAttachment, match="is damaged"):
-        await mine.upload("a.pdf", one(b"%PDF-1.7 nothing"))
+        await mine.upload_file("a.pdf", one(b"%PDF-1.7 nothing"))
     assert await store.files.size_of_all("") == 0
 
 
 async def test_a_model_that_cannot_see_is_told_of_before(mine: CallerFiles) -> None:
-    image = await mine.upload("a.png", one(png()))
+    image = await mine.upload_file("a.png", one(png()))
     with pytest.raises(InvalidAttachment, match="can't see images"):
         await with_contents(mine, [asked(image)], can_see=is_blind)
     with pytest.raises(InvalidAttachment, match="can't see images"):
@@ -121,19 +123,19 @@ def test_the_images_of_a_question_have_a_limit() -> None:
 
 
 async def test_earlier_files_have_the_room_that_is_left(mine: CallerFiles) -> None:
-    old = await mine.upload("old.txt", one(b"o" * 600))
-    new = await mine.upload("new.txt", one(b"n" * 600))
-    now = await mine.upload("now.txt", one(b"x" * 5_000))
+    old = await mine.upload_file("old.txt", one(b"o" * 600))
+    new = await mine.upload_file("new.txt", one(b"n" * 600))
+    now = await mine.upload_file("now.txt", one(b"x" * 5_000))
     filled = await with_contents(mine, [asked(old), asked(new), asked(now)], can_see=sees)
-    assert filled[0].parts[1] == part_of(old)
+    assert filled[0].parts[1] == part_of_file(old)
     assert texts(filled[1]) == ["n" * 600]
     (text,) = texts(filled[2])
     assert text == "x" * 1_000 + "\n\n(The file goes on; the rest is cut off.)"
 
 
 async def test_a_file_that_is_gone_is_missed_in_the_question_only(mine: CallerFiles) -> None:
-    file = await mine.upload("a.txt", one(b"a"))
-    await mine.remove(file.id)
+    file = await mine.upload_file("a.txt", one(b"a"))
+    await mine.remove_file(file.id)
     with pytest.raises(NotFound):
         await with_contents(mine, [asked(file)], can_see=sees)
     later = [asked(file), Message.of_text("user", "?")]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.backend.files.samples import archive, excel, pdf, powerpoint, with_entry, word
 from wireside.errors import InvalidAttachment
 from wireside.files import extraction
-from wireside.files.extraction import Extractor, decoded
+from wireside.files.extraction import Extractor, decode_text
 from wireside.files.media_types import EXCEL, PDF, POWERPOINT, WORD
 
 MAX_CHARS = 10_000
@@ -26,7 +26,7 @@ async def pieces(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def text_of(media_type: str, content: bytes, max_chars: int = MAX_CHARS) -> str:
-    return await Extractor(max_chars).text("a", media_type, pieces(content))
+    return await Extractor(max_chars).extract_text("a", media_type, pieces(content))
 
 
 class TestDocuments:
@@ -139,7 +139,7 @@ class TestHostileDocuments:
 
         before = time.monotonic()
         with pytest.raises(InvalidAttachment, match="takes too much time or memory"):
-            await Extractor(100, timeout_s=0.3).text("a", PDF, endless())
+            await Extractor(100, timeout_s=0.3).extract_text("a", PDF, endless())
         assert time.monotonic() - before < 30
         assert started[0].returncode is not None
 
@@ -163,14 +163,14 @@ class TestHostileDocuments:
 class TestTexts:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
     def test_encodings(self, encoding: str) -> None:
-        assert decoded("Größe 日本".encode(encoding), 100, is_whole=True) == "Größe 日本"
+        assert decode_text("Größe 日本".encode(encoding), 100, is_whole=True) == "Größe 日本"
 
     def test_a_table_of_an_older_program(self) -> None:
-        assert decoded("Größe;€".encode("cp1252"), 100, is_whole=True) == "Größe;€"
+        assert decode_text("Größe;€".encode("cp1252"), 100, is_whole=True) == "Größe;€"
 
     @given(st.text(alphabet="aé日😀", min_size=1, max_size=30), st.integers(1, 40))
     def test_a_cut_within_a_character_loses_only_that(self, text: str, cut: int) -> None:
         data = text.encode()[:cut]
-        found = decoded(data, 1_000, is_whole=False).removesuffix(CUT).removesuffix("\n\n")
+        found = decode_text(data, 1_000, is_whole=False).removesuffix(CUT).removesuffix("\n\n")
         assert text.startswith(found)
         assert len(text.encode()[: len(found.encode()) + 4]) >= min(cut, len(text.encode()))

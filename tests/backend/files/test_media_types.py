@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backend.files.samples import MAIN_PARTS, archive, gif, jpeg, png, webp
-from wireside.files.media_types import HEAD_BYTES, PDF, TypeSniffer, kind_of
+from wireside.files.media_types import HEAD_BYTES, PDF, TypeSniffer, kind_for_models
 
 
 def sniffed(name: str, *pieces: bytes) -> str | None:
     sniffer = TypeSniffer()
     for piece in pieces:
-        sniffer.feed(piece)
+        sniffer.feed_bytes(piece)
     return sniffer.media_type(name)
 
 
@@ -58,7 +58,7 @@ def test_markup_is_plain_text(name: str, media_type: str) -> None:
     """What a browser would run has a type that it does not run, whatever its name says."""
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
     assert sniffed(name, svg) == media_type
-    assert kind_of(media_type) == "text"
+    assert kind_for_models(media_type) == "text"
 
 
 @pytest.mark.parametrize("text", ["a\tb\r\n", "Straße", "日本語", "\x1b[1mbold\x1b[0m"])

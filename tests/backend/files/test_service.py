@@ -21,7 +21,14 @@ from wireside.errors import (
     TooMany,
 )
 from wireside.files.folder import FolderContents
-from wireside.files.service import SWEEP_S, UPLOADS_AT_ONCE, CallerFiles, FileRules, Files, part_of
+from wireside.files.service import (
+    SWEEP_S,
+    UPLOADS_AT_ONCE,
+    CallerFiles,
+    FileRules,
+    Files,
+    part_of_file,
+)
 from wireside.identity import LOCAL, Caller
 from wireside.parts import FilePart, ImagePart
 from wireside.store.store import SqlStore
@@ -43,7 +50,7 @@ def files(store: SqlStore, tmp_path: Path, wall_clock: HandClock) -> Files:
 
 @pytest.fixture
 def ada(files: Files) -> CallerFiles:
-    return files.of(ADA)
+    return files.for_caller(ADA)
 
 
 async def pieces(content: bytes, size: int = 7_000) -> AsyncIterator[bytes]:
@@ -52,47 +59,47 @@ async def pieces(content: bytes, size: int = 7_000) -> AsyncIterator[bytes]:
 
 
 async def whole(files: CallerFiles, file_id: str) -> bytes:
-    file = await files.find(file_id)
-    return b"".join([piece async for piece in await files.read(file)])
+    file = await files.find_file(file_id)
+    return b"".join([piece async for piece in await files.read_content(file)])
 
 
 def kept(files: Files) -> int:
-    return len(list(files.contents.all()))
+    return len(list(files.contents.all_hashes()))
 
 
 async def test_an_upload_is_read_as_it_was_sent(ada: CallerFiles) -> None:
-    file = await ada.upload("../notes.md", pieces(b"# Notes" * 9_000))
+    file = await ada.upload_file("../notes.md", pieces(b"# Notes" * 9_000))
     assert (file.name, file.media_type, file.size_bytes) == ("notes.md", "text/markdown", 63_000)
     assert await whole(ada, file.id) == b"# Notes" * 9_000
 
 
 async def test_parts_refer_to_files(ada: CallerFiles) -> None:
-    image = await ada.upload("a.png", pieces(png()))
-    text = await ada.upload("b.csv", pieces(b"1;2"))
-    files = await ada.attached([image.id, text.id, image.id])
-    assert tuple(map(part_of, files)) == (
+    image = await ada.upload_file("a.png", pieces(png()))
+    text = await ada.upload_file("b.csv", pieces(b"1;2"))
+    files = await ada.attached_files([image.id, text.id, image.id])
+    assert tuple(map(part_of_file, files)) == (
         ImagePart(url=f"upload:{image.id}", media_type="image/png", name="a.png"),
         FilePart(url=f"upload:{text.id}", media_type="text/csv", name="b.csv", size_bytes=3),
     )
-    assert await ada.attached([]) == ()
+    assert await ada.attached_files([]) == ()
 
 
 async def test_files_of_others_do_not_exist(files: Files, ada: CallerFiles) -> None:
-    file = await ada.upload("a.txt", pieces(b"secret"))
-    eve = files.of(EVE)
+    file = await ada.upload_file("a.txt", pieces(b"secret"))
+    eve = files.for_caller(EVE)
     with pytest.raises(NotFound):
-        await eve.find(file.id)
+        await eve.find_file(file.id)
     with pytest.raises(NotFound):
-        await eve.attached([file.id])
+        await eve.attached_files([file.id])
     with pytest.raises(NotFound):
-        await eve.remove(file.id)
+        await eve.remove_file(file.id)
     assert await whole(ada, file.id) == b"secret"
 
 
 async def test_who_may_only_read_uploads_nothing(files: Files) -> None:
-    viewer = files.of(replace(ADA, role="viewer"))
+    viewer = files.for_caller(replace(ADA, role="viewer"))
     with pytest.raises(Forbidden):
-        await viewer.upload("a.txt", pieces(b"a"))
+        await viewer.upload_file("a.txt", pieces(b"a"))
 
 
 @pytest.mark.parametrize(
@@ -117,34 +124,34 @@ async def test_what_is_refused_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(error) as raised:
-        await ada.upload(name, pieces(content))
+        await ada.upload_file(name, pieces(content))
     assert str(raised.value).startswith(sentence)
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
 
 
 async def test_an_account_has_a_quota(files: Files, ada: CallerFiles) -> None:
-    first = await ada.upload("a.txt", pieces(b"a" * 90_000))
+    first = await ada.upload_file("a.txt", pieces(b"a" * 90_000))
     with pytest.raises(TooLarge, match=r"There is no room for b\.txt"):
-        await ada.upload("b.txt", pieces(b"b" * 90_000))
+        await ada.upload_file("b.txt", pieces(b"b" * 90_000))
     assert kept(files) == 1
     with pytest.raises(TooLarge):  # the same content counts again, and stays
-        await ada.upload("again.txt", pieces(b"a" * 90_000))
+        await ada.upload_file("again.txt", pieces(b"a" * 90_000))
     assert await whole(ada, first.id) == b"a" * 90_000
-    await files.of(EVE).upload("b.txt", pieces(b"b" * 90_000))
-    await ada.remove(first.id)
-    await ada.upload("b.txt", pieces(b"b" * 90_000))
+    await files.for_caller(EVE).upload_file("b.txt", pieces(b"b" * 90_000))
+    await ada.remove_file(first.id)
+    await ada.upload_file("b.txt", pieces(b"b" * 90_000))
     assert kept(files) == 1
 
 
 async def test_questions_have_a_limit(ada: CallerFiles) -> None:
     with pytest.raises(BadMessage, match="attachments: at most 3 fit, got 4"):
-        await ada.attached(["1", "2", "3", "4"])
+        await ada.attached_files(["1", "2", "3", "4"])
 
 
 async def test_a_server_may_accept_no_files(store: SqlStore, tmp_path: Path) -> None:
     none = Files(store.files, FolderContents(tmp_path), FileRules(per_message=0), lambda: 0.0)
     with pytest.raises(BadMessage, match="accepts no files"):
-        await none.of(LOCAL).upload("a.txt", pieces(b"a"))
+        await none.for_caller(LOCAL).upload_file("a.txt", pieces(b"a"))
 
 
 async def test_one_account_has_few_uploads_at_once(files: Files, ada: CallerFiles) -> None:
@@ -154,14 +161,16 @@ async def test_one_account_has_few_uploads_at_once(files: Files, ada: CallerFile
         yield b"a"
         await may_end.wait()
 
-    running = [asyncio.create_task(ada.upload("a.txt", slow())) for _ in range(UPLOADS_AT_ONCE)]
+    running = [
+        asyncio.create_task(ada.upload_file("a.txt", slow())) for _ in range(UPLOADS_AT_ONCE)
+    ]
     await asyncio.sleep(0.01)
     with pytest.raises(TooMany):
-        await ada.upload("b.txt", pieces(b"b"))
-    await files.of(EVE).upload("b.txt", pieces(b"b"))
+        await ada.upload_file("b.txt", pieces(b"b"))
+    await files.for_caller(EVE).upload_file("b.txt", pieces(b"b"))
     may_end.set()
     await asyncio.gather(*running)
-    await ada.upload("b.txt", pieces(b"b"))
+    await ada.upload_file("b.txt", pieces(b"b"))
     assert not files.uploading
 
 
@@ -171,36 +180,36 @@ async def test_a_cut_upload_leaves_nothing(files: Files, ada: CallerFiles, tmp_p
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await ada.upload("a.txt", cut())
+        await ada.upload_file("a.txt", cut())
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
     assert not files.uploading
 
 
 async def test_unused_uploads_expire(files: Files, ada: CallerFiles, wall_clock: HandClock) -> None:
-    file = await ada.upload("a.txt", pieces(b"a"))
-    twin = await ada.upload("b.txt", pieces(b"a"))
-    await files.sweep()
+    file = await ada.upload_file("a.txt", pieces(b"a"))
+    twin = await ada.upload_file("b.txt", pieces(b"a"))
+    await files.remove_unused()
     wall_clock.now += RULES.upload_s - 1
-    late = await files.of(EVE).upload("a.txt", pieces(b"a"))
-    await files.sweep()
+    late = await files.for_caller(EVE).upload_file("a.txt", pieces(b"a"))
+    await files.remove_unused()
     assert await whole(ada, twin.id) == b"a"
     wall_clock.now += SWEEP_S + 2
-    await files.sweep()
+    await files.remove_unused()
     for gone in (file, twin):
         with pytest.raises(NotFound):
-            await ada.find(gone.id)
-    assert await whole(files.of(EVE), late.id) == b"a"
+            await ada.find_file(gone.id)
+    assert await whole(files.for_caller(EVE), late.id) == b"a"
     wall_clock.now += RULES.upload_s + SWEEP_S
-    await files.sweep()
+    await files.remove_unused()
     assert kept(files) == 0
 
 
 async def test_contents_without_a_file_are_removed_at_the_start(files: Files) -> None:
     """A process that is killed between its two steps leaves them."""
-    file = await files.of(ADA).upload("a.txt", pieces(b"a"))
-    writer = files.contents.writer()
+    file = await files.for_caller(ADA).upload_file("a.txt", pieces(b"a"))
+    writer = files.contents.new_writer()
     writer.write(b"left")
     writer.commit()
     assert kept(files) == 2
-    await files.sweep()
-    assert list(files.contents.all()) == [file.sha256]
+    await files.remove_unused()
+    assert list(files.contents.all_hashes()) == [file.sha256]

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from wireside.server.http import PIPELINED, HttpConnection
-from wireside.server.limits import SocketConfig, SocketLimits, reset
+from wireside.server.limits import SocketConfig, SocketLimits, reset_connection
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Awaitable[Any]]
@@ -121,7 +121,7 @@ async def test_a_body_may_take_its_time_as_long_as_it_comes(
     connection.data_received(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n")
     for _ in range(100):
         loop.now += pause_s
-        connection.tick(loop.now)
+        connection.enforce_limits(loop.now)
         connection.data_received(b"x" * 100)
         await asyncio.sleep(0)  # the application reads
     await asyncio.gather(*state.tasks)
@@ -349,7 +349,7 @@ async def test_a_connection_that_is_gone_is_freed_without_the_collector(
         client.writer.write(sent)
         await asyncio.sleep(0.1)
         if is_reset:
-            reset(client.writer.transport)
+            reset_connection(client.writer.transport)
         else:
             client.abort()
         while served.connections or served.server.server_state.tasks:

@@ -51,7 +51,7 @@ class Client:
         self.closed = code
         self._arrived.set()
 
-    def error(self, code: str, *, is_of_answer: bool = False) -> None:
+    def count_error(self, code: str, *, is_of_answer: bool = False) -> None:
         self.errors.append(code)
 
     def send(self, **fields: object) -> None:
@@ -398,7 +398,7 @@ async def upload(chat: ChatService, name: str, content: bytes) -> str:
     async def pieces() -> AsyncIterator[bytes]:
         yield content
 
-    return (await chat.files.upload(name, pieces())).id
+    return (await chat.files.upload_file(name, pieces())).id
 
 
 class TestAttachments:

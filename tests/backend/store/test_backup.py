@@ -41,18 +41,24 @@ from wireside.records import (
     User,
 )
 from wireside.store import migrate
-from wireside.store.backup import back_up, move, name_of, restore, setting_of
+from wireside.store.backup import (
+    display_name,
+    move_database,
+    restore_backup,
+    setting_of,
+    write_backup,
+)
 from wireside.store.backup_file import (
     BackupError,
     BackupHeader,
     BackupWriter,
     Fingerprint,
     TableHead,
-    check,
-    created,
+    create_file,
     line_of,
+    verify_backup,
 )
-from wireside.store.database import database, file_of
+from wireside.store.database import create_database, sqlite_file
 from wireside.store.store import SqlStore
 from wireside.store.tables import documents, metadata
 
@@ -207,7 +213,7 @@ async def fill(store: SqlStore) -> None:
 
 async def contents(url: str) -> dict[str, set[tuple[Any, ...]]]:
     """All rows of all tables, read in the simplest way."""
-    opened = database(url)
+    opened = create_database(url)
     await opened.open(is_server=False)
     try:
         return await opened.read(
@@ -231,12 +237,12 @@ async def filled(url: str) -> str:
 
 async def backup_of(url: str) -> bytes:
     file = io.BytesIO()
-    await back_up(url, file, quiet)
+    await write_backup(url, file, quiet)
     return file.getvalue()
 
 
 async def put(url: str, backup: bytes, *, replace: bool = False) -> Path | None:
-    done = await restore(url, io.BytesIO(backup), quiet, replace=replace)
+    done = await restore_backup(url, io.BytesIO(backup), quiet, replace=replace)
     return done.aside
 
 
@@ -470,21 +476,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 class TestDamage:
     def test_a_flipped_bit_is_found_wherever_it_is(self, whole: bytes) -> None:
-        check(io.BytesIO(whole), quiet)
+        verify_backup(io.BytesIO(whole), quiet)
         for at in range(len(whole)):
             for bit in (1, 16, 128):
                 damaged = bytearray(whole)
                 damaged[at] ^= bit
                 with pytest.raises(BackupError):
-                    check(io.BytesIO(damaged), quiet)
+                    verify_backup(io.BytesIO(damaged), quiet)
 
     def test_a_missing_end_is_found_and_so_is_more(self, whole: bytes) -> None:
         for length in range(len(whole)):
             with pytest.raises(BackupError):
-                check(io.BytesIO(whole[:length]), quiet)
+                verify_backup(io.BytesIO(whole[:length]), quiet)
         for more in (b"\0", b"\n", whole):
             with pytest.raises(BackupError):
-                check(io.BytesIO(whole + more), quiet)
+                verify_backup(io.BytesIO(whole + more), quiet)
 
     async def test_no_database_is_touched_by_a_damaged_one(self, whole: bytes, url: str) -> None:
         damaged = bytearray(whole)
@@ -506,24 +512,24 @@ class TestDamage:
         self, tables: dict[str, list[Any]], words: str
     ) -> None:
         with pytest.raises(BackupError, match=words):
-            check(io.BytesIO(sealed(tables)), quiet)
+            verify_backup(io.BytesIO(sealed(tables)), quiet)
 
     def test_a_row_that_is_not_the_one_that_was_counted_is_found(self) -> None:
         good = {"tags": [["c", 1, "x"]]}
-        check(io.BytesIO(sealed(good)), quiet)
+        verify_backup(io.BytesIO(sealed(good)), quiet)
         with pytest.raises(BackupError, match="damaged"):
-            check(io.BytesIO(sealed(good, counted=[["c", 1, "y"]])), quiet)
+            verify_backup(io.BytesIO(sealed(good, counted=[["c", 1, "y"]])), quiet)
 
     @pytest.mark.parametrize(
         "data", [b"", b"\x1f", b"\x1f\x8b", b"PK\3\4", b"SQLite format 3\0", b"{}", b"\0" * 5000]
     )
     def test_another_file_is_told(self, data: bytes) -> None:
         with pytest.raises(BackupError, match=r"is no backup of Wireside|damaged"):
-            check(io.BytesIO(data), quiet)
+            verify_backup(io.BytesIO(data), quiet)
 
     def test_a_newer_format_is_told(self) -> None:
         with pytest.raises(BackupError, match="version 2, which a newer Wireside"):
-            check(io.BytesIO(sealed({"tags": [["c", 1, "x"]]}, version=2)), quiet)
+            verify_backup(io.BytesIO(sealed({"tags": [["c", 1, "x"]]}, version=2)), quiet)
 
     async def test_a_newer_revision_is_told_before_anything_is_done(self, url: str) -> None:
         await filled(url)
@@ -559,10 +565,10 @@ def sealed(
     for name, rows in tables.items():
         found = Fingerprint()
         for row in rows if counted is None else counted:
-            found.add(line_of(row))
-        writer.add([line_of(row) for row in rows])
+            found.add_line(line_of(row))
+        writer.write_rows([line_of(row) for row in rows])
         writer.close_table(name, found)
-    writer.close()
+    writer.finish_backup()
     return file.getvalue()
 
 
@@ -609,7 +615,7 @@ class TestRestoring:
         url = await create("sqlite")
         backup = await backup_of(await filled(await create("sqlite")))
         await asyncio.to_thread(run, KILLED_SERVER, url)
-        log = file_of(url + "-wal")
+        log = sqlite_file(url + "-wal")
         assert log is not None
         assert size(log) > 0
         with pytest.raises(BackupError, match="--replace"):
@@ -656,14 +662,14 @@ class TestRestoring:
         def stop(done: int, total: int) -> None:
             loop.call_soon_threadsafe(task.cancel)
 
-        task = asyncio.create_task(restore(url, io.BytesIO(backup), stop, replace=True))
+        task = asyncio.create_task(restore_backup(url, io.BytesIO(backup), stop, replace=True))
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await contents(url) == before
         assert files_of(url) == files
 
     async def test_an_older_one_is_brought_up_to_date(self, url: str, create: Create) -> None:
-        opened = database(url)
+        opened = create_database(url)
         await opened.open()
 
         def make(connection: Any) -> None:
@@ -698,7 +704,7 @@ class TestRestoring:
         await store.aclose()
 
     async def test_turns_of_before_they_had_parts_come_back(self, url: str, create: Create) -> None:
-        opened = database(url)
+        opened = create_database(url)
         await opened.open()
         tools = ('"state":"done","arguments":"","result":null}', '"state":"done","result":"x"}')
 
@@ -752,7 +758,7 @@ class TestRestoring:
     async def test_invitations_of_before_they_had_a_maker_come_back(
         self, url: str, create: Create
     ) -> None:
-        opened = database(url)
+        opened = create_database(url)
         await opened.open()
 
         def make(connection: Connection) -> None:
@@ -785,7 +791,7 @@ class TestRestoring:
             await store.aclose()
 
     async def test_every_table_that_a_migration_ever_made_is_in_a_backup(self, url: str) -> None:
-        opened = database(url)
+        opened = create_database(url)
         await opened.open()
         own = {"alembic_version", "sqlite_sequence"}
         for version in [f"{number:04d}" for number in range(1, int(migrate.NEWEST) + 1)]:
@@ -828,14 +834,14 @@ asyncio.run(main())
 
 KILLED = """
 import asyncio, os, sys
-from wireside.store.backup import restore
+from wireside.store.backup import restore_backup
 
 def tell(done, total):
     if done >= float(sys.argv[3]) * total:
         os.kill(os.getpid(), 9)
 
 with open(sys.argv[2], "rb") as file:
-    asyncio.run(restore(sys.argv[1], file, tell, replace=True))
+    asyncio.run(restore_backup(sys.argv[1], file, tell, replace=True))
 """
 
 
@@ -847,7 +853,7 @@ class TestBackingUp:
 
     async def test_one_of_a_newer_wireside_is_refused(self, url: str) -> None:
         await filled(url)
-        opened = database(url)
+        opened = create_database(url)
         await opened.open()
         newer = text("UPDATE alembic_version SET version_num = '9999'")
         await opened.write(lambda connection: connection.execute(newer))
@@ -859,7 +865,7 @@ class TestBackingUp:
         await filled(url)
         full = io.FileIO("/dev/full", "wb")
         with full, pytest.raises(BackupError, match="No space left on device"):
-            await back_up(url, full, quiet)
+            await write_backup(url, full, quiet)
 
     async def test_no_answer_is_told_without_the_password(self) -> None:
         with pytest.raises(BackupError, match=r"127\.0\.0\.1:9") as told:
@@ -868,7 +874,7 @@ class TestBackingUp:
 
     def test_a_file_is_there_when_it_is_whole(self, tmp_path: Path) -> None:
         file = tmp_path / "backup"
-        with created(file) as opened:
+        with create_file(file) as opened:
             opened.write(b"1")
             assert not file.exists()
             (part,) = tmp_path.iterdir()
@@ -879,7 +885,7 @@ class TestBackingUp:
     def test_a_failure_leaves_what_there_was(self, tmp_path: Path) -> None:
         file = tmp_path / "backup"
         file.write_bytes(b"old")
-        with pytest.raises(ZeroDivisionError), created(file, force=True) as opened:
+        with pytest.raises(ZeroDivisionError), create_file(file, force=True) as opened:
             opened.write(b"new")
             _ = 1 / 0
         assert file.read_bytes() == b"old"
@@ -887,15 +893,15 @@ class TestBackingUp:
 
     def test_nothing_is_written_over(self, tmp_path: Path) -> None:
         file = tmp_path / "backup"
-        with pytest.raises(BackupError, match="--force"), created(file) as opened:
+        with pytest.raises(BackupError, match="--force"), create_file(file) as opened:
             opened.write(b"1")
             file.write_bytes(b"2")  # another process was quicker
         assert file.read_bytes() == b"2"
-        with pytest.raises(BackupError, match="--force"), created(file):
+        with pytest.raises(BackupError, match="--force"), create_file(file):
             pass
-        with pytest.raises(BackupError, match="folder"), created(tmp_path, force=True):
+        with pytest.raises(BackupError, match="folder"), create_file(tmp_path, force=True):
             pass
-        with created(file, force=True) as opened:
+        with create_file(file, force=True) as opened:
             opened.write(b"3")
         assert file.read_bytes() == b"3"
 
@@ -905,10 +911,10 @@ class TestBackingUp:
         left.write_bytes(b"half")
         foreign = tmp_path / ".backup.part"
         foreign.write_bytes(b"")
-        with created(file, force=True) as first:
+        with create_file(file, force=True) as first:
             assert not left.exists()
             first.write(b"1")
-            with created(file) as second:
+            with create_file(file) as second:
                 second.write(b"2")
             assert file.read_bytes() == b"2"
         assert file.read_bytes() == b"1"
@@ -925,7 +931,7 @@ class TestMoving:
         there = await create(kind)
         told: list[tuple[int, int]] = []
         scratch = tmp_path / "scratch"
-        done = await move(url, there, scratch, lambda *pair: told.append(pair))
+        done = await move_database(url, there, scratch, lambda *pair: told.append(pair))
         assert await contents(there) == before == await contents(url)
         assert {head.name: head.rows for head in done.header.tables} == {
             name: len(rows) for name, rows in before.items()
@@ -970,7 +976,7 @@ class TestMoving:
         other = await filled(await create("sqlite"))
         for source, target in ((url, other), (other, url)):
             with pytest.raises(BackupError, match="--replace"):
-                await move(source, target, tmp_path, never)
+                await move_database(source, target, tmp_path, never)
 
     async def test_it_refuses_while_a_server_runs_on_either_side(
         self, url: str, create: Create, tmp_path: Path
@@ -980,23 +986,23 @@ class TestMoving:
         await server.open()
         there = await create("sqlite")
         with pytest.raises(BackupError, match="end it"):
-            await move(url, there, tmp_path, never)
+            await move_database(url, there, tmp_path, never)
         assert Path(there).name not in files_of(there)
         await server.aclose()
         server = SqlStore(there)
         await server.open()
         with pytest.raises(BackupError, match="end it"):
-            await move(url, there, tmp_path, never)
+            await move_database(url, there, tmp_path, never)
         await server.aclose()
 
     async def test_the_same_database_is_told(self, url: str, tmp_path: Path) -> None:
         await filled(url)
         with pytest.raises(BackupError, match="same database"):
-            await move(url, url, tmp_path, never)
+            await move_database(url, url, tmp_path, never)
 
     def test_no_password_is_in_what_is_said_of_a_database(self) -> None:
         url = "postgresql://me:se%63ret@host:1/x?password=secret&sslmode=require"
-        assert name_of(url) == "PostgreSQL's database x at host:1"
+        assert display_name(url) == "PostgreSQL's database x at host:1"
         assert setting_of(url) == (
             "WIRESIDE_DATABASE_URL=postgresql://me:***@host:1/x?sslmode=require"
         )

@@ -10,14 +10,14 @@ import pytest
 
 from wireside.files.folder import FolderContents
 from wireside.records import StoredFile
-from wireside.store.backup import back_up, restore
+from wireside.store.backup import restore_backup, write_backup
 from wireside.store.backup_contents import (
     CONTENTS,
     PIECE_BYTES,
     FileContents,
     RestoredContents,
 )
-from wireside.store.backup_file import BackupError, check
+from wireside.store.backup_file import BackupError, verify_backup
 from wireside.store.store import SqlStore
 
 CONTENT = [b"a", b"b" * PIECE_BYTES, b"0123456789" * 60_000]
@@ -28,7 +28,7 @@ def quiet(done: int, total: int) -> None:
 
 
 def keep(contents: FolderContents, content: bytes) -> str:
-    writer = contents.writer()
+    writer = contents.new_writer()
     writer.write(content)
     sha256 = writer.commit()
     writer.discard()
@@ -60,38 +60,38 @@ async def test_contents_are_found_again(url: str, tmp_path: Path) -> None:
     hashes = await filled(url, here)
     keep(here, b"of no file")
     file = io.BytesIO()
-    header = await back_up(url, file, quiet, contents=here)
+    header = await write_backup(url, file, quiet, contents=here)
     assert (header.tables[-1].name, header.tables[-1].rows) == (CONTENTS, 1 + 1 + 4)
-    assert check(file, quiet) == header
-    await restore(url, file, quiet, replace=True, contents=there)
-    assert sorted(there.all()) == sorted(hashes)
-    assert [b"".join(there.read(sha256)) for sha256 in hashes] == CONTENT
+    assert verify_backup(file, quiet) == header
+    await restore_backup(url, file, quiet, replace=True, contents=there)
+    assert sorted(there.all_hashes()) == sorted(hashes)
+    assert [b"".join(there.read_content(sha256)) for sha256 in hashes] == CONTENT
 
 
 async def test_a_restore_may_pass_over_contents(url: str, tmp_path: Path) -> None:
     file = io.BytesIO()
     await filled(url, here := FolderContents(tmp_path / "here"))
-    await back_up(url, file, quiet, contents=here)
-    await restore(url, file, quiet, replace=True)
+    await write_backup(url, file, quiet, contents=here)
+    await restore_backup(url, file, quiet, replace=True)
 
 
 def test_a_content_that_is_removed_meanwhile_is_passed_over(tmp_path: Path) -> None:
     here, there = FolderContents(tmp_path / "here"), FolderContents(tmp_path / "there")
     hashes = [keep(here, content) for content in CONTENT]
-    found = FileContents.of(here, hashes)
-    here.remove(hashes[1])
-    rows = [line.decode() for line in found.lines()]
-    assert len(rows) == found.head.rows
+    found = FileContents.find_contents(here, hashes)
+    here.remove_content(hashes[1])
+    rows = [line.decode() for line in found.row_lines()]
+    assert len(rows) == found.table_head.rows
     restored = RestoredContents(there)
-    restored.add([json.loads(row) for row in rows])
-    restored.close()
-    assert sorted(there.all()) == sorted([hashes[0], hashes[2]])
+    restored.write_rows([json.loads(row) for row in rows])
+    restored.finish_last()
+    assert sorted(there.all_hashes()) == sorted([hashes[0], hashes[2]])
 
 
 @pytest.mark.parametrize("piece", ["YQ==", "?", 1, "YQ"])
 def test_a_content_that_is_not_of_its_hash_is_damage(tmp_path: Path, piece: object) -> None:
     restored = RestoredContents(FolderContents(tmp_path))
     with pytest.raises(BackupError, match="damaged"):
-        restored.add([["e" * 64, 0, piece]])
-        restored.close()
-    restored.close()
+        restored.write_rows([["e" * 64, 0, piece]])
+        restored.finish_last()
+    restored.finish_last()

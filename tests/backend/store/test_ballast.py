@@ -10,7 +10,7 @@ import pytest
 
 from wireside.errors import NotConfigured
 from wireside.store.ballast import MARGIN_BYTES, Ballast, is_disk_full
-from wireside.store.database import database
+from wireside.store.database import create_database
 from wireside.store.store import SqlStore
 
 SIZE = 256 * 1024
@@ -88,7 +88,7 @@ async def test_a_server_has_one_and_a_command_beside_it_leaves_it_alone(tmp_path
     beside = SqlStore(url)
     await beside.open_beside()
     await beside.aclose()
-    opened = database(url)
+    opened = create_database(url)
     with pytest.raises(NotConfigured):
         await opened.open()
     await opened.aclose()

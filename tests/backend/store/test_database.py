@@ -23,10 +23,10 @@ from wireside.parts import text_parts
 from wireside.records import ConversationInfo, Segment, Span, Tail, TurnRecord
 from wireside.store import answers
 from wireside.store.database import (  # type: ignore[attr-defined]  # sqlite: the one in use
-    database,
-    file_of,
+    create_database,
     is_sqlite_mended,
     sqlite,
+    sqlite_file,
 )
 from wireside.store.migrate import NEWEST, migrate
 from wireside.store.store import SqlStore
@@ -98,7 +98,7 @@ class TestOpening:
 
     async def test_a_newer_database_is_refused(self, url: str) -> None:
         assert await migrate(url) == NEWEST
-        opened = database(url)
+        opened = create_database(url)
         await opened.write(
             lambda connection: connection.execute(
                 text("UPDATE alembic_version SET version_num='9'")
@@ -202,7 +202,7 @@ def test_a_path_may_begin_with_the_home_folder(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert file_of("sqlite:///~/chat.db") == tmp_path / "chat.db"
+    assert sqlite_file("sqlite:///~/chat.db") == tmp_path / "chat.db"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no wheel")
@@ -333,7 +333,7 @@ class TestFaults:
             create = create.replace("a integer", "a text")
         said = text(statement.format(secret))
         values = {"value": secret} if ":value" in statement else {}
-        store = database(postgresql)
+        store = create_database(postgresql)
 
         def work(connection: Any) -> None:
             connection.execute(text(create))
@@ -347,7 +347,7 @@ class TestFaults:
         assert secret not in str(logged)
 
     async def test_a_server_that_is_gone_is_told_in_its_words(self, postgresql: str) -> None:
-        store = database(postgresql)
+        store = create_database(postgresql)
         quit_ = text("SELECT pg_terminate_backend(pg_backend_pid())")
         with capture_logs() as logged, pytest.raises(StoreError):
             await store.write(lambda connection: connection.execute(quit_).all())

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from wireside.store import migrate
-from wireside.store.database import database
+from wireside.store.database import create_database
 from wireside.store.store import SqlStore
 from wireside.store.tables import metadata
 
@@ -42,7 +42,7 @@ async def test_the_migrated_tables_are_those_that_the_code_speaks_of(store: SqlS
 
 
 async def test_answers_that_waited_before_the_column_was_there_are_found(url: str) -> None:
-    opened = database(url)
+    opened = create_database(url)
     await opened.open()
     await opened.write(partial(migrate.upgrade, to="0009"))
 

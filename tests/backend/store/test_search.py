@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from wireside.records import ConversationInfo
 from wireside.store import migrate
-from wireside.store.database import database
+from wireside.store.database import create_database
 from wireside.store.store import SqlStore
 
 
@@ -209,7 +209,7 @@ async def test_what_is_removed_is_not_found_inside_words(store: SqlStore) -> Non
 
 
 async def test_a_database_of_before_is_indexed_again(url: str) -> None:
-    old = database(url)
+    old = create_database(url)
     await old.open()
 
     def make(connection: Connection) -> None:

@@ -36,22 +36,22 @@ def test_the_line_has_the_figures_of_its_interval_of_all_doors() -> None:
     telemetry.connected()
     telemetry.disconnected()
     for _ in range(60):
-        telemetry.question("turn")
-    telemetry.answered("m", End(None, InternalError()), 0, 1.0)
+        telemetry.record_question("turn")
+    telemetry.count_answer("m", End(None, InternalError()), 0, 1.0)
     for _ in range(2):
-        telemetry.error("internal", is_of_answer=True)  # one error, delivered to two readers
-    telemetry.error("bad_json")
-    telemetry.problem("not_found")
-    first = telemetry.line(130.0)
+        telemetry.count_error("internal", is_of_answer=True)  # one error, delivered to two readers
+    telemetry.count_error("bad_json")
+    telemetry.count_problem("not_found")
+    first = telemetry.figures_since_last(130.0)
     assert (first["active_connections"], first["open_pages"]) == (3, 2)
     assert first["messages_per_second"] == 2.0
     assert first["error_rate"] == 0.05
     assert first["errors"] == {"internal": 1, "bad_json": 1, "not_found": 1}
     assert first["open_streams"] == 1
 
-    telemetry.question("ask")
-    telemetry.refuse()
-    second = telemetry.line(140.0)
+    telemetry.record_question("ask")
+    telemetry.count_refusal()
+    second = telemetry.figures_since_last(140.0)
     assert second["messages_per_second"] == 0.1
     assert second["error_rate"] == 0.0
     assert second["errors"] == {}
@@ -61,15 +61,15 @@ def test_the_line_has_the_figures_of_its_interval_of_all_doors() -> None:
 
 def test_a_quiet_interval_divides_by_nothing() -> None:
     telemetry = Telemetry(clock=HandClock())
-    assert telemetry.line(100.0)["error_rate"] == 0.0
-    telemetry.error("internal")
-    telemetry.error("internal")
-    assert telemetry.line(100.0)["error_rate"] == 1.0
+    assert telemetry.figures_since_last(100.0)["error_rate"] == 0.0
+    telemetry.count_error("internal")
+    telemetry.count_error("internal")
+    assert telemetry.figures_since_last(100.0)["error_rate"] == 1.0
 
 
 async def test_the_line_is_logged_at_each_interval() -> None:
     configure_logging("json", stream=(stream := io.StringIO()))
-    running = asyncio.create_task(Telemetry(interval_s=0.01).run())
+    running = asyncio.create_task(Telemetry(interval_s=0.01).write_log_lines())
     while stream.getvalue().count("server_metrics") < 2:
         await asyncio.sleep(0.005)
     running.cancel()
@@ -81,18 +81,18 @@ async def test_the_line_is_logged_at_each_interval() -> None:
 def test_a_bucket_holds_its_upper_end() -> None:
     histogram = Histogram((1, 2))
     for value in (0, 1, 1.5, 2, 2.1):
-        histogram.observe(value)
+        histogram.record_value(value)
     assert histogram.counts == [2, 2, 1]
     assert histogram.total == pytest.approx(6.6)
 
 
 def test_an_answer_is_timed_from_its_start(clock: HandClock) -> None:
     telemetry = Telemetry(clock=clock)
-    watch = telemetry.answer("s", "m", None)
+    watch = telemetry.record_answer("s", "m", None)
     clock.now += 0.25
-    watch.first()
+    watch.first_delta_received()
     clock.now += 2
-    watch.ended(End("stop", usage=Usage(7, 101)), 300, str)
+    watch.answer_ended(End("stop", usage=Usage(7, 101)), 300, str)
     assert telemetry.first_token_s.items["m"].total == 0.25
     assert telemetry.stream_s.items["m"].total == 2.25
     assert telemetry.speed.items["m"].total == 50  # the first token starts the clock
@@ -103,7 +103,7 @@ def test_an_answer_is_timed_from_its_start(clock: HandClock) -> None:
 
 def test_an_answer_without_a_word_has_no_first_token(clock: HandClock) -> None:
     telemetry = Telemetry(clock=clock)
-    telemetry.answer("s", "m", None).ended(End(None, InternalError()), 0, str)
+    telemetry.record_answer("s", "m", None).answer_ended(End(None, InternalError()), 0, str)
     assert telemetry.first_token_s.items == {}
     assert telemetry.speed.items == {}
     assert telemetry.streams == {(OTHER, "error"): 1}
@@ -114,11 +114,13 @@ def test_names_of_models_are_bounded() -> None:
     """Clients may ask for any name; only models that answer get a label, up to a limit."""
     telemetry = Telemetry()
     for number in range(1000):
-        telemetry.answer("s", f"made-up-{number}", None).ended(End(None, InternalError()), 0, str)
+        telemetry.record_answer("s", f"made-up-{number}", None).answer_ended(
+            End(None, InternalError()), 0, str
+        )
     for number in range(1000):
-        watch = telemetry.answer("s", f"real-{number}", None)
-        watch.first()
-        watch.ended(End("stop"), 1, str)
+        watch = telemetry.record_answer("s", f"real-{number}", None)
+        watch.first_delta_received()
+        watch.answer_ended(End("stop"), 1, str)
     names = {model for model, _ in telemetry.streams}
     assert len(names) == MODELS + 1
     assert not [name for name in names if name.startswith("made-up")]
@@ -147,7 +149,7 @@ async def test_a_loop_that_is_held_up_is_seen() -> None:
 async def test_what_waited_is_logged_under_the_ids_of_who_asked() -> None:
     telemetry = Telemetry()
     structlog.contextvars.bind_contextvars(connection="theirs", user="they")
-    question = telemetry.question("turn")
+    question = telemetry.record_question("turn")
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(connection="mine", request="r")
     with question.being_asked():

@@ -55,19 +55,19 @@ def history(telemetry: Telemetry, store: Any, times: Times) -> History:
 
 
 def ask(telemetry: Telemetry, times: Times, model: str = "m", error: bool = False) -> None:
-    telemetry.question("ask")
-    answer = telemetry.answer("stream-7", model, ModelRequest(model=model, messages=()))
+    telemetry.record_question("ask")
+    answer = telemetry.record_answer("stream-7", model, ModelRequest(model=model, messages=()))
     times.pass_(0.2)
-    answer.first()
+    answer.first_delta_received()
     times.pass_(1.0)
     end = End(None, ProviderTimeout()) if error else End("stop", usage=Usage(10, 51))
-    answer.ended(end, 200, lambda: "text")
+    answer.answer_ended(end, 200, lambda: "text")
 
 
 def run_for(one: History, times: Times, seconds: float) -> None:
     for _ in range(round(seconds / 2)):
         times.pass_(2)
-        one.tick()
+        one.take_sample()
 
 
 async def test_what_happened_is_in_the_last_hour(
@@ -78,7 +78,7 @@ async def test_what_happened_is_in_the_last_hour(
         ask(telemetry, times)
     ask(telemetry, times, error=True)
     run_for(one, times, 10)
-    shown = await Board(one).show(LOCAL, times.wall.now - HOUR_S, times.wall.now)
+    shown = await Board(one).read_period(LOCAL, times.wall.now - HOUR_S, times.wall.now)
     assert shown["sums"]["messages"] == 4
     assert shown["sums"]["answers"] == 4
     assert shown["sums"]["tokens"] == 153
@@ -100,7 +100,7 @@ async def test_it_goes_on_after_a_restart_in_the_same_minute(
     await one.aclose()
     again = Telemetry(clock=times.steady)
     two = history(again, store.figures, times)
-    await two.open()
+    await two.load_last_hour()
     ask(again, times)
     run_for(two, times, 20)
     await two.aclose()
@@ -108,7 +108,7 @@ async def test_it_goes_on_after_a_restart_in_the_same_minute(
     assert len(kept) == 1
     assert sum(step.counts["messages"] for step in two.last_hour()) == 2
     three = history(Telemetry(), store.figures, times)
-    await three.open()
+    await three.load_last_hour()
     assert sum(step.counts["messages"] for step in three.last_hour()) == 2
 
 
@@ -119,14 +119,14 @@ async def test_a_day_is_shown_in_minutes_and_a_month_in_hours(
     for _ in range(6):
         ask(telemetry, times)
         run_for(one, times, 30 * 60)
-        await one.save()
+        await one.store_unsaved()
     await one.aclose()
     of_minutes = await store.figures.read_steps(MINUTE_S, 0, int(times.wall.now))
     of_hours = await store.figures.read_steps(HOUR_S, 0, int(times.wall.now))
     assert 178 <= len(of_minutes) <= 182
     assert 3 <= len(of_hours) <= 4
     for days in (0.5, 20):
-        steps = await one.between(times.wall.now - days * 86_400, times.wall.now)
+        steps = await one.steps_between(times.wall.now - days * 86_400, times.wall.now)
         assert sum(step.counts["messages"] for step in steps) == 6
 
 
@@ -138,13 +138,13 @@ async def test_what_the_store_does_not_have_yet_is_shown(
     for _ in range(3):
         ask(telemetry, times)
         run_for(one, times, 60)
-        await one.save()
+        await one.store_unsaved()
         flaky.is_broken = True
     flaky.is_broken = False
     ask(telemetry, times)
     run_for(one, times, 10)  # the current minute
     for days in (0.5, 20):
-        steps = await one.between(times.wall.now - days * 86_400, times.wall.now)
+        steps = await one.steps_between(times.wall.now - days * 86_400, times.wall.now)
         assert sum(step.counts["messages"] for step in steps) == 4
         assert steps[-1].end <= times.wall.now + 10
 
@@ -155,11 +155,11 @@ async def test_what_failed_counts_once_whoever_was_told(
     one = history(telemetry, store.figures, times)
     ask(telemetry, times, error=True)
     for _ in range(2):
-        telemetry.error("provider_timeout", is_of_answer=True)  # two sockets read that answer
-    telemetry.error("unknown_model")  # one a refused request, the other an answer in a page
-    telemetry.answered("m", End(None, UnknownModel()), 0, 0.0)
+        telemetry.count_error("provider_timeout", is_of_answer=True)  # two sockets read that answer
+    telemetry.count_error("unknown_model")  # one a refused request, the other an answer in a page
+    telemetry.count_answer("m", End(None, UnknownModel()), 0, 0.0)
     run_for(one, times, 10)
-    shown = await Board(one).show(LOCAL, times.wall.now - HOUR_S, times.wall.now)
+    shown = await Board(one).read_period(LOCAL, times.wall.now - HOUR_S, times.wall.now)
     assert [row[:2] for row in shown["errors"]] == [["unknown_model", 2], ["provider_timeout", 1]]
 
 
@@ -169,13 +169,13 @@ async def test_what_a_store_does_not_take_is_kept_later(
     flaky = Flaky(store.figures)
     one = history(telemetry, flaky, times)
     flaky.is_broken = True
-    await one.open()  # logs the failure, and begins empty
+    await one.load_last_hour()  # logs the failure, and begins empty
     ask(telemetry, times)
     run_for(one, times, 180)
-    await one.save()
+    await one.store_unsaved()
     assert await store.figures.read_steps(MINUTE_S, 0, int(times.wall.now)) == []
     flaky.is_broken = False
-    await one.save()
+    await one.store_unsaved()
     kept = await store.figures.read_steps(MINUTE_S, 0, int(times.wall.now))
     assert len(kept) >= 2
 
@@ -201,7 +201,7 @@ async def test_a_clock_that_jumps_back_takes_nothing_away(
     run_for(one, times, 60)
     await one.aclose()
     kept = history(telemetry, store.figures, times)
-    await kept.open()
+    await kept.load_last_hour()
     times.wall.now += 120
     assert sum(step.counts["messages"] for step in kept.last_hour()) == 2
 
@@ -216,9 +216,9 @@ async def test_only_administrators_are_shown_anything(
         Caller(user_id="k", name="Kim", role="admin", scopes=frozenset({"chat", "read"})),
     ):
         with pytest.raises(Forbidden):
-            await board.show(caller, START - 60, START)
+            await board.read_period(caller, START - 60, START)
         with pytest.raises(Forbidden):
-            board.watch(caller, lambda _: None)
+            board.add_listener(caller, lambda _: None)
 
 
 async def test_who_watches_is_told_until_they_leave(
@@ -227,7 +227,7 @@ async def test_who_watches_is_told_until_they_leave(
     one = history(telemetry, store.figures, times)
     board = Board(one)
     told: list[Any] = []
-    leave = board.watch(LOCAL, told.append)
+    leave = board.add_listener(LOCAL, told.append)
     ask(telemetry, times)
     run_for(one, times, 10)
     assert [("series" in tick) for tick in told] == [False] * 3 + [True] + [False]

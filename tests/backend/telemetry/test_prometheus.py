@@ -28,14 +28,14 @@ def telemetry() -> Telemetry:
     """Telemetry after every kind of event, and with more names than there should be labels."""
     telemetry = Telemetry()
     telemetry.connected()
-    telemetry.error("bad_json")
-    telemetry.error("an unknown code")
-    telemetry.problem("not_found")
-    telemetry.question("ask")
+    telemetry.count_error("bad_json")
+    telemetry.count_error("an unknown code")
+    telemetry.count_problem("not_found")
+    telemetry.record_question("ask")
     telemetry.committed(0.003, 2, 40)
     telemetry.provider_failed("provider_timeout")
     telemetry.provider_retried("provider_timeout")
-    telemetry.loop_lag_s.observe(0.004)
+    telemetry.loop_lag_s.record_value(0.004)
     telemetry.frames.received["chat"] += 1
     telemetry.frames.received["an unknown type"] += 1
     telemetry.frames.sent["done"] += 2
@@ -43,10 +43,10 @@ def telemetry() -> Telemetry:
         telemetry.frames.chunk_sizes[size.bit_length()] += 1
         telemetry.frames.chunk_chars += size
     for number in range(100):
-        watch = telemetry.answer(f"s{number}", f'model "{number}"\n\\', None)
-        watch.first()
+        watch = telemetry.record_answer(f"s{number}", f'model "{number}"\n\\', None)
+        watch.first_delta_received()
         end = End(None, ProviderTimeout()) if number % 2 else End("stop", usage=Usage(3, 9))
-        watch.ended(end, 12, str)
+        watch.answer_ended(end, 12, str)
     return telemetry
 
 
@@ -58,7 +58,7 @@ async def exposed(telemetry: Telemetry, accept: str = "") -> str:
         lags=(0, 7, 40),
         backlog=Backlog(streams=1, length=5, writes=0, behind_s=0.5),
     )
-    text, _ = await Exposition(lambda: state).render(accept)
+    text, _ = await Exposition(lambda: state).render_metrics(accept)
     return text.decode()
 
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wireside.telemetry.counts import BOUNDS, Histogram
-from wireside.telemetry.steps import Step, columns, figures, merged, percentile, thinned
+from wireside.telemetry.steps import (
+    Step,
+    chart_columns,
+    figures_of,
+    merge_steps,
+    percentile,
+    thin_steps,
+)
 
 WORDS = st.sampled_from(["a", "b", "c"])
 COUNTS = st.dictionaries(WORDS, st.integers(1, 1000), max_size=2)
@@ -40,10 +47,10 @@ def told(step: Step) -> tuple[object, ...]:
 
 @given(steps(), st.integers(1, 12))
 def test_sums_do_not_depend_on_how_steps_are_grouped(some: list[Step], most: int) -> None:
-    at_once = merged(some, 0, 60)
-    thin = thinned(some, most)
+    at_once = merge_steps(some, 0, 60)
+    thin = thin_steps(some, most)
     assert len(thin) <= most
-    assert told(merged(thin, 0, 60)) == told(at_once)
+    assert told(merge_steps(thin, 0, 60)) == told(at_once)
     assert thin[-1].end == some[-1].end
     assert sum(step.seconds for step in thin) == sum(step.seconds for step in some)
 
@@ -53,11 +60,13 @@ def test_nothing_is_shown_at_another_time_than_it_was(hours: set[int], most: int
     some = [Step(at=3600 * hour, seconds=3600) for hour in sorted(hours)]
     for step in some:
         step.counts["messages"] = 1
-    thin = thinned(some, most)
+    thin = thin_steps(some, most)
     assert len(thin) <= most
     part = (some[-1].end - some[0].at) / most
     for step in thin:
-        assert step.rate("messages") == pytest.approx(1 / 3600)  # a gap does not lower the rate
+        assert step.rate_per_s("messages") == pytest.approx(
+            1 / 3600
+        )  # a gap does not lower the rate
         assert step.end in {one.end for one in some}
         assert step.seconds <= part + 3600
 
@@ -74,7 +83,7 @@ def test_a_percentile_lies_in_the_bucket_of_the_true_one(values: list[float], pa
     bounds = BOUNDS["speed"]
     histogram = Histogram(bounds)
     for value in values:
-        histogram.observe(value)
+        histogram.record_value(value)
     buckets = dict(zip((*bounds, inf), histogram.counts, strict=True))
     found = percentile(buckets, part, bounds)
     ranked = sorted(values)
@@ -87,7 +96,7 @@ def test_a_percentile_lies_in_the_bucket_of_the_true_one(values: list[float], pa
 
 def test_a_time_without_figures_is_a_gap() -> None:
     before, after = Step(at=0, seconds=60), Step(at=600, seconds=60)
-    series = columns([before, Step(at=60, seconds=60), after], BOUNDS)
+    series = chart_columns([before, Step(at=60, seconds=60), after], BOUNDS)
     assert series["t"] == [60_000, 120_000, 360_000, 660_000]
     assert series["messages"] == [0.0, 0.0, None, 0.0]
 
@@ -97,7 +106,7 @@ def test_figures_are_by_the_second_and_in_percent() -> None:
     step.counts = Counter(messages=25, answers=8, failed=2, tokens=1000, cpu_ms=500)
     step.peaks = {"streams": 3.0, "memory": 180.5}
     step.spread["loop_lag"] = Counter({0.01: 100})
-    found = figures(step, BOUNDS)
+    found = figures_of(step, BOUNDS)
     assert found["messages"] == 2.5
     assert found["error_rate"] == 25.0
     assert found["tokens"] == 100.0
@@ -108,4 +117,4 @@ def test_figures_are_by_the_second_and_in_percent() -> None:
 
 
 def test_without_answers_there_is_no_rate_of_errors() -> None:
-    assert figures(Step(at=0, seconds=10), BOUNDS)["error_rate"] is None
+    assert figures_of(Step(at=0, seconds=10), BOUNDS)["error_rate"] is None

@@ -95,7 +95,7 @@ async def add(store: SqlStore, title: str, owner: str = "") -> None:
 def files_of(store: SqlStore) -> Callable[[str], CallerFiles]:
     """Return a function that returns the files of an owner, whose contents are nowhere."""
     files = Files(store.files, FolderContents(Path("nowhere")), FileRules(), lambda: 0.0)
-    return lambda owner: files.of(replace(LOCAL, user_id=owner))
+    return lambda owner: files.for_caller(replace(LOCAL, user_id=owner))
 
 
 async def export(
@@ -159,7 +159,9 @@ async def test_json_can_be_imported_again_with_all_branches(own: SqlStore, tmp_p
     folder = tmp_path / "out"
     await export(own, folder, JsonExport)
     for file in below(folder):
-        result = imports.read(file.read_bytes(), new_id=lambda: f"n{next(names)}", now=1e9)
+        result = imports.read_conversations(
+            file.read_bytes(), new_id=lambda: f"n{next(names)}", now=1e9
+        )
         (found,) = result.conversations
         assert result.passed_over == 0
         assert len(found.turns) == 2

@@ -71,7 +71,11 @@ def turn(
 
 def written(exporter: Exporter, *turns: TurnRecord, info: ConversationInfo = INFO) -> str:
     branches = (Branch(id=0, parent=None, first=0, last=len(turns) - 1),)
-    pieces = [exporter.begin(info, branches, 0), *map(exporter.turn, turns), exporter.end()]
+    pieces = [
+        exporter.text_before_turns(info, branches, 0),
+        *map(exporter.text_of_turn, turns),
+        exporter.text_after_turns(),
+    ]
     return "".join(pieces)
 
 
@@ -182,9 +186,9 @@ def test_json_names_parents_and_what_is_shown() -> None:
     )
     places = [(0, 0), (0, 1), (0, 2), (1, 1), (2, 0)]
     exporter = JsonExport()
-    pieces = [exporter.opening(), exporter.begin(INFO, branches, 1)]
+    pieces = [exporter.begin_file(), exporter.text_before_turns(INFO, branches, 1)]
     pieces += [
-        exporter.turn(
+        exporter.text_of_turn(
             TurnRecord(
                 id=f"{branch}.{depth}",
                 conversation_id="c",
@@ -196,7 +200,7 @@ def test_json_names_parents_and_what_is_shown() -> None:
         )
         for branch, depth in places
     ]
-    file = json.loads("".join([*pieces, exporter.end(), exporter.closing()]))
+    file = json.loads("".join([*pieces, exporter.text_after_turns(), exporter.finish_file()]))
     assert (file["format"], file["version"]) == ("wireside", 1)
     (conversation,) = file["conversations"]
     assert conversation["created_at"] == "2023-11-14T22:13:20.250000Z"
@@ -207,9 +211,9 @@ def test_json_names_parents_and_what_is_shown() -> None:
 def test_json_of_the_shown_turns_alone_is_a_chain() -> None:
     branches = (Branch(id=0, parent=None, first=0, last=4), Branch(id=1, parent=0, first=2, last=3))
     exporter = JsonExport()
-    pieces = [exporter.opening(), exporter.begin(INFO, branches, 1)]
+    pieces = [exporter.begin_file(), exporter.text_before_turns(INFO, branches, 1)]
     pieces += [
-        exporter.turn(
+        exporter.text_of_turn(
             TurnRecord(
                 id=f"{depth}",
                 conversation_id="c",
@@ -221,7 +225,7 @@ def test_json_of_the_shown_turns_alone_is_a_chain() -> None:
         )
         for branch, depth in [(0, 0), (0, 1), (1, 2), (1, 3)]
     ]
-    file = json.loads("".join([*pieces, exporter.end(), exporter.closing()]))
+    file = json.loads("".join([*pieces, exporter.text_after_turns(), exporter.finish_file()]))
     (conversation,) = file["conversations"]
     assert [each["parent"] for each in conversation["turns"]] == [None, "0", "1", "2"]
     assert conversation["shown_turn"] == "3"

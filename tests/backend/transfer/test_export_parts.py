@@ -45,7 +45,11 @@ def exported(*parts: Attachment | str) -> tuple[str, str]:
     info = ConversationInfo(id="c", title="T", created_at=0, updated_at=0)
     out = []
     for exporter in (MarkdownExport(), HtmlExport(lambda text: f"<p>{len(text)} characters</p>")):
-        text = exporter.begin(info, ()) + exporter.turn(record) + exporter.end()
+        text = (
+            exporter.text_before_turns(info, ())
+            + exporter.text_of_turn(record)
+            + exporter.text_after_turns()
+        )
         out.append(text.partition("<article>")[2] or text.partition("(m):**\n")[2])
     return out[0], out[1]
 

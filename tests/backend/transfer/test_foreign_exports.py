@@ -25,7 +25,7 @@ NOW = 1_800_000_000.0
 def read(value: Any) -> imports.ImportResult:
     ids = count()
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return imports.read(data, new_id=lambda: f"new-{next(ids)}", now=NOW)
+    return imports.read_conversations(data, new_id=lambda: f"new-{next(ids)}", now=NOW)
 
 
 def the_one(value: Any) -> Imported:

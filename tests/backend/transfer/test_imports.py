@@ -31,7 +31,7 @@ from wireside.transfer import import_file, imports
 from wireside.transfer.export import JsonExport
 from wireside.transfer.import_limits import ImportLimits
 from wireside.transfer.imports import ImportResult
-from wireside.transfer.turn_tree import Node, place
+from wireside.transfer.turn_tree import Node, place_nodes
 
 NOW = 1_800_000_000.0
 TIMES = st.integers(0, int(NOW * 1000)).map(lambda milliseconds: milliseconds / 1000)
@@ -40,7 +40,7 @@ TIMES = st.integers(0, int(NOW * 1000)).map(lambda milliseconds: milliseconds / 
 def read(value: Any, *, now: float = NOW, **limits: int) -> ImportResult:
     ids = count()
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return imports.read(
+    return imports.read_conversations(
         data, new_id=lambda: f"new-{next(ids)}", now=now, limits=ImportLimits(**limits)
     )
 
@@ -53,9 +53,9 @@ def the_one(value: Any) -> Imported:
 def exported(info: ConversationInfo, tree_: tuple[Any, ...]) -> str:
     branches, shown, turns = tree_
     exporter = JsonExport()
-    pieces = [exporter.opening(), exporter.begin(info, branches, shown)]
-    pieces += [exporter.turn(turn) for turn in turns]
-    return "".join([*pieces, exporter.end(), exporter.closing()])
+    pieces = [exporter.begin_file(), exporter.text_before_turns(info, branches, shown)]
+    pieces += [exporter.text_of_turn(turn) for turn in turns]
+    return "".join([*pieces, exporter.text_after_turns(), exporter.finish_file()])
 
 
 # ---- round trips of own exports ----------------------------------------------------------------
@@ -268,10 +268,10 @@ def test_an_answer_that_was_still_growing_or_never_came_is_an_interrupted_one() 
 
 def test_several_conversations_are_in_one_file() -> None:
     exporter = JsonExport()
-    pieces = [exporter.opening()]
+    pieces = [exporter.begin_file()]
     for name in "abc":
         pieces.append(
-            exporter.begin(
+            exporter.text_before_turns(
                 ConversationInfo(id=name, title=name, created_at=1.0, updated_at=1.0), (), None
             )
         )
@@ -283,8 +283,8 @@ def test_several_conversations_are_in_one_file() -> None:
             question_parts=text_parts(name),
             created_at=1.0,
         )
-        pieces += [exporter.turn(turn), exporter.end()]
-    found = read("".join([*pieces, exporter.closing()]).encode())
+        pieces += [exporter.text_of_turn(turn), exporter.text_after_turns()]
+    found = read("".join([*pieces, exporter.finish_file()]).encode())
     assert [imported.info.title for imported in found.conversations] == ["a", "b", "c"]
     assert [imported.turns[0].question for imported in found.conversations] == ["a", "b", "c"]
 
@@ -352,7 +352,9 @@ def node(key: str, parent: str | None) -> Node:
 
 
 def test_the_first_child_goes_on_and_the_others_begin_branches() -> None:
-    placed, branches = place([node("a", None), node("b", "a"), node("c", "b"), node("b2", "a")])
+    placed, branches = place_nodes(
+        [node("a", None), node("b", "a"), node("c", "b"), node("b2", "a")]
+    )
     assert [(each.key, branch, depth) for each, branch, depth in placed] == [
         ("a", 0, 0),
         ("b", 0, 1),
@@ -366,7 +368,7 @@ def test_the_first_child_goes_on_and_the_others_begin_branches() -> None:
 
 
 def test_cycles_and_doubles_are_left_out_and_orphans_are_roots() -> None:
-    placed, branches = place(
+    placed, branches = place_nodes(
         [
             node("a", None),
             node("x", "y"),
@@ -384,7 +386,7 @@ def test_cycles_and_doubles_are_left_out_and_orphans_are_roots() -> None:
 
 
 def test_a_child_may_stand_before_its_parent() -> None:
-    placed, branches = place([node("c", "b"), node("b", "a"), node("a", None)])
+    placed, branches = place_nodes([node("c", "b"), node("b", "a"), node("a", None)])
     assert [each.key for each, _, _ in placed] == ["a", "b", "c"]
     assert branches == (Branch(id=0, parent=None, first=0, last=2),)
 
@@ -400,7 +402,7 @@ def test_any_forest_has_parents_before_children(parents: list[int | None]) -> No
         node(str(index), None if parent is None else str(parent))
         for index, parent in enumerate(parents)
     ]
-    placed, branches = place(nodes)
+    placed, branches = place_nodes(nodes)
     assert len({(branch, depth) for _, branch, depth in placed}) == len(placed)
     keys = {(branch, depth): each for each, branch, depth in placed}
     for branch in branches:
@@ -417,7 +419,7 @@ def test_any_forest_has_parents_before_children(parents: list[int | None]) -> No
 
 @pytest.mark.slow
 def test_a_tree_of_a_hundred_thousand_turns_in_a_row_is_no_problem() -> None:
-    placed, branches = place(
+    placed, branches = place_nodes(
         [node(str(i), str(i - 1) if i else None) for i in reversed(range(100_000))]
     )
     assert len(placed) == 100_000

@@ -38,8 +38,8 @@ async def test_others_are_served_while_a_page_is_made(
 
     sharing = Sharing(store.accounts, render, lambda: 0.0, audience="public")
     conversation = await asked(chat, provider, "because")
-    _, secret = await sharing.share(chat.library, conversation)
-    page = asyncio.create_task(sharing.page(secret))
+    _, secret = await sharing.share_conversation(chat.library, conversation)
+    page = asyncio.create_task(sharing.page_of_secret(secret))
     while not begun.is_set():
         await asyncio.sleep(0.001)
     served.set()  # in time only if the event loop is not blocked
@@ -52,7 +52,7 @@ async def test_a_snapshot_has_bounds(
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public", max_snapshot_chars=2_000)
     conversation = await asked(chat, provider, "x" * 3_000)
     with pytest.raises(TooLarge, match="export it"):
-        await sharing.share(chat.library, conversation)
+        await sharing.share_conversation(chat.library, conversation)
     assert await store.accounts.list_shares("") == []
 
 
@@ -60,5 +60,7 @@ async def test_a_snapshot_names_the_zone_of_its_times(
     chat: ChatService, provider: ScriptedProvider, store: SqlStore
 ) -> None:
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
-    _, secret = await sharing.share(chat.library, await asked(chat, provider, "because"))
-    assert re.search(r"\d\d:\d\d \(UTC\)</time>", await sharing.page(secret))
+    _, secret = await sharing.share_conversation(
+        chat.library, await asked(chat, provider, "because")
+    )
+    assert re.search(r"\d\d:\d\d \(UTC\)</time>", await sharing.page_of_secret(secret))

@@ -419,7 +419,7 @@ async def test_files_are_shown_with_their_question_and_given_back(
     async def content() -> AsyncIterator[bytes]:
         yield b"1;2"
 
-    file = await chat.files.upload("a.csv", content())
+    file = await chat.files.upload_file("a.csv", content())
     shown_file = {"id": file.id, "name": "a.csv", "media_type": "text/csv"}
     for turn_id, attachments in (("t1", ()), ("t2", (file.id,))):
         await screen.presenter.send(

@@ -222,7 +222,7 @@ async def test_an_answer_that_goes_on_while_it_is_rendered_is_not_shown_as_it_wa
             is_continued.set()
         return "as it was"
 
-    monkeypatch.setattr(transcript, "aside", continue_meanwhile)
+    monkeypatch.setattr(transcript, "run_in_worker", continue_meanwhile)
     rendering = asyncio.create_task(screen.presenter.transcript.late.run())
     await is_continued.wait()
     await asyncio.sleep(0.01)

@@ -332,7 +332,7 @@ class AccountPages:
         return ActionResult()
 
     async def _end_share(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
-        await self._sharing.revoke(who, _first(form, "share"))
+        await self._sharing.revoke_share(who, _first(form, "share"))
         return ActionResult()
 
     async def _settings(
@@ -374,7 +374,7 @@ class AccountPages:
                     "title": one.title,
                     "when": _moment(one.created_at),
                 }
-                for one in await self._sharing.of(who)
+                for one in await self._sharing.list_shares(who)
             ],
         )
 

@@ -27,7 +27,7 @@ HOUR_S: Final = 3600
 class Figures(Protocol):
     """Source of the metrics. Both methods raise ``Forbidden`` if the caller is no administrator."""
 
-    async def show(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
+    async def read_period(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
         """Return the metrics from ``since`` to ``until``, in seconds since 1970.
 
         Raises:
@@ -36,7 +36,7 @@ class Figures(Protocol):
         """
         ...
 
-    def watch(
+    def add_listener(
         self, caller: Caller, listener: Callable[[dict[str, Any]], object]
     ) -> Callable[[], None]:
         """Call ``listener`` with each new set of metrics; return a function that stops this.
@@ -113,13 +113,13 @@ class DashboardPage:
                 on_range=lambda since, until: self._show(caller, language, since, until),
                 now=self._now,
             )
-        client.on_delete(self._board.watch(caller, shown.push))
+        client.on_delete(self._board.add_listener(caller, shown.push))
 
     async def _show(
         self, caller: Caller, language: str, since: float, until: float
     ) -> dict[str, Any]:
         try:
-            return await self._board.show(caller, since, until)
+            return await self._board.read_period(caller, since, until)
         except WiresideError as error:
             return {"problem": sentence_in(language, error)}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from wireside.chat.conversation import Conversation
 from wireside.chat.library import Library
-from wireside.offload import aside
+from wireside.offload import run_in_worker
 from wireside.parts import text_of
 from wireside_ui.presenters.views import TranscriptView
 
@@ -62,7 +62,7 @@ class FindPresenter:
                 return
             turn = conversation.turn_in_memory(record.id)
             text = turn.text if turn else text_of(record.answer)
-            if await aside(contains, wanted, (record.question, text)):
+            if await run_in_worker(contains, wanted, (record.question, text)):
                 places.append(place)
             if len(places) == MAX_FOUND:
                 break

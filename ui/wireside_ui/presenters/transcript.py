@@ -17,7 +17,7 @@ from wireside.chat import tree
 from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
 from wireside.chat.service import ChatService
 from wireside.errors import NotFound, StoreError
-from wireside.offload import aside, aside_short
+from wireside.offload import aside_short, run_in_worker
 from wireside.records import Span
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget, are_lexers_ready
@@ -408,7 +408,7 @@ class TranscriptPresenter:
         return self._conversation.siblings(turn) if self._conversation else (0, 1)
 
     async def _render(self, turn: Turn) -> tuple[RowPart, ...]:
-        return await aside(parts_of_row, turn, self._markup, self._language)
+        return await run_in_worker(parts_of_row, turn, self._markup, self._language)
 
     def _show_late(self, turn_id: str, parts: tuple[RowPart, ...]) -> None:
         if turn_id in self._marks:

@@ -184,7 +184,7 @@ class AuthenticationMiddleware:
             ticket=ticket.removeprefix(TICKET) if may_be_program and ticket else None,
             origin=headers.get("origin"),
             is_own_page=self._is_own_page(scope, headers),
-            is_from_proxy=self._rules.trusted_proxies.has(scope.get("wireside.peer", "")),
+            is_from_proxy=self._rules.trusted_proxies.is_trusted(scope.get("wireside.peer", "")),
             headers=headers,
             repeated=frozenset(repeated),
         )

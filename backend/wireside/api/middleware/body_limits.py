@@ -84,12 +84,12 @@ class _Body:
         if len(self.data) > self._max_bytes:
             self.is_too_large = True
             return False
-        self._unfinished.hold(self._give_up, len(self.data))
+        self._unfinished.record_size(self._give_up, len(self.data))
         return bool(message.get("more_body", False)) and not self.is_given_up
 
     def stop_counting(self) -> None:
         """Stop counting the body: it is complete or was abandoned."""
-        self._unfinished.hold(self._give_up, 0)
+        self._unfinished.record_size(self._give_up, 0)
 
     def _give_up(self) -> None:
         self.is_given_up = True

@@ -34,9 +34,9 @@ class ConnectionLimit:
         return self._count_connection(scope, receive, send)
 
     async def _count_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
-        network = self._counts.enter(peer_address(scope))
+        network = self._counts.count_connection(peer_address(scope))
         if network is None:
-            self._refusals.refuse()
+            self._refusals.count_refusal()
             _log.warning(
                 "too_many_connections", peer=network_of(peer_address(scope)), limit=self._limit
             )
@@ -53,4 +53,4 @@ class ConnectionLimit:
         try:
             await self.app(scope, receive, send)
         finally:
-            self._counts.leave(network)
+            self._counts.uncount_connection(network)

@@ -32,7 +32,7 @@ class HostOriginCheck:
             return self.app(scope, receive, send)
         verdict = self._check_handshake(scope)
         if isinstance(verdict, Refuse):
-            self._refusals.refuse()
+            self._refusals.count_refusal()
             _log.info(
                 "refused", status=verdict.status, path=logged_path(scope), peer=peer_address(scope)
             )

@@ -68,14 +68,16 @@ class AddressRateLimit:
         """Call the application, or refuse the request with a 429."""
         if scope["type"] not in ("http", "websocket"):
             return self.app(scope, receive, send)
-        wait_s = self._allowances.spend(peer_address(scope), _request_cost(scope), self._clock())
+        wait_s = self._allowances.take_tokens(
+            peer_address(scope), _request_cost(scope), self._clock()
+        )
         if wait_s:
-            self._refusals.refuse()
+            self._refusals.count_refusal()
             _log.info("too_many_requests", path=logged_path(scope), peer=peer_address(scope))
             return self._refuse_later(scope, receive, send, wait_s)
         if scope["type"] == "http" and policy_of(scope).kind is Kind.PAGE:
             return self._make_page(scope, receive, send)
-        start = self._starts.enter(network_of(peer_address(scope)))
+        start = self._starts.wait_for_start(network_of(peer_address(scope)))
         if start is None:
             return self.app(scope, receive, send)
         return self._serve_after(start, scope, receive, send)
@@ -98,21 +100,21 @@ class AddressRateLimit:
         await refuse_handshake(scope, receive, send, _refuse_too_many(wait_s), after_s=wait_s)
 
     async def _make_page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._turns.enter(network_of(peer_address(scope)))
+        await self._turns.acquire_slot(network_of(peer_address(scope)))
         is_made = False
 
         async def send_made(message: Message) -> None:
             nonlocal is_made
             if not is_made:  # a slow reader must not occupy the slot
                 is_made = True
-                self._turns.leave()
+                self._turns.release_slot()
             await send(message)
 
         try:
             await self.app(scope, receive, send_made)
         finally:
             if not is_made:
-                self._turns.leave()
+                self._turns.release_slot()
 
 
 def _request_cost(scope: Scope) -> int:

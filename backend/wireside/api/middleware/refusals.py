@@ -21,7 +21,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 class RefusalCounter(Protocol):
     """Counts refused requests; implemented by the telemetry."""
 
-    def refuse(self) -> None:
+    def count_refusal(self) -> None:
         """Count a refused request."""
 
 

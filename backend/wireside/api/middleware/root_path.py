@@ -54,7 +54,7 @@ class RootPath:
         if not said:
             return ""
         scope["headers"] = [one for one in scope["headers"] if one[0] != _PREFIX]
-        if len(said) > 1 or not self._trusted.has(peer_address(scope)):
+        if len(said) > 1 or not self._trusted.is_trusted(peer_address(scope)):
             return ""
         try:
             return parse_root_path(said[0].decode("latin-1"))

@@ -84,7 +84,7 @@ class Guards:
         self.app = RootPath(
             app,
             root_path=settings.effective_root_path,
-            trusted_proxies=TrustedNetworks.of(settings.trusted_proxies),
+            trusted_proxies=TrustedNetworks.parse_list(settings.trusted_proxies),
         )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

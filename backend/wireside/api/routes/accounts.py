@@ -20,7 +20,7 @@ from wireside.errors import NotFound
 from wireside.identity import Caller, Role, Scope
 from wireside.protocol.handshake import Origin
 from wireside.records import ApiKey, SignIn, User
-from wireside.transfer.export_math import policy
+from wireside.transfer.export_math import export_policy
 from wireside.transfer.sharing import Sharing
 
 Id = Annotated[str, Path(max_length=64)]
@@ -357,7 +357,7 @@ class AccountRoutes:
                 title=one.title,
                 created_at=_datetime_of(one.created_at),
             )
-            for one in await self._sharing.of(who)
+            for one in await self._sharing.list_shares(who)
         ]
 
     async def share(self, chat: CallerChat, conversation_id: Id, request: Request) -> ShareView:
@@ -365,7 +365,7 @@ class AccountRoutes:
         conversation = await chat.library.open_conversation(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
-        share, secret = await self._sharing.share(chat.library, conversation)
+        share, secret = await self._sharing.share_conversation(chat.library, conversation)
         return ShareView(
             id=share.id,
             conversation=conversation.id,
@@ -376,19 +376,19 @@ class AccountRoutes:
 
     async def revoke_share(self, who: CurrentCaller, share_id: Id) -> Response:
         """Revoke a share: its link stops working."""
-        await self._sharing.revoke(who, share_id)
+        await self._sharing.revoke_share(who, share_id)
         return Response(status_code=204)
 
     @route_policy(SNAPSHOT)
     async def snapshot(self, secret: str) -> HTMLResponse:
         """Serve the page of a shared snapshot."""
-        page = await self._sharing.page(secret.rstrip("/")[:MAX_SECRET_CHARS])
+        page = await self._sharing.page_of_secret(secret.rstrip("/")[:MAX_SECRET_CHARS])
         headers = {
             "Cache-Control": "no-store",
             "X-Robots-Tag": "noindex",
             "X-Frame-Options": "DENY",
             # the sandbox gives it an opaque origin: its scripts, for formulas, can't reach this one
-            "Content-Security-Policy": f"{policy()}; base-uri 'none'; form-action 'none';"
+            "Content-Security-Policy": f"{export_policy()}; base-uri 'none'; form-action 'none';"
             " frame-ancestors 'none'; sandbox allow-scripts allow-popups"
             " allow-popups-to-escape-sandbox",
         }

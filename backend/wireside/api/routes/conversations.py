@@ -30,7 +30,7 @@ from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_stream_name
 from wireside.identity import Caller
-from wireside.offload import aside
+from wireside.offload import run_in_worker
 from wireside.parts import (
     Attachment,
     DataPart,
@@ -477,25 +477,25 @@ class ConversationRoutes:
     async def _export_pieces(
         self, library: Library, conversation: Conversation, exporter: Exporter
     ) -> AsyncIterator[str]:
-        yield exporter.begin(conversation.info, tuple(conversation.branches.values()))
+        yield exporter.text_before_turns(conversation.info, tuple(conversation.branches.values()))
         async for record in library.iterate_turns(conversation, "shown"):
-            yield await aside(exporter.turn, record)
-        yield exporter.end()
+            yield await run_in_worker(exporter.text_of_turn, record)
+        yield exporter.text_after_turns()
 
     async def _export_json_pieces(
         self, library: Library, conversations: Sequence[Conversation]
     ) -> AsyncIterator[str]:
         exporter = JsonExport()
-        yield exporter.opening()
+        yield exporter.begin_file()
         for conversation in conversations:
-            yield exporter.begin(
+            yield exporter.text_before_turns(
                 conversation.info, tuple(conversation.branches.values()), conversation.shown
             )
             async for record in library.iterate_turns(conversation, "all"):
-                async for piece in with_contents(exporter.turn(record), library.files):
+                async for piece in with_contents(exporter.text_of_turn(record), library.files):
                     yield piece
-            yield exporter.end()
-        yield exporter.closing()
+            yield exporter.text_after_turns()
+        yield exporter.finish_file()
 
 
 async def _in_a_thread(items: Iterator[T]) -> AsyncIterator[T]:

@@ -23,7 +23,7 @@ from wireside.api.dependencies import CurrentCaller
 from wireside.api.middleware.client_address import peer_address as client_address
 from wireside.api.middleware.refusals import send_refusal
 from wireside.api.policy import API, SOCKET, route_policy, with_policy
-from wireside.diagnosis.judge import judge
+from wireside.diagnosis.judge import run_checks
 from wireside.diagnosis.measured import Measured, Seen
 from wireside.errors import BadMessage, RateLimited, TooLarge
 from wireside.identity import Caller
@@ -194,7 +194,7 @@ class Doctor:
             peer=peer if caller.may("admin") or peer == client[0] else "",
             client=client[0],
             port=client[1] if client[0] == peer else 0,
-            is_peer_trusted=self._rules.trusted_proxies.has(peer),
+            is_peer_trusted=self._rules.trusted_proxies.is_trusted(peer),
             headers={k: v for k, v in headers.items() if k not in _OF_CLIENTS},
             now=self._now(),
             ping_interval_s=self._rules.ping_interval_s,
@@ -284,7 +284,7 @@ def _findings_response(text: bytes) -> JSONResponse:
         measured = _read.validate_json(text)
     except ValidationError as error:
         raise BadMessage("These are no measurements.") from error
-    return _uncached_json({"findings": [asdict(finding) for finding in judge(measured)]})
+    return _uncached_json({"findings": [asdict(finding) for finding in run_checks(measured)]})
 
 
 def _uncached_json(value: dict[str, Any]) -> JSONResponse:

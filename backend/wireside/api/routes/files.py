@@ -75,11 +75,11 @@ class FileRoutes:
         """
         if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             return _upload_view(await _upload_of_form(files, request, name))
-        return _upload_view(await files.upload(name or "file", request.stream()))
+        return _upload_view(await files.upload_file(name or "file", request.stream()))
 
     async def show(self, files: OwnFiles, request: Request, file_id: Id) -> Response:
         """Read a file. Browsers show images and download everything else."""
-        file = await files.find(file_id)
+        file = await files.find_file(file_id)
         headers = {
             "Cache-Control": "private, no-cache",
             "Content-Disposition": _disposition(file),
@@ -93,12 +93,12 @@ class FileRoutes:
             return Response(status_code=304, headers=headers)
         headers["Content-Length"] = str(file.size_bytes)
         return StreamingResponse(
-            await files.read(file), media_type=_served_type(file), headers=headers
+            await files.read_content(file), media_type=_served_type(file), headers=headers
         )
 
     async def delete(self, files: OwnFiles, file_id: Id) -> Response:
         """Delete an upload that no question refers to."""
-        await files.remove(file_id)
+        await files.remove_file(file_id)
         return Response(status_code=204)
 
 
@@ -118,7 +118,7 @@ async def _upload_of_form(files: CallerFiles, request: Request, name: str) -> St
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise BadMessage("file: is missing in the form.")
-        return await files.upload(name or file.filename or "file", _file_pieces(file.file))
+        return await files.upload_file(name or file.filename or "file", _file_pieces(file.file))
     finally:
         await form.close()
 

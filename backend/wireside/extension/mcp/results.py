@@ -65,7 +65,7 @@ def _image(block: Any) -> Image | None:
     except (binascii.Error, ValueError):
         return None
     sniffer = TypeSniffer()
-    sniffer.feed(content)
+    sniffer.feed_bytes(content)
     media_type = sniffer.media_type("")
     if media_type not in IMAGES:
         return None

@@ -12,12 +12,12 @@ from wireside.messages import ToolDelta
 from wireside.transfer.formats.foreign import ForeignConversation, ForeignMessage
 from wireside.transfer.formats.parts import (
     EntryCollector,
-    as_json,
-    name_of,
+    one_line_name,
     reason_of,
+    string_or_json,
     with_files,
 )
-from wireside.transfer.untyped import as_dict, as_list, as_text
+from wireside.transfer.untyped import dict_or_empty, list_or_empty, string_or_empty
 
 
 def is_claude(value: Mapping[str, Any]) -> bool:
@@ -28,7 +28,7 @@ def is_claude(value: Mapping[str, Any]) -> bool:
 def read_claude(value: Mapping[str, Any]) -> ForeignConversation:
     """Read a conversation of Claude's export."""
     messages: list[ForeignMessage] = []
-    raw = [one for one in as_list(value.get("chat_messages")) if isinstance(one, dict)]
+    raw = [one for one in list_or_empty(value.get("chat_messages")) if isinstance(one, dict)]
     keys = {one.get("uuid") for one in raw if isinstance(one.get("uuid"), str)}
     before: str | None = None
     for number, one in enumerate(raw):
@@ -52,18 +52,18 @@ def read_claude(value: Mapping[str, Any]) -> ForeignConversation:
 
 def _claude_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
     answer = EntryCollector()
-    blocks = [as_dict(block) for block in as_list(one.get("content"))]
+    blocks = [dict_or_empty(block) for block in list_or_empty(one.get("content"))]
     left_out = sum(not _add_claude_block(block, answer) for block in blocks)
-    said = answer.text()
+    said = answer.all_text()
     if not said:
-        answer.append_text(as_text(one.get("text")))
+        answer.append_text(string_or_empty(one.get("text")))
     if one.get("sender") == "human":
         files = [
-            *as_list(one.get("attachments")),
-            *as_list(one.get("files_v2")),
-            *as_list(one.get("files")),
+            *list_or_empty(one.get("attachments")),
+            *list_or_empty(one.get("files_v2")),
+            *list_or_empty(one.get("files")),
         ]
-        question = said or as_text(one.get("text"))
+        question = said or string_or_empty(one.get("text"))
         return ForeignMessage(
             key=key,
             parent=parent,
@@ -77,7 +77,7 @@ def _claude_message(one: dict[str, Any], key: str, parent: str | None) -> Foreig
         question=None,
         entries=tuple(answer.entries),
         time=one.get("created_at"),
-        model=as_text(one.get("model")),
+        model=string_or_empty(one.get("model")),
         reason=reason_of(one.get("stop_reason")),
         left_out=left_out,
     )
@@ -87,20 +87,22 @@ def _add_claude_block(block: dict[str, Any], answer: EntryCollector) -> bool:
     """Add a block to an answer; return False if text can't represent it."""
     match block.get("type"):
         case "text":
-            answer.append_text(as_text(block.get("text")))
+            answer.append_text(string_or_empty(block.get("text")))
         case "thinking" | "redacted_thinking":
-            reasoning = as_text(block.get("thinking"))
+            reasoning = string_or_empty(block.get("thinking"))
             answer.append_reasoning(reasoning)
             return bool(reasoning) or block["type"] == "thinking"
         case "tool_use" | "server_tool_use":
-            call = as_text(block.get("id")) or answer.next_call()
-            arguments = as_json(block.get("input"))
-            answer.append(ToolDelta(call, name_of(block.get("name")), "running", arguments))
+            call = string_or_empty(block.get("id")) or answer.next_call()
+            arguments = string_or_json(block.get("input"))
+            answer.append_entry(
+                ToolDelta(call, one_line_name(block.get("name")), "running", arguments)
+            )
         case "tool_result" | "web_search_tool_result":
             answer.append_result(
-                as_text(block.get("tool_use_id")),
+                string_or_empty(block.get("tool_use_id")),
                 block.get("content"),
-                name=name_of(block.get("name")),
+                name=one_line_name(block.get("name")),
                 is_failed=block.get("is_error") is True,
             )
         case kind:

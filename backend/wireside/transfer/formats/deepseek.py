@@ -16,7 +16,7 @@ from wireside.transfer.formats.parts import (
     sources_of,
     with_files,
 )
-from wireside.transfer.untyped import as_dict, as_list, as_text
+from wireside.transfer.untyped import dict_or_empty, list_or_empty, string_or_empty
 
 
 def is_deepseek(value: Mapping[str, Any]) -> bool:
@@ -26,18 +26,24 @@ def is_deepseek(value: Mapping[str, Any]) -> bool:
 
 
 def _has_fragments(mapping: Mapping[str, Any]) -> bool:
-    nodes = (as_dict(one) for one in mapping.values())
-    return any(isinstance(as_dict(one.get("message")).get("fragments"), list) for one in nodes)
+    nodes = (dict_or_empty(one) for one in mapping.values())
+    return any(
+        isinstance(dict_or_empty(one.get("message")).get("fragments"), list) for one in nodes
+    )
 
 
 def read_deepseek(value: Mapping[str, Any]) -> ForeignConversation:
     """Read a conversation of DeepSeek's export."""
     mapping = {
-        key: one for key, one in as_dict(value.get("mapping")).items() if isinstance(one, dict)
+        key: one
+        for key, one in dict_or_empty(value.get("mapping")).items()
+        if isinstance(one, dict)
     }
     messages = [
-        _deepseek_message(as_dict(one.get("message")), key, _nearest_above(mapping, key), depth)
-        for key, depth in _by_depth(mapping)
+        _deepseek_message(
+            dict_or_empty(one.get("message")), key, _nearest_above(mapping, key), depth
+        )
+        for key, depth in _nodes_by_depth(mapping)
         if isinstance((one := mapping[key]).get("message"), dict)
     ]
     last = max(messages, key=lambda one: str(one.time or ""), default=None)
@@ -51,7 +57,7 @@ def read_deepseek(value: Mapping[str, Any]) -> ForeignConversation:
     )
 
 
-def _by_depth(mapping: Mapping[str, dict[str, Any]]) -> list[tuple[str, int]]:
+def _nodes_by_depth(mapping: Mapping[str, dict[str, Any]]) -> list[tuple[str, int]]:
     """Return the nodes, parents first, each with the number of messages above it."""
     follow: dict[str | None, list[str]] = {}
     for key, one in mapping.items():
@@ -82,10 +88,13 @@ def _deepseek_message(
     answer = EntryCollector()
     asked: list[str] = []
     left_out = 0
-    fragments = [as_dict(one) for one in as_list(message.get("fragments"))]
+    fragments = [dict_or_empty(one) for one in list_or_empty(message.get("fragments"))]
     urls = _deepseek_urls(fragments)
     for fragment in fragments:
-        kind, text = as_text(fragment.get("type")).upper(), as_text(fragment.get("content"))
+        kind, text = (
+            string_or_empty(fragment.get("type")).upper(),
+            string_or_empty(fragment.get("content")),
+        )
         if kind == "REQUEST":
             asked.append(text)
         elif kind == "THINK":
@@ -93,19 +102,19 @@ def _deepseek_message(
         elif kind in ("RESPONSE", "TEXT", "ANSWER"):
             answer.append_text(_without_deepseek_citations(text, urls))
         elif found := _deepseek_found(fragment, text):
-            answer.append(ToolDelta(answer.next_call(), kind.lower(), "done", "", found))
+            answer.append_entry(ToolDelta(answer.next_call(), kind.lower(), "done", "", found))
         elif kind not in _DEEPSEEK_SEARCHES:
             left_out += 1
     if not fragments:
-        text = as_text(message.get("content"))
+        text = string_or_empty(message.get("content"))
         role = message.get("role")
         is_question = role == "user" if isinstance(role, str) else depth % 2 == 0
         if is_question:
             asked.append(text)
         else:
-            answer.append_reasoning(as_text(message.get("reasoning_content")))
+            answer.append_reasoning(string_or_empty(message.get("reasoning_content")))
             answer.append_text(text)
-    time, files = message.get("inserted_at"), as_list(message.get("files"))
+    time, files = message.get("inserted_at"), list_or_empty(message.get("files"))
     if asked:
         question = with_files("\n\n".join(asked), files)
         left_out += len(answer.entries)
@@ -118,7 +127,7 @@ def _deepseek_message(
         question=None,
         entries=tuple(answer.entries),
         time=time,
-        model=as_text(message.get("model")),
+        model=string_or_empty(message.get("model")),
         left_out=left_out,
     )
 
@@ -132,26 +141,26 @@ _DEEPSEEK_CITATION = re.compile(r" ?\[citation:(\d{1,4})\]")
 def _deepseek_found(fragment: dict[str, Any], text: str) -> str:
     """Return a tool's results: URLs, or the text of a page."""
     result = [fragment["result"]] if isinstance(fragment.get("result"), dict) else []
-    sources = sources_of([*as_list(fragment.get("results")), *result])
+    sources = sources_of([*list_or_empty(fragment.get("results")), *result])
     return "\n\n".join(part for part in (sources, text) if part)
 
 
 def _deepseek_urls(fragments: list[dict[str, Any]]) -> dict[int, str]:
     """Return the URL of each number that the texts of a message cite."""
     urls: dict[int, str] = {}
-    found = (as_dict(one) for part in fragments for one in as_list(part.get("results")))
+    found = (dict_or_empty(one) for part in fragments for one in list_or_empty(part.get("results")))
     for number, source in enumerate(found, 1):
         index = source.get("cite_index")
         cited = index if isinstance(index, int) and index > 0 else number
-        urls.setdefault(cited, as_text(source.get("url")))
+        urls.setdefault(cited, string_or_empty(source.get("url")))
     return urls
 
 
 def _without_deepseek_citations(text: str, urls: Mapping[int, str]) -> str:
     """Replace each ``[citation:1]`` in a text by a link to its source."""
 
-    def link(found: re.Match[str]) -> str:
+    def numbered_link(found: re.Match[str]) -> str:
         url = urls.get(int(found[1]), "")
         return f" [{found[1]}](<{url}>)" if re.match(r"https?://[^\s<>]+$", url) else ""
 
-    return _DEEPSEEK_CITATION.sub(link, text)
+    return _DEEPSEEK_CITATION.sub(numbered_link, text)

@@ -15,11 +15,11 @@ from wireside.transfer.turn_tree import (
     FileMessage,
     ImportContext,
     build_imported,
+    build_nodes,
     find_ends,
     shown_end,
-    turns_of,
 )
-from wireside.transfer.untyped import as_line
+from wireside.transfer.untyped import single_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +67,21 @@ _Message = FileMessage[ForeignMessage]
 
 def build_conversation(found: ForeignConversation, context: ImportContext) -> Imported:
     """Build a conversation of messages. Raises ``BadMessage``, ``TooMuch``."""
-    created_at = context.time(found.created_at, context.now)
+    created_at = context.time_or_fallback(found.created_at, context.now)
     ordered, nearest = _in_tree_order(found.messages, created_at, context)
 
-    def question(here: _Message) -> str:
+    def question_text(here: _Message) -> str:
         return here.message.question or ""
 
-    def answer(chain: list[_Message]) -> Segment | None:
-        return _joined(chain, as_line(found.model, MAX_NAME_CHARS), context.new_id())
+    def answer_segment(chain: list[_Message]) -> Segment | None:
+        return _joined_segment(chain, single_line(found.model, MAX_NAME_CHARS), context.new_id())
 
-    nodes = turns_of(messages=ordered, question=question, answer=answer, context=context)
+    nodes = build_nodes(
+        messages=ordered, question=question_text, answer=answer_segment, context=context
+    )
     if not nodes:
         raise BadMessage("messages: at least one.")
-    title = as_line(found.title, MAX_TITLE_CHARS)
+    title = single_line(found.title, MAX_TITLE_CHARS)
     return build_imported(
         nodes,
         shown_end(nearest.get(found.current) if isinstance(found.current, str) else None),
@@ -87,7 +89,7 @@ def build_conversation(found: ForeignConversation, context: ImportContext) -> Im
         title=title,
         title_source="model" if title else "words",
         created_at=created_at,
-        updated_at=context.time(found.updated_at, created_at),
+        updated_at=context.time_or_fallback(found.updated_at, created_at),
         is_pinned=found.is_pinned,
         is_archived=found.is_archived,
         tags=found.tags,
@@ -112,7 +114,7 @@ def _in_tree_order(
     while stack:
         key, above = stack.pop()
         message = by_key[key]
-        time = context.time(message.time, above.time if above else fallback)
+        time = context.time_or_fallback(message.time, above.time if above else fallback)
         here = FileMessage(
             key=key,
             above=above,
@@ -129,7 +131,7 @@ def _in_tree_order(
     return ordered, nearest
 
 
-def _joined(chain: list[_Message], model: str, stream: str) -> Segment | None:
+def _joined_segment(chain: list[_Message], model: str, stream: str) -> Segment | None:
     """Return the parts of an answer as one segment; all states of a tool call get the same id."""
     if not chain:
         return None
@@ -145,7 +147,7 @@ def _joined(chain: list[_Message], model: str, stream: str) -> Segment | None:
                 entries.append(TextDelta(f"\n\n{entry.text}") if is_first else entry)
             else:
                 entries.append(entry)
-        model = as_line(here.message.model, MAX_NAME_CHARS) or model
+        model = single_line(here.message.model, MAX_NAME_CHARS) or model
     last = {entry.call: entry for entry in entries if isinstance(entry, ToolDelta)}
     entries += [replace(one, state="requested") for one in last.values() if one.state == "running"]
     end = End(chain[-1].message.reason)

@@ -12,12 +12,12 @@ from wireside.messages import ToolDelta
 from wireside.transfer.formats.foreign import ForeignConversation, ForeignMessage
 from wireside.transfer.formats.parts import (
     EntryCollector,
-    as_json,
-    name_of,
+    one_line_name,
     reason_of,
+    string_or_json,
     with_files,
 )
-from wireside.transfer.untyped import as_dict, as_list, as_text
+from wireside.transfer.untyped import dict_or_empty, list_or_empty, string_or_empty
 
 _ROOT = "00000000-0000-0000-0000-000000000000"
 
@@ -33,18 +33,20 @@ def read_librechat(value: Mapping[str, Any]) -> ForeignConversation:
     messages: list[ForeignMessage] = []
     stack: list[tuple[object, str | None]] = [
         (one, None)
-        for one in reversed(as_list(value.get("messages")) or as_list(value.get("messagesTree")))
+        for one in reversed(
+            list_or_empty(value.get("messages")) or list_or_empty(value.get("messagesTree"))
+        )
     ]
     while stack:
         raw, above = stack.pop()
         if not isinstance(one := raw, dict):
             continue
-        key = as_text(one.get("messageId")) or f"#{len(messages)}"
+        key = string_or_empty(one.get("messageId")) or f"#{len(messages)}"
         parent = one.get("parentMessageId")
         parent = parent if isinstance(parent, str) and parent != _ROOT else above
         messages.append(_librechat_message(one, key, parent))
-        stack += [(child, key) for child in reversed(as_list(one.get("children")))]
-    options = as_dict(value.get("options"))
+        stack += [(child, key) for child in reversed(list_or_empty(one.get("children")))]
+    options = dict_or_empty(value.get("options"))
     return ForeignConversation(
         messages=messages,
         current=messages[-1].key if messages else None,
@@ -53,19 +55,19 @@ def read_librechat(value: Mapping[str, Any]) -> ForeignConversation:
         updated_at=value.get("updatedAt") or value.get("exportAt"),
         model=options.get("model") or value.get("model"),
         is_archived=value.get("isArchived") is True,
-        tags=as_list(value.get("tags")),
+        tags=list_or_empty(value.get("tags")),
     )
 
 
 def _librechat_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
     answer = EntryCollector()
-    parts = [as_dict(part) for part in as_list(one.get("content"))]
+    parts = [dict_or_empty(part) for part in list_or_empty(one.get("content"))]
     left_out = sum(not _add_librechat_part(part, answer) for part in parts)
-    files = [*as_list(one.get("files")), *as_list(one.get("attachments"))]
-    text = as_text(one.get("text"))
+    files = [*list_or_empty(one.get("files")), *list_or_empty(one.get("attachments"))]
+    text = string_or_empty(one.get("text"))
     time = one.get("createdAt")
     if one.get("isCreatedByUser") is True or one.get("sender") == "User":
-        question = with_files(text or answer.text(), files)
+        question = with_files(text or answer.all_text(), files)
         return ForeignMessage(
             key=key, parent=parent, question=question, time=time, left_out=left_out
         )
@@ -78,7 +80,7 @@ def _librechat_message(one: dict[str, Any], key: str, parent: str | None) -> For
         question=None,
         entries=tuple(answer.entries),
         time=time,
-        model=as_text(one.get("model")),
+        model=string_or_empty(one.get("model")),
         reason=reason_of(one.get("finish_reason")) if is_whole else "interrupted",
         left_out=left_out,
     )
@@ -88,24 +90,24 @@ def _add_librechat_part(part: dict[str, Any], answer: EntryCollector) -> bool:
     """Add a part to an answer; return False if text can't represent it."""
     match part.get("type"):
         case "text":
-            answer.append_text(_value_of(part.get("text")))
+            answer.append_text(_string_value(part.get("text")))
         case "think":
-            answer.append_reasoning(_value_of(part.get("think")))
+            answer.append_reasoning(_string_value(part.get("think")))
         case "error":
-            error = _value_of(part.get("error"))
+            error = _string_value(part.get("error"))
             answer.append_text(error)
             return bool(error)
         case "tool_call":
-            call = as_dict(part.get("tool_call"))
-            function = as_dict(call.get("function"))
+            call = dict_or_empty(part.get("tool_call"))
+            function = dict_or_empty(call.get("function"))
             output = call.get("output", function.get("output"))
-            answer.append(
+            answer.append_entry(
                 ToolDelta(
-                    as_text(call.get("id")) or answer.next_call(),
-                    name_of(call.get("name") or function.get("name")),
+                    string_or_empty(call.get("id")) or answer.next_call(),
+                    one_line_name(call.get("name") or function.get("name")),
                     "done" if output is not None else "requested",
-                    as_json(call.get("args", function.get("arguments"))),
-                    as_json(output) if output is not None else None,
+                    string_or_json(call.get("args", function.get("arguments"))),
+                    string_or_json(output) if output is not None else None,
                 )
             )
         case _:
@@ -113,6 +115,6 @@ def _add_librechat_part(part: dict[str, Any], answer: EntryCollector) -> bool:
     return True
 
 
-def _value_of(value: object) -> str:
+def _string_value(value: object) -> str:
     """Return a string, which may be wrapped in an object as its ``value``."""
-    return as_text(value) or as_text(as_dict(value).get("value"))
+    return string_or_empty(value) or string_or_empty(dict_or_empty(value).get("value"))

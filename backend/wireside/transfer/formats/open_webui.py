@@ -15,29 +15,31 @@ from wireside.messages import Entry, ReasoningDelta, TextDelta, ToolDelta
 from wireside.transfer.formats.foreign import ForeignConversation, ForeignMessage
 from wireside.transfer.formats.parts import (
     EntryCollector,
-    as_json,
-    name_of,
+    one_line_name,
     sources_of,
-    texts_of,
+    string_or_json,
+    text_of_list,
     with_files,
 )
-from wireside.transfer.untyped import as_dict, as_list, as_text
+from wireside.transfer.untyped import dict_or_empty, list_or_empty, string_or_empty
 
 
 def is_open_webui(value: Mapping[str, Any]) -> bool:
     """Return whether a chat has Open WebUI's format."""
-    chat = as_dict(value.get("chat"))
-    if as_dict(chat.get("history")) or as_list(chat.get("messages")):
+    chat = dict_or_empty(value.get("chat"))
+    if dict_or_empty(chat.get("history")) or list_or_empty(chat.get("messages")):
         return True
-    return isinstance(as_dict(value.get("history")).get("messages"), dict)
+    return isinstance(dict_or_empty(value.get("history")).get("messages"), dict)
 
 
 def read_open_webui(value: Mapping[str, Any]) -> ForeignConversation:
     """Read a chat of Open WebUI's export."""
-    chat = as_dict(value.get("chat")) or value
-    history = as_dict(chat.get("history"))
+    chat = dict_or_empty(value.get("chat")) or value
+    history = dict_or_empty(chat.get("history"))
     by_id = {
-        key: one for key, one in as_dict(history.get("messages")).items() if isinstance(one, dict)
+        key: one
+        for key, one in dict_or_empty(history.get("messages")).items()
+        if isinstance(one, dict)
     }
     messages: list[ForeignMessage] = []
     if by_id:
@@ -47,22 +49,23 @@ def read_open_webui(value: Mapping[str, Any]) -> ForeignConversation:
             messages.append(_open_webui_message(one, key, parent))
     else:
         before: str | None = None
-        for number, one in enumerate(as_list(chat.get("messages"))):
-            messages.append(_open_webui_message(as_dict(one), f"#{number}", before))
+        for number, one in enumerate(list_or_empty(chat.get("messages"))):
+            messages.append(_open_webui_message(dict_or_empty(one), f"#{number}", before))
             before = f"#{number}"
-    models = as_list(chat.get("models"))
+    models = list_or_empty(chat.get("models"))
     return ForeignConversation(
         messages=messages,
         current=history.get("currentId") or (messages[-1].key if messages else None),
         title=chat.get("title") or value.get("title"),
-        created_at=value.get("created_at") or _seconds(chat.get("timestamp")),
+        created_at=value.get("created_at") or _to_seconds(chat.get("timestamp")),
         updated_at=value.get("updated_at"),
         model=models[0] if models else None,
         is_pinned=value.get("pinned") is True,
         is_archived=value.get("archived") is True,
         tags=[
-            as_dict(tag).get("name") if isinstance(tag, dict) else tag
-            for tag in as_list(as_dict(value.get("meta")).get("tags")) or as_list(chat.get("tags"))
+            dict_or_empty(tag).get("name") if isinstance(tag, dict) else tag
+            for tag in list_or_empty(dict_or_empty(value.get("meta")).get("tags"))
+            or list_or_empty(chat.get("tags"))
         ],
     )
 
@@ -76,23 +79,31 @@ _ATTRIBUTE = re.compile(r'(?<![\w-])([\w-]++)="([^"]*)"')
 
 def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> ForeignMessage:
     content = one.get("content")
-    text = texts_of(content)
-    files = as_list(one.get("files"))
+    text = text_of_list(content)
+    files = list_or_empty(one.get("files"))
     if not files:
-        files = [{"type": "image"} for part in as_list(content) if as_dict(part).get("image_url")]
-    time = _seconds(one.get("timestamp"))
+        files = [
+            {"type": "image"}
+            for part in list_or_empty(content)
+            if dict_or_empty(part).get("image_url")
+        ]
+    time = _to_seconds(one.get("timestamp"))
     if one.get("role") == "user":
         question = with_files(text, files)
         return ForeignMessage(key=key, parent=parent, question=question, time=time)
     error = one.get("error")
     text_entries = list(_open_webui_entries(text))
     if not text_entries:
-        text_entries = _open_webui_output(as_list(one.get("output")))
-    if not text_entries and (told := as_text(as_dict(error).get("content")) or as_text(error)):
+        text_entries = _open_webui_output(list_or_empty(one.get("output")))
+    if not text_entries and (
+        told := string_or_empty(dict_or_empty(error).get("content")) or string_or_empty(error)
+    ):
         text_entries = [TextDelta(told)]
     if marks := with_files("", files):
         text_entries.append(TextDelta(f"\n\n{marks}" if text_entries else marks))
-    if sources := sources_of(as_list(one.get("sources")) or as_list(one.get("citations"))):
+    if sources := sources_of(
+        list_or_empty(one.get("sources")) or list_or_empty(one.get("citations"))
+    ):
         text_entries.append(TextDelta(f"\n\n{sources}"))
     is_whole = one.get("done") is not False and not error
     return ForeignMessage(
@@ -101,7 +112,7 @@ def _open_webui_message(one: dict[str, Any], key: str, parent: str | None) -> Fo
         question=None,
         entries=tuple(text_entries),
         time=time,
-        model=as_text(one.get("model")) or as_text(one.get("modelName")),
+        model=string_or_empty(one.get("model")) or string_or_empty(one.get("modelName")),
         reason="stop" if is_whole else "interrupted",
     )
 
@@ -110,24 +121,26 @@ def _open_webui_output(items: list[Any]) -> list[Entry]:
     """Return the parts of an answer that newer versions keep as items, as OpenAI's Responses do."""
     answer = EntryCollector()
     for one in items:
-        item = as_dict(one)
+        item = dict_or_empty(one)
         match item.get("type"):
             case "message":
-                answer.append_text(texts_of(item.get("content")))
+                answer.append_text(text_of_list(item.get("content")))
             case "reasoning":
-                said = texts_of(item.get("content")) or texts_of(item.get("summary"))
+                said = text_of_list(item.get("content")) or text_of_list(item.get("summary"))
                 answer.append_reasoning(said)
             case "function_call":
-                call = as_text(item.get("call_id")) or answer.next_call()
-                arguments = as_json(item.get("arguments"))
-                answer.append(ToolDelta(call, name_of(item.get("name")), "running", arguments))
+                call = string_or_empty(item.get("call_id")) or answer.next_call()
+                arguments = string_or_json(item.get("arguments"))
+                answer.append_entry(
+                    ToolDelta(call, one_line_name(item.get("name")), "running", arguments)
+                )
             case "function_call_output":
-                answer.append_result(as_text(item.get("call_id")), item.get("output"))
+                answer.append_result(string_or_empty(item.get("call_id")), item.get("output"))
             case "open_webui:code_interpreter":
-                code, output = as_text(item.get("code")), item.get("output")
-                result = None if output is None else as_json(output)
+                code, output = string_or_empty(item.get("code")), item.get("output")
+                result = None if output is None else string_or_json(output)
                 call = answer.next_call()
-                answer.append(ToolDelta(call, "code_interpreter", "done", code, result))
+                answer.append_entry(ToolDelta(call, "code_interpreter", "done", code, result))
             case _:
                 pass
     return answer.entries
@@ -162,7 +175,7 @@ def _open_webui_entries(text: str) -> Iterator[Entry]:
         yield TextDelta(f"\n\n{rest}" if has_text else rest)
 
 
-def _seconds(value: object) -> object:
+def _to_seconds(value: object) -> object:
     """Convert a time in milliseconds, microseconds or nanoseconds to seconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         for _ in range(3):

@@ -11,7 +11,7 @@ import msgspec
 from wireside.messages import Entry, FinishReason, ReasoningDelta, TextDelta, ToolDelta
 from wireside.parts import ToolState
 from wireside.transfer.import_limits import MAX_NAME_CHARS
-from wireside.transfer.untyped import as_dict, as_line, as_list, as_text
+from wireside.transfer.untyped import dict_or_empty, list_or_empty, single_line, string_or_empty
 
 
 class EntryCollector:
@@ -27,7 +27,7 @@ class EntryCollector:
         self._first_running: dict[str, ToolDelta] = {}
         self._last_running: ToolDelta | None = None
 
-    def append(self, entry: Entry) -> None:
+    def append_entry(self, entry: Entry) -> None:
         """Add a part as it is."""
         self.entries.append(entry)
         if isinstance(entry, TextDelta):
@@ -39,12 +39,12 @@ class EntryCollector:
     def append_text(self, text: str) -> None:
         """Add a text, separated from text before it by a blank line; "" adds nothing."""
         if text:
-            self.append(TextDelta(f"\n\n{text}" if self.has_text else text))
+            self.append_entry(TextDelta(f"\n\n{text}" if self.has_text else text))
 
     def append_reasoning(self, text: str) -> None:
         """Add reasoning as a paragraph; "" adds nothing."""
         if text:
-            self.append(ReasoningDelta(f"{text}\n\n"))
+            self.append_entry(ReasoningDelta(f"{text}\n\n"))
 
     def append_result(
         self, call: str, content: object, *, name: str = "", is_failed: bool = False
@@ -59,28 +59,29 @@ class EntryCollector:
         """
         state: ToolState = "failed" if is_failed else "done"
         texts = [
-            as_text(as_dict(part).get("text")) or as_text(as_dict(part).get("title"))
-            for part in as_list(content)
+            string_or_empty(dict_or_empty(part).get("text"))
+            or string_or_empty(dict_or_empty(part).get("title"))
+            for part in list_or_empty(content)
         ]
-        result = as_text(content) or "\n\n".join(text for text in texts if text)
+        result = string_or_empty(content) or "\n\n".join(text for text in texts if text)
         known = self._first_running.get(call, self._last_running)
         if known is None:
             known = ToolDelta(call or "call", name, state)
-        self.append(replace(known, state=state, result=result))
+        self.append_entry(replace(known, state=state, result=result))
 
     def next_call(self) -> str:
         """Return an id for a tool call without one."""
         return f"call-{len(self.entries) + 1}"
 
-    def text(self) -> str:
+    def all_text(self) -> str:
         """Return the text of all parts."""
         return "".join(entry.text for entry in self.entries if isinstance(entry, TextDelta))
 
 
-def texts_of(parts: object) -> str:
+def text_of_list(parts: object) -> str:
     """Return a text, or the texts of a list of parts, separated by blank lines."""
-    texts = (as_text(as_dict(part).get("text")) for part in as_list(parts))
-    return as_text(parts) or "\n\n".join(text for text in texts if text)
+    texts = (string_or_empty(dict_or_empty(part).get("text")) for part in list_or_empty(parts))
+    return string_or_empty(parts) or "\n\n".join(text for text in texts if text)
 
 
 _REASONS: dict[str, FinishReason] = {
@@ -109,34 +110,35 @@ def with_files(text: str, files: list[Any]) -> str:
 
 
 def _file_text(file: dict[str, Any]) -> str:
-    inner = as_dict(as_dict(file.get("file")).get("data"))
-    return as_text(file.get("extracted_content")) or as_text(inner.get("content"))
+    inner = dict_or_empty(dict_or_empty(file.get("file")).get("data"))
+    return string_or_empty(file.get("extracted_content")) or string_or_empty(inner.get("content"))
 
 
 def file_marks(files: list[Any]) -> list[str]:
     """Return a mark for each attached file, with its text where the export holds it."""
     marks: dict[str, None] = {}
     for one in files:
-        file = as_dict(one)
-        inner = as_dict(file.get("file"))
+        file = dict_or_empty(one)
+        inner = dict_or_empty(file.get("file"))
         names = ("file_name", "name", "filename", "title")
         found = next(
-            (name_of(part[key]) for part in (file, inner) for key in names if part.get(key)), ""
+            (one_line_name(part[key]) for part in (file, inner) for key in names if part.get(key)),
+            "",
         )
         kind = (
-            as_text(file.get("type"))
-            or as_text(file.get("mime_type"))
-            or as_text(file.get("file_kind"))
+            string_or_empty(file.get("type"))
+            or string_or_empty(file.get("mime_type"))
+            or string_or_empty(file.get("file_kind"))
         )
         label = "image" if kind.startswith("image") else "file"
         mark = f"[{label}: {found}]" if found else f"[{label}]"
         if text := _file_text(file):  # a long text that was pasted has no name
-            mark = f"{mark}\n\n{fenced(text)}" if found else text
+            mark = f"{mark}\n\n{fenced_code(text)}" if found else text
         marks[mark] = None
     return list(marks)
 
 
-def fenced(text: str) -> str:
+def fenced_code(text: str) -> str:
     """Return a text as a Markdown code block."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}\n{text}\n{fence}"
@@ -146,10 +148,10 @@ def sources_of(found: list[Any]) -> str:
     """Return a Markdown list of links and names; "" if there are none."""
     lines: dict[str, None] = {}
     for one in found:
-        source = as_dict(one)
-        inner = as_dict(source.get("source"))
-        url = as_text(source.get("url")) or as_text(inner.get("url"))
-        name = name_of(source.get("title") or source.get("name") or inner.get("name")) or url
+        source = dict_or_empty(one)
+        inner = dict_or_empty(source.get("source"))
+        url = string_or_empty(source.get("url")) or string_or_empty(inner.get("url"))
+        name = one_line_name(source.get("title") or source.get("name") or inner.get("name")) or url
         if re.match(r"https?://[^\s<>]+$", url):
             label = re.sub(r"[\[\]\\]", "", name)
             lines[f"- [{label}](<{url}>)"] = None
@@ -158,13 +160,13 @@ def sources_of(found: list[Any]) -> str:
     return "\n".join(lines)
 
 
-def as_json(value: object) -> str:
+def string_or_json(value: object) -> str:
     """Return a string as it is, other values as JSON; "" for None."""
     if isinstance(value, str):
-        return as_text(value)
+        return string_or_empty(value)
     return "" if value is None else msgspec.json.encode(value).decode()
 
 
-def name_of(value: object) -> str:
+def one_line_name(value: object) -> str:
     """Return a name on one line."""
-    return as_line(value, MAX_NAME_CHARS)
+    return single_line(value, MAX_NAME_CHARS)

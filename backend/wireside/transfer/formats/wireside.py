@@ -32,19 +32,26 @@ from wireside.parts import (
 from wireside.records import Feedback, Imported, Segment, TitleSource
 from wireside.transfer.import_limits import MAX_NAME_CHARS
 from wireside.transfer.turn_tree import ImportContext, Node, build_imported
-from wireside.transfer.untyped import as_count, as_dict, as_line, as_list, as_number, as_text
+from wireside.transfer.untyped import (
+    as_number,
+    count_or_none,
+    dict_or_empty,
+    list_or_empty,
+    single_line,
+    string_or_empty,
+)
 
 MAX_WORDS_CHARS = 2_000
 
 
-def read_own(value: dict[str, Any], context: ImportContext) -> Imported:
+def read_wireside(value: dict[str, Any], context: ImportContext) -> Imported:
     """Build a conversation of our own format. Raises ``BadMessage``, ``TooMuch``."""
-    created_at = context.time(value.get("created_at"), context.now)
+    created_at = context.time_or_fallback(value.get("created_at"), context.now)
     turns = value.get("turns")
     if not isinstance(turns, list):
         raise BadMessage("turns: a list.")
     nodes = [
-        _node(turn, fallback=created_at, context=context)
+        _read_node(turn, fallback=created_at, context=context)
         for turn in turns
         if isinstance(turn, dict)
     ]
@@ -54,28 +61,30 @@ def read_own(value: dict[str, Any], context: ImportContext) -> Imported:
         nodes,
         value.get("shown_turn"),
         context,
-        title=as_line(value.get("title"), MAX_TITLE_CHARS),
+        title=single_line(value.get("title"), MAX_TITLE_CHARS),
         title_source=titles.get(source if isinstance(source, str) else None, "model"),
         created_at=created_at,
-        updated_at=context.time(value.get("updated_at"), created_at),
+        updated_at=context.time_or_fallback(value.get("updated_at"), created_at),
         is_pinned=value.get("pinned") is True,
         is_archived=value.get("archived") is True,
-        tags=as_list(value.get("tags")),
+        tags=list_or_empty(value.get("tags")),
     )
 
 
-def _node(turn: dict[str, Any], *, fallback: float, context: ImportContext) -> Node:
-    created_at = context.time(turn.get("created_at"), fallback)
-    options = _options(as_dict(turn.get("options")))
+def _read_node(turn: dict[str, Any], *, fallback: float, context: ImportContext) -> Node:
+    created_at = context.time_or_fallback(turn.get("created_at"), fallback)
+    options = _read_options(dict_or_empty(turn.get("options")))
     calls: dict[str, str] = {}
     segments = [
-        _segment(segment, calls, sanitize=options.sanitize, fallback=created_at, context=context)
-        for segment in as_list(turn.get("answer"))
+        _read_segment(
+            segment, calls, sanitize=options.sanitize, fallback=created_at, context=context
+        )
+        for segment in list_or_empty(turn.get("answer"))
         if isinstance(segment, dict)
     ]
-    question = _question(turn)
+    question = _read_question(turn)
     parts = len(question) + sum(len(segment.entries) + 1 for segment in segments)
-    context.budget.spend(parts=parts)
+    context.budget.spend_budget(parts=parts)
     key, parent = turn.get("id"), turn.get("parent")
     node = Node(
         key=key if isinstance(key, str) and key else context.new_id(),
@@ -84,7 +93,7 @@ def _node(turn: dict[str, Any], *, fallback: float, context: ImportContext) -> N
         created_at=created_at,
         segments=tuple(segments) or (context.no_answer(created_at),),
         options=options,
-        feedback=_feedback(as_dict(turn.get("feedback"))),
+        feedback=_read_feedback(dict_or_empty(turn.get("feedback"))),
     )
     context.spend_turn(node)
     return node
@@ -93,15 +102,15 @@ def _node(turn: dict[str, Any], *, fallback: float, context: ImportContext) -> N
 QUESTION_PARTS = (TextPart, ImagePart, FilePart, DataPart)
 
 
-def _question(turn: dict[str, Any]) -> tuple[Part, ...]:
+def _read_question(turn: dict[str, Any]) -> tuple[Part, ...]:
     """Return the parts of a question; without a list of them, it is one text."""
-    listed = as_list(turn.get("question_parts"))
+    listed = list_or_empty(turn.get("question_parts"))
     found = (part_from_object(one) for one in listed if isinstance(one, dict))
     parts = tuple(part for part in found if isinstance(part, QUESTION_PARTS))
-    return parts or text_parts(as_text(turn.get("question")))
+    return parts or text_parts(string_or_empty(turn.get("question")))
 
 
-def _segment(
+def _read_segment(
     value: dict[str, Any],
     calls: dict[str, str],
     *,
@@ -109,33 +118,33 @@ def _segment(
     fallback: float,
     context: ImportContext,
 ) -> Segment:
-    parts = (part for part in as_list(value.get("parts")) if isinstance(part, dict))
+    parts = (part for part in list_or_empty(value.get("parts")) if isinstance(part, dict))
     return Segment(
         stream=context.new_id(),
-        model=as_line(value.get("model"), MAX_NAME_CHARS),
-        entries=tuple(entry for part in parts if (entry := _entry(part, calls)) is not None),
-        end=_end(value),
+        model=single_line(value.get("model"), MAX_NAME_CHARS),
+        entries=tuple(entry for part in parts if (entry := _read_entry(part, calls)) is not None),
+        end=_read_end(value),
         sanitize=sanitize,
-        created_at=context.time(value.get("created_at"), fallback),
+        created_at=context.time_or_fallback(value.get("created_at"), fallback),
     )
 
 
-def _entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
+def _read_entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
     match part.get("type"):
         case "text":
-            return TextDelta(text) if (text := as_text(part.get("text"))) else None
+            return TextDelta(text) if (text := string_or_empty(part.get("text"))) else None
         case "reasoning":
-            return ReasoningDelta(text) if (text := as_text(part.get("text"))) else None
+            return ReasoningDelta(text) if (text := string_or_empty(part.get("text"))) else None
         case "tool":
-            call = calls.setdefault(as_text(part.get("call")), f"call-{len(calls) + 1}")
+            call = calls.setdefault(string_or_empty(part.get("call")), f"call-{len(calls) + 1}")
             found = part_from_object(part)
             assert isinstance(found, ToolCallPart)
             return ToolDelta(
                 call,
-                as_line(found.name, MAX_NAME_CHARS),
+                single_line(found.name, MAX_NAME_CHARS),
                 found.state,
-                as_text(found.arguments),
-                None if found.result is None else as_text(found.result),
+                string_or_empty(found.arguments),
+                None if found.result is None else string_or_empty(found.result),
             )
         case "image" | "file" | "data":
             other = part_from_object(part)
@@ -146,12 +155,14 @@ def _entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
             return None
 
 
-def _end(value: dict[str, Any]) -> End:
-    numbers = as_dict(value.get("usage"))
-    usage = Usage(as_count(numbers.get("input_tokens")), as_count(numbers.get("output_tokens")))
+def _read_end(value: dict[str, Any]) -> End:
+    numbers = dict_or_empty(value.get("usage"))
+    usage = Usage(
+        count_or_none(numbers.get("input_tokens")), count_or_none(numbers.get("output_tokens"))
+    )
     if isinstance(error := value.get("error"), dict):
-        kind = BY_CODE.get(as_text(error.get("code")), InternalError)
-        return End(None, kind(as_line(error.get("message"), 1_000) or None), usage)
+        kind = BY_CODE.get(string_or_empty(error.get("code")), InternalError)
+        return End(None, kind(single_line(error.get("message"), 1_000) or None), usage)
     reasons: dict[object, FinishReason] = {
         "stop": "stop",
         "length": "length",
@@ -164,19 +175,19 @@ def _end(value: dict[str, Any]) -> End:
     return End(reasons.get(reason if isinstance(reason, str) else None, "interrupted"), None, usage)
 
 
-def _options(value: dict[str, Any]) -> Options:
+def _read_options(value: dict[str, Any]) -> Options:
     temperature = as_number(value.get("temperature"))
     return Options(
-        model=as_line(value.get("model"), MAX_NAME_CHARS) or None,
-        system=as_text(value.get("system")) or None,
+        model=single_line(value.get("model"), MAX_NAME_CHARS) or None,
+        system=string_or_empty(value.get("system")) or None,
         temperature=temperature if temperature is not None and 0 <= temperature <= 2 else None,
-        max_tokens=as_count(value.get("max_tokens")) or None,
+        max_tokens=count_or_none(value.get("max_tokens")) or None,
         sanitize=value.get("sanitize") is True,
     )
 
 
-def _feedback(value: dict[str, Any]) -> Feedback | None:
-    words = as_text(value.get("words"))[:MAX_WORDS_CHARS]
+def _read_feedback(value: dict[str, Any]) -> Feedback | None:
+    words = string_or_empty(value.get("words"))[:MAX_WORDS_CHARS]
     match value.get("verdict"):
         case "up":
             return Feedback("up", words)

@@ -64,7 +64,7 @@ def knock(house: House, chat: ChatService) -> Knock:
             door=HandshakePolicy(host="127.0.0.1"),
             quotas=UserQuotas(MemoryLimiter(house.clock), QuotaLimits()),
             rules=AuthenticationRules(
-                is_secure=is_secure, trusted_proxies=TrustedNetworks.of(["192.0.2.1"])
+                is_secure=is_secure, trusted_proxies=TrustedNetworks.parse_list(["192.0.2.1"])
             ),
         )
         lines = [(b"host", b"127.0.0.1")]

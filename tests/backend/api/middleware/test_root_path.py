@@ -38,7 +38,9 @@ async def served(
         "headers": [(b"host", b"example.org"), *headers],
         "client": (peer, 1),
     }
-    middleware = RootPath(app, root_path=setting, trusted_proxies=TrustedNetworks.of([PROXY]))
+    middleware = RootPath(
+        app, root_path=setting, trusted_proxies=TrustedNetworks.parse_list([PROXY])
+    )
 
     async def send(message: Any) -> None:
         raise AssertionError(message)

@@ -274,7 +274,7 @@ async def test_an_update_keeps_what_was_chosen_and_shared(
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
     opened = await chat.library.open_conversation(name)
     assert opened is not None
-    _, secret = await sharing.share(chat.library, opened)
+    _, secret = await sharing.share_conversation(chat.library, opened)
     result = (await http.post("/import", content=export("one", "two"))).json()
     assert result["updated"] == 1
     (new,) = result["conversations"]
@@ -284,7 +284,7 @@ async def test_an_update_keeps_what_was_chosen_and_shared(
     page = (await http.get(f"/{new}")).json()
     assert [turn["feedback"] for turn in page["turns"]] == ["up", None]
     await store.purge_conversations(float("inf"))
-    assert "one" in await sharing.page(secret)
+    assert "one" in await sharing.page_of_secret(secret)
 
 
 async def test_others_are_served_while_an_answer_is_rendered_for_a_file(

@@ -203,7 +203,7 @@ async def test_an_import_keeps_no_other_files(
 ) -> None:
     """Neither those that an upload could not be, nor references to files that are there."""
     eve = chat.for_caller(Caller(user_id="eve", name="Eve", role="user"))
-    files = eve.files.upload("secret.txt", _one(b"secret"))
+    files = eve.files.upload_file("secret.txt", _one(b"secret"))
     part = {"type": "file", "url": url.format((await files).id), "name": "a.txt"}
     turn = {"id": "t", "question": "?", "question_parts": [part], "answer": []}
     file = {"format": "wireside", "version": 1, "conversations": [{"title": "T", "turns": [turn]}]}
