@@ -50,7 +50,12 @@ def logs() -> Iterator[None]:
         yield
 
 
+IGNORED = ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+"""Warnings that are not up to us: what a framework calls, and the clients that it keeps open."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "adapters" in item.path.parts:  # what a framework calls is not up to us
-            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
+        if "adapters" in item.path.parts:
+            for warning in IGNORED:
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::{warning}"))

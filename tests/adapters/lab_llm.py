@@ -16,7 +16,15 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.llms import MockFunctionCallingLLM
-from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent
+from llama_index.core.workflow import (
+    Context,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StopEvent,
+    Workflow,
+    step,
+)
 from openai import AsyncOpenAI
 
 
@@ -30,8 +38,8 @@ class LabLLM(MockFunctionCallingLLM):
 
     async def _stream(self, messages: list[dict[str, Any]]) -> AsyncIterator[ChatResponse]:
         async with AsyncOpenAI(base_url=self.url, api_key="x", max_retries=0) as client:
-            text, arguments = "", ""
-            call: Any = None
+            text = ""
+            calls: dict[int, list[str]] = {}
             create: Any = client.chat.completions.create
             stream = await create(model="lab-1", messages=messages, stream=True)
             async for chunk in stream:
@@ -39,8 +47,8 @@ class LabLLM(MockFunctionCallingLLM):
                 if delta is None:
                     continue
                 for piece in delta.tool_calls or ():
-                    call = call or piece
-                    arguments += piece.function.arguments or ""
+                    call = calls.setdefault(piece.index, [piece.id, piece.function.name, ""])
+                    call[2] += piece.function.arguments or ""
                 text += delta.content or ""
                 blocks: list[Any] = [TextBlock(text=text)]
                 yield ChatResponse(
@@ -48,15 +56,39 @@ class LabLLM(MockFunctionCallingLLM):
                     delta=delta.content or "",
                     additional_kwargs={"thinking_delta": getattr(delta, "reasoning_content", None)},
                 )
-            if call is not None:
-                block = ToolCallBlock(
-                    tool_call_id=call.id,
-                    tool_name=call.function.name,
-                    tool_kwargs=json.loads(arguments or "{}"),
-                )
-                blocks = [TextBlock(text=text), block]
+            if calls:
+                blocks = [TextBlock(text=text)]
+                blocks += [
+                    ToolCallBlock(
+                        tool_call_id=f"{call_id}-{index}",
+                        tool_name=name,
+                        tool_kwargs=json.loads(arguments or "{}"),
+                    )
+                    for index, (call_id, name, arguments) in calls.items()
+                ]
                 message = ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks)
                 yield ChatResponse(message=message, delta="")
+
+
+class Greeting(Workflow):
+    """A workflow that asks for a name."""
+
+    @step
+    async def begin(self, ctx: Context, event: StartEvent) -> InputRequiredEvent:
+        await ctx.store.set("said", event.user_msg.content)
+        return InputRequiredEvent(prefix="Name?")
+
+    @step
+    async def end(self, ctx: Context, event: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=f"{await ctx.store.get('said')}, {event.response}")
+
+
+class Describing(Workflow):
+    """A workflow whose result is the kinds of what is in the question."""
+
+    @step
+    async def begin(self, event: StartEvent) -> StopEvent:
+        return StopEvent(result=[type(block).__name__ for block in event.user_msg.blocks])
 
 
 def asking_tool(work: Callable[[str], Awaitable[str]]) -> Callable[..., Awaitable[str]]:

@@ -59,14 +59,15 @@ async def stream_workflow(
     calls = Calls()
     while True:
         if paused is None:
-            handler = workflow.run(**run, **options)
+            events = _events(workflow.run(**run, **options))
         else:
             calls.restore(paused["calls"])
             answers = await _answers(pauses, paused)
             handler = workflow.run(ctx=Context.from_dict(workflow, paused["context"]), **options)
-            await _go_on(workflow, handler, answers, [*history, question])
+            await _restore_memory(workflow, handler, [*history, question])
+            events = _events(handler, answers, after=_restarts_in(paused["context"]))
         has_text, paused = False, None
-        async with aclosing(_events(handler)) as events:
+        async with aclosing(events):
             async for event in events:
                 if isinstance(event, _Paused):
                     paused = {
@@ -99,21 +100,35 @@ class _Result:
     text: str
 
 
-async def _events(handler: Any) -> AsyncGenerator[Any, None]:
+async def _events(
+    handler: Any, answers: Sequence[HumanResponseEvent] = (), *, after: int = 0
+) -> AsyncGenerator[Any, None]:
     """Yield the events of a run, then its result, or how all of it waits for the user.
 
-    A context that is stored while a step runs would run the step again.
+    A context that is stored while a step runs would run the step again, and an answer that comes
+    before a step waits for it would be taken by another step.
+
+    Args:
+        handler: the run.
+        answers: what the user has answered, for a restored run.
+        after: the number of ticks after which all steps of a restored run wait again.
     """
     asked: list[dict[str, Any]] = []
     coming = aiter(handler.stream_events())
     following = asyncio.ensure_future(anext(coming, None))
     try:
         while True:
-            await asyncio.wait([following], timeout=SETTLED_S if asked else None)
+            await asyncio.wait([following], timeout=SETTLED_S if asked or answers else None)
             if not following.done():
-                if (context := _settled_context(handler)) is not None:
+                context = _settled_context(handler)
+                if context is None or context["journal_seq"] < after:
+                    continue
+                if not answers:
                     yield _Paused(context, asked)
                     return
+                for answer in answers:
+                    handler.ctx.send_event(answer)
+                answers = ()
                 continue
             event = following.result()
             if event is None:
@@ -139,18 +154,17 @@ def _settled_context(handler: Any) -> dict[str, Any] | None:
     return None if runs or context["deliveries"] else context
 
 
-async def _go_on(
-    workflow: Workflow,
-    handler: Any,
-    answers: Sequence[HumanResponseEvent],
-    messages: list[ChatMessage],
-) -> None:
-    """Give a restored run its answers, and an agent the memory, which no context stores."""
+def _restarts_in(context: Mapping[str, Any]) -> int:
+    """Return the number of ticks after which the steps run again that waited with requirements."""
+    waiters = [one for worker in context["workers"].values() for one in worker["collected_waiters"]]
+    return int(context["journal_seq"]) + len([one for one in waiters if one["has_requirements"]])
+
+
+async def _restore_memory(workflow: Workflow, handler: Any, messages: list[ChatMessage]) -> None:
+    """Give an agent its memory, which no context stores."""
     if isinstance(workflow, BaseWorkflowAgent | AgentWorkflow):
         memory = ChatMemoryBuffer.from_defaults(chat_history=messages)
         await handler.ctx.store.set("memory", memory)
-    for answer in answers:
-        handler.ctx.send_event(answer)
 
 
 def _parts_of(event: Any, calls: Calls) -> Iterator[Any]:

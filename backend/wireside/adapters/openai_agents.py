@@ -45,15 +45,17 @@ async def stream_agent(
         await _decide(run, pauses, pauses.state)
     while True:
         result = Runner.run_streamed(agent, run, **options)
+        has_text = False
         async with aclosing(_parts(result, calls)) as parts:
             async for part in parts:
+                has_text = has_text or isinstance(part, str)
                 yield part
         if not result.interruptions:
             break
         run = result.to_state()
         await _decide(run, pauses, {"run": run.to_json(), "calls": calls.to_object()})
-    if not isinstance(result.final_output, str):
-        yield f"\n\n```json\n{as_text(result.final_output)}\n```\n"
+    if not has_text:  # the result of a tool is that of the run
+        yield as_text(result.final_output)
     pauses.end()
 
 
