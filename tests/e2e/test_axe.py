@@ -51,14 +51,14 @@ def say(page: Page, text: str) -> None:
 
 def ended(page: Page) -> None:
     expect(page.get_by_test_id("button-stop")).to_have_count(0)
-    expect(page.locator(".ws-foot").last).to_be_visible()
+    expect(page.locator(".ws-turn-foot").last).to_be_visible()
 
 
 # ---- states of the chat page: each function brings the page into one ----------------------------
 
 
 def empty(page: Page, lab: Lab) -> None:
-    expect(page.locator(".ws-starters")).to_be_visible()
+    expect(page.locator(".ws-welcome-starters")).to_be_visible()
 
 
 def waits_for_the_first_word(page: Page, lab: Lab) -> None:
@@ -94,13 +94,13 @@ def is_rich_and_narrow(page: Page, lab: Lab) -> None:
 def calls_a_tool(page: Page, lab: Lab) -> None:
     say(page, "/lab tool")
     ended(page)
-    page.locator(".ws-tool-call summary").click()
+    page.locator(".ws-turn-tool-call summary").click()
 
 
 def shows_reasoning(page: Page, lab: Lab) -> None:
     say(page, "/lab reasoning")
     ended(page)
-    page.locator(".ws-think summary").click()
+    page.locator(".ws-turn-think summary").click()
 
 
 def has_parts(page: Page, lab: Lab) -> None:
@@ -136,16 +136,16 @@ def has_parts(page: Page, lab: Lab) -> None:
     imported = page.request.post(f"{base}/api/conversations/import", data=json.dumps(file))
     (name,) = imported.json()["conversations"]
     page.goto(f"{base}/c/{name}")
-    expect(page.locator(".ws-ask")).to_have_count(4)
+    expect(page.locator(".ws-turn-ask")).to_have_count(4)
     page.evaluate(
         "id => getElement(document.querySelector('.ws-transcript')).update(id, {state: 'asking'})",
         page.locator(".ws-turn").get_attribute("data-id"),
     )
-    expect(page.locator(".ws-ask-form")).to_have_count(3)
-    for summary in page.locator(".ws-answer summary").all():
+    expect(page.locator(".ws-turn-ask-form")).to_have_count(3)
+    for summary in page.locator(".ws-turn-answer summary").all():
         summary.click()
-    expect(page.locator(".ws-figure .main-svg").first).to_be_visible(timeout=60_000)
-    page.locator(".ws-source-chip").first.focus()
+    expect(page.locator(".ws-turn-figure .main-svg").first).to_be_visible(timeout=60_000)
+    page.locator(".ws-turn-source-chip").first.focus()
 
 
 def failed(page: Page, lab: Lab) -> None:
@@ -182,7 +182,7 @@ def is_edited(page: Page, lab: Lab) -> None:
     say(page, "Hi")
     ended(page)
     page.get_by_test_id("input-chat").press("ArrowUp")
-    expect(page.locator(".ws-editing")).to_be_visible()
+    expect(page.locator(".ws-composer-editing")).to_be_visible()
 
 
 def has_versions(page: Page, lab: Lab) -> None:
@@ -230,7 +230,7 @@ def finds(page: Page, lab: Lab) -> None:
     page.reload()
     connected(page)
     expect(page.get_by_text("Question 5")).to_be_visible()
-    page.locator(".ws-scroller").focus()
+    page.locator(".ws-transcript-scroller").focus()
     page.keyboard.press("Control+f")
     page.get_by_role("searchbox", name="Find in this").fill("reply 0")
     expect(page.get_by_test_id("find-place")).to_have_text("Message 1 of 1")
@@ -248,14 +248,14 @@ def list_of(page: Page, lab: Lab) -> None:
     lab.answer_with(answer(["wombats dig"]))
     say(page, "Where do wombats live?")
     ended(page)
-    expect(page.locator(".ws-item").first).to_be_visible()
+    expect(page.locator(".ws-sidebar-item").first).to_be_visible()
 
 
 def searches(page: Page, lab: Lab) -> None:
     list_of(page, lab)
     page.keyboard.press("Control+k")
     page.get_by_test_id("search").fill("wombats")
-    expect(page.locator(".ws-hit").first).to_be_visible()
+    expect(page.locator(".ws-sidebar-hit").first).to_be_visible()
 
 
 def finds_nothing(page: Page, lab: Lab) -> None:
@@ -266,27 +266,27 @@ def finds_nothing(page: Page, lab: Lab) -> None:
 
 def item_menu(page: Page, lab: Lab) -> None:
     list_of(page, lab)
-    page.locator(".ws-item").first.hover()
-    page.locator(".ws-item-more").first.click()
+    page.locator(".ws-sidebar-item").first.hover()
+    page.locator(".ws-sidebar-item-more").first.click()
     expect(page.get_by_role("menu")).to_be_visible()
 
 
 def renames(page: Page, lab: Lab) -> None:
     item_menu(page, lab)
     page.get_by_role("menuitem", name="Rename").click()
-    expect(page.locator(".ws-item-rename")).to_be_visible()
+    expect(page.locator(".ws-sidebar-item-rename")).to_be_visible()
 
 
 def selects(page: Page, lab: Lab) -> None:
     item_menu(page, lab)
     page.get_by_role("menuitem", name="Select").click()
-    expect(page.locator(".ws-side-selection")).to_be_visible()
+    expect(page.locator(".ws-sidebar-selection")).to_be_visible()
 
 
 def deleted(page: Page, lab: Lab) -> None:
     item_menu(page, lab)
     page.get_by_role("menuitem", name="Delete").click()
-    expect(page.locator(".ws-side-toast")).to_be_visible()
+    expect(page.locator(".ws-sidebar-toast")).to_be_visible()
 
 
 def archive(page: Page, lab: Lab) -> None:
@@ -356,7 +356,7 @@ def test_the_chat_page(
 def test_pages_without_accounts(page: Page, served: ServerProcess, path: str) -> None:
     page.goto(served.url + path)
     if path == "/dashboard":
-        expect(page.locator(".wd-card").first).to_be_visible()
+        expect(page.locator(".ws-dashboard-card").first).to_be_visible()
     if path == "/c/unknown":
         connected(page)
     check(page)
@@ -398,10 +398,10 @@ def state_of_ada(
         connected(page)
         say(page, "/lab say A shared word, and `code`.")
         ended(page)
-        page.locator(".ws-item").first.hover()
-        page.locator(".ws-item-more").first.click()
+        page.locator(".ws-sidebar-item").first.hover()
+        page.locator(".ws-sidebar-item-more").first.click()
         page.get_by_role("menuitem", name="Share").click()
-        guarded.share = page.locator(".ws-side-shared input").input_value()
+        guarded.share = page.locator(".ws-sidebar-shared input").input_value()
         context.storage_state(path=file)
     return file
 

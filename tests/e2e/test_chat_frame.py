@@ -99,7 +99,7 @@ class TestFirstMoment:
         self, page: Page, served: ServerProcess, held: threading.Event
     ) -> None:
         box = self.open(page, served.url)
-        first = page.locator(".ws-starters button").first
+        first = page.locator(".ws-welcome-starters button").first
         page.evaluate("document.fonts.ready.then(() => true)")
         before = (box.bounding_box(), first.bounding_box(), page.locator("h1").bounding_box())
         held.set()
@@ -120,7 +120,7 @@ class TestConversations:
         page.get_by_test_id("input-chat").fill("draft of the first")
         page.get_by_test_id("new-chat").click()
         expect(page.get_by_test_id("message-user")).to_have_count(0)
-        expect(page.locator(".ws-starters")).to_be_visible()
+        expect(page.locator(".ws-welcome-starters")).to_be_visible()
         expect(page.get_by_test_id("input-chat")).to_have_value("")
         expect(page.get_by_test_id("input-chat")).to_be_focused()
         expect(page).to_have_title("Wireside")
@@ -141,7 +141,7 @@ class TestConversations:
         assert response.status == 404
         connected(page)
         page.locator("main").get_by_role("button", name="New chat").click()
-        expect(page.locator(".ws-starters")).to_be_visible()
+        expect(page.locator(".ws-welcome-starters")).to_be_visible()
         assert page.url == f"{served.url}/"
 
     def test_what_was_written_in_a_deleted_conversation_is_kept(
@@ -214,7 +214,7 @@ class TestConnection:
         assert all(one[1] <= other[0] for one, other in itertools.pairwise(boxes))
         assert boxes[-1][1] <= width
         assert status.locator(".ws-status-label").evaluate("(el) => el.offsetHeight") < 30
-        name = page.get_by_test_id("model-picker").locator(".ws-model-name")
+        name = page.get_by_test_id("model-picker").locator(".ws-picker-name")
         assert name.evaluate("(el) => el.scrollWidth <= el.clientWidth")
         proxy.mend()
 
@@ -286,7 +286,7 @@ class TestModels:
             page.goto(server.url)
             picker = page.get_by_test_id("model-picker")
             expect(picker).to_have_text("No model yet", timeout=20_000)
-            expect(page.locator(".ws-problem")).to_be_visible()
+            expect(page.locator(".ws-welcome-problem")).to_be_visible()
             picker.click()
             page.get_by_test_id("model-problem").get_by_role("button").click()
             expect(page.get_by_test_id("model-problem")).to_contain_text("Try again")
@@ -296,8 +296,8 @@ class TestModels:
 
 class TestEveryone:
     def test_the_keyboard_goes_through_the_page_in_order(self, chat_page: Page) -> None:
-        chat_page.locator(".ws-brand").focus()
-        order = ["ws-brand"]
+        chat_page.locator(".ws-header-brand").focus()
+        order = ["ws-header-brand"]
         while order[-1] != "options":
             chat_page.keyboard.press("Tab")
             order.append(
@@ -305,9 +305,9 @@ class TestEveryone:
                     "document.activeElement.dataset.testid || document.activeElement.className"
                 )
             )
-        named = [name for name in order if name and not name.startswith("ws-scroller")]
+        named = [name for name in order if name and not name.startswith("ws-transcript-scroller")]
         assert named[:6] == [
-            "ws-brand",
+            "ws-header-brand",
             "model-picker",
             "connection-status",
             "theme-toggle",
@@ -341,8 +341,8 @@ class TestEveryone:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.goto(served.url)
         connected(page)
-        page.locator(".ws-starters button").last.scroll_into_view_if_needed()
-        expect(page.locator(".ws-starters button").last).to_be_in_viewport()
+        page.locator(".ws-welcome-starters button").last.scroll_into_view_if_needed()
+        expect(page.locator(".ws-welcome-starters button").last).to_be_in_viewport()
         expect(page.get_by_test_id("input-chat")).to_be_in_viewport()
         expect(page.get_by_test_id("new-chat")).to_be_in_viewport(ratio=1)
         page.get_by_test_id("options").click()

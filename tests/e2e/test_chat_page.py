@@ -46,7 +46,7 @@ class TestAnswers:
     def test_parts_stay_in_their_order_also_after_a_reload(self, chat_page: Page, lab: Lab) -> None:
         lab.answer_with(interleaved(rate=20))
         say(chat_page, "Hi")
-        parts = chat_page.locator(".ws-parts").last.locator("> *")
+        parts = chat_page.locator(".ws-turn-parts").last.locator("> *")
         expect(parts.nth(1)).to_contain_text("weather — requested, not run")
         expect(parts.nth(3)).to_contain_text("Reasoning")
         for is_reloaded in (False, True):
@@ -470,7 +470,7 @@ class TestChoice:
             chat_page.get_by_test_id("input-chat").fill("Hi")
             chat_page.get_by_test_id("input-chat").press("Enter")
             expect(chat_page.get_by_test_id("button-send")).to_be_disabled()
-            expect(chat_page.locator("#ws-hint")).to_have_text(told)
+            expect(chat_page.locator("#ws-composer-hint")).to_have_text(told)
             expect(chat_page.get_by_test_id("input-chat")).to_have_value("Hi")
             chat_page.get_by_test_id("options").click()
             chat_page.get_by_label(label).fill("")
@@ -546,7 +546,7 @@ class TestDrafts:
         box.fill("one, better")
         chat_page.reload()
         expect(box).to_have_value("one, better")
-        expect(chat_page.locator(".ws-editing")).to_be_visible()
+        expect(chat_page.locator(".ws-composer-editing")).to_be_visible()
         settled(chat_page)
         box.press("Enter")
         expect(last_answer(chat_page)).to_contain_text("second")
@@ -587,7 +587,7 @@ class TestBlockedStorage:
         page.goto(served.url)
         settled(page)
         page.get_by_test_id("input-chat").fill("Hi")
-        expect(page.locator("#ws-hint")).to_contain_text("blocks site data")
+        expect(page.locator("#ws-composer-hint")).to_contain_text("blocks site data")
         page.get_by_test_id("input-chat").press("Enter")
         expect(last_answer(page)).to_contain_text("fine")
 

@@ -52,7 +52,7 @@ def test_what_is_asked_is_shown_and_what_is_said_is_not(
     assert ask(asked, SECRET)["type"] == "done"
     assert ask(asked, SECRET)["type"] == "done"
     assert ask(asked, SECRET, model="no-such-model")["code"] == "unknown_model"
-    sums = dashboard.locator(".wd-sums")
+    sums = dashboard.locator(".ws-dashboard-sums")
     expect(sums).to_contain_text("messages 3 · answers 2", timeout=30_000)
     errors = dashboard.get_by_role("row").filter(has_text="unknown_model")
     expect(errors.get_by_role("cell").nth(1)).to_have_text("1")
@@ -66,7 +66,7 @@ def test_what_is_asked_is_shown_and_what_is_said_is_not(
 
 
 def test_a_word_that_ends_in_a_figure_is_whole(dashboard: Page) -> None:
-    expect(dashboard.locator("[data-figure=dash_first] .wd-line")).to_have_text(
+    expect(dashboard.locator("[data-figure=dash_first] .ws-dashboard-line")).to_have_text(
         re.compile(r"^p50( · p95 [\d.,]+ s)?$")
     )
 
@@ -82,7 +82,7 @@ def test_the_doctor_is_a_click_away_and_back(dashboard: Page) -> None:
 
 def test_any_time_can_be_looked_at(dashboard: Page) -> None:
     dashboard.get_by_role("button", name="30 days").click()
-    expect(dashboard.locator(".wd-sums strong")).to_have_text("30 days")
+    expect(dashboard.locator(".ws-dashboard-sums strong")).to_have_text("30 days")
     dashboard.get_by_role("button", name="Other…").click()
     dashboard.get_by_role("textbox", name="From").fill("2026-01-01T00:00")
     dashboard.get_by_role("textbox", name="To").fill("2025-01-01T00:00")
@@ -91,7 +91,7 @@ def test_any_time_can_be_looked_at(dashboard: Page) -> None:
     dashboard.wait_for_timeout(2500)  # a refresh arrives and keeps the typed text
     dashboard.get_by_role("textbox", name="To").fill("2026-01-02T00:00")
     dashboard.get_by_role("button", name="Show").click()
-    expect(dashboard.locator(".wd-sums")).to_contain_text("messages 0")
+    expect(dashboard.locator(".ws-dashboard-sums")).to_contain_text("messages 0")
     expect(dashboard.get_by_text("Nothing in this time.").first).to_be_visible()
 
 

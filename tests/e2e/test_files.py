@@ -46,7 +46,7 @@ def test_files_are_attached_sent_and_shown(
     attach(page, IMAGE, TABLE)
     chips = page.get_by_test_id("attachments").get_by_role("listitem")
     expect(chips).to_have_count(2)
-    expect(page.locator(".ws-chip progress")).to_have_count(0)
+    expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
     page.reload()  # uploaded files are part of the draft
     expect(chips).to_have_count(2)
     page.get_by_test_id("input-chat").fill("What is the sum?")
@@ -84,7 +84,7 @@ def test_a_refused_file_leaves_a_sentence(page: Page, served: ServerProcess) -> 
     page.goto(served.url)
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
     attach(page, BROKEN)
-    expect(page.locator("#ws-hint")).to_contain_text("broken.pdf is damaged")
+    expect(page.locator("#ws-composer-hint")).to_contain_text("broken.pdf is damaged")
     expect(page.get_by_test_id("attachments")).to_have_count(0)
 
 
@@ -95,10 +95,10 @@ def test_a_file_is_removed_and_too_many_are_refused(chat_page: Page) -> None:
         for number in range(12)
     ]
     attach(page, *tables)
-    expect(page.locator("#ws-hint")).to_contain_text("At most 10 files fit in a message.")
+    expect(page.locator("#ws-composer-hint")).to_contain_text("At most 10 files fit in a message.")
     chips = page.get_by_test_id("attachments").get_by_role("listitem")
     expect(chips).to_have_count(10)
-    expect(page.locator(".ws-chip progress")).to_have_count(0)
+    expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
     with page.expect_response(re.compile("/api/files/")) as response:
         page.get_by_role("button", name="Remove 3.csv").click()
     assert response.value.status == 204

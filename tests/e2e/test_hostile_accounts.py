@@ -388,7 +388,7 @@ def test_a_shared_conversation(
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
     assert page.get_by_test_id("account").locator("*").count() == 2
     assert worst[0] in page.get_by_test_id("account").inner_text()
-    watch.judge(page, f"{TEXTS}, .ws-side-list")
+    watch.judge(page, f"{TEXTS}, .ws-sidebar-list")
 
 
 def test_the_dashboard(
@@ -397,27 +397,30 @@ def test_the_dashboard(
     """Names of models, codes, ids: in the page as delivered, and all of them at once."""
     watch, page = mallory
     page.goto("/dashboard")
-    tables = page.locator(".wd-tables")
-    expect(tables.locator(".wd-name")).to_have_count(8)
-    assert set(tables.locator(".wd-name").all_text_contents()) == {form(t) for t in worst[:8]}
-    cells = "[...document.querySelectorAll('.wd-tables *')].map((el) => el.localName)"
+    tables = page.locator(".ws-dashboard-tables")
+    expect(tables.locator(".ws-dashboard-name")).to_have_count(8)
+    assert set(tables.locator(".ws-dashboard-name").all_text_contents()) == {
+        form(t) for t in worst[:8]
+    }
+    cells = "[...document.querySelectorAll('.ws-dashboard-tables *')].map((el) => el.localName)"
     known = set(page.evaluate(cells))
-    watch.judge(page, ".wd-name, .wd-tables code")
+    watch.judge(page, ".ws-dashboard-name, .ws-dashboard-tables code")
     shown = page.evaluate(
         """async ([texts, sums]) => {
-          const page = getElement(document.querySelector(".wd-page").closest("[id]").id.slice(1));
+          const element = document.querySelector(".ws-dashboard-page").closest("[id]");
+          const page = getElement(element.id.slice(1));
           page.show({
             series: { t: [] }, sums, since: 0, until: 1,
             models: texts.map((text) => [text, 1]), errors: texts.map((text) => [text, 1, text]),
           });
           await new Promise((done) => setTimeout(done, 100));
-          return document.querySelectorAll(".wd-name").length;
+          return document.querySelectorAll(".ws-dashboard-name").length;
         }""",
         [texts, {}],
     )
     assert shown == len(texts)
     assert set(page.evaluate(cells)) == known
-    watch.judge(page, ".wd-name, .wd-tables code")
+    watch.judge(page, ".ws-dashboard-name, .ws-dashboard-tables code")
 
 
 def test_the_doctor(

@@ -192,7 +192,7 @@ class TestEachPayloadAlone:
         for group in groups(rows, 300):
             page.evaluate(DRIVE, list(group))
             assert page.locator(".ws-turn").count() == len(group)
-            drawn += page.locator(".ws-diagram").count()
+            drawn += page.locator(".ws-prose-diagram").count()
             watch.judge(page)
         assert drawn > 10  # diagrams: many are refused or invalid
 
@@ -221,10 +221,10 @@ class TestEachPayloadAlone:
             page.evaluate(DRIVE, rows)
             assert page.locator(".ws-turn").count() == len(rows)
             page.evaluate("document.querySelectorAll('details').forEach(el => { el.open = true })")
-            figure_shown = page.locator(".ws-figure .main-svg, .ws-figure-failed").first
+            figure_shown = page.locator(".ws-turn-figure .main-svg, .ws-turn-figure-failed").first
             expect(figure_shown).to_be_visible(timeout=120_000)
-            drawn += page.locator(".ws-figure .main-svg").count()
-            assert page.locator(".ws-ask-form").count() == 4 * len(group)
+            drawn += page.locator(".ws-turn-figure .main-svg").count()
+            assert page.locator(".ws-turn-ask-form").count() == 4 * len(group)
             watch.judge(page)
         assert drawn > 0
 
@@ -299,7 +299,9 @@ def scroll_through(page: Page, selector: str, look: Callable[[], None]) -> None:
     place.evaluate(step, True)
     ends = 0
     while ends < 2:  # the end may be preliminary while more can be loaded
-        page.wait_for_function("() => !document.querySelector('.ws-blank, .ws-side-loading')")
+        page.wait_for_function(
+            "() => !document.querySelector('.ws-turn-blank, .ws-sidebar-loading')"
+        )
         look()
         ends = ends + 1 if place.evaluate(step, False) else 0
 
@@ -359,7 +361,7 @@ class TestEveryPlace:
                 )
                 watch.judge(page)
 
-            scroll_through(page, ".ws-scroller", look)
+            scroll_through(page, ".ws-transcript-scroller", look)
 
     def test_titles_in_the_list_and_what_a_search_finds(
         self, stage: tuple[Watch, Page, str], corpus: ModuleType
@@ -370,12 +372,12 @@ class TestEveryPlace:
         page.set_viewport_size({"width": 1280, "height": 3_000})
         page.goto(url)
         connected(page)
-        roots = ".ws-side-list, .ws-item-link"
-        scroll_through(page, ".ws-side-list", lambda: watch.judge(page, roots))
+        roots = ".ws-sidebar-list, .ws-sidebar-item-link"
+        scroll_through(page, ".ws-sidebar-list", lambda: watch.judge(page, roots))
         assert page.get_by_test_id("conversation-item").count() > 0
         page.get_by_test_id("search").fill(WORD)
         page.get_by_test_id("search-hit").first.wait_for()
-        scroll_through(page, ".ws-side-list", lambda: watch.judge(page, roots))
+        scroll_through(page, ".ws-sidebar-list", lambda: watch.judge(page, roots))
         for link in page.get_by_test_id("search-hit").all()[:8]:
             link.click()
             page.wait_for_url(re.compile(r"/c/.+"))
@@ -393,21 +395,21 @@ class TestEveryPlace:
             page.goto(f"{url}/c/{names[-1]}")
             connected(page)
             assert page.locator("title").count() == 1
-            watch.judge(page, f"{TEXTS}, .ws-side-list")
+            watch.judge(page, f"{TEXTS}, .ws-sidebar-list")
 
     def test_names_of_models(self, stage: tuple[Watch, Page, str], corpus: ModuleType) -> None:
         watch, page, url = stage
         page.goto(url)
         connected(page)
         page.get_by_test_id("model-picker").click()
-        expect(page.locator(".ws-models [role=option]").first).to_be_visible()
-        assert page.locator(".ws-models [role=option]").count() >= len(corpus.payloads())
-        watch.judge(page, ".ws-models .ws-menu ul, .ws-models [role=option]")
-        chosen = page.locator(".ws-models [role=option]").nth(len(corpus.payloads()) + 5)
+        expect(page.locator(".ws-picker [role=option]").first).to_be_visible()
+        assert page.locator(".ws-picker [role=option]").count() >= len(corpus.payloads())
+        watch.judge(page, ".ws-picker .ws-menu ul, .ws-picker [role=option]")
+        chosen = page.locator(".ws-picker [role=option]").nth(len(corpus.payloads()) + 5)
         chosen.click()
         page.reload()
         connected(page)
-        watch.judge(page, ".ws-picker")
+        watch.judge(page, ".ws-picker-button")
 
     def test_what_a_model_says_went_wrong(
         self, stage: tuple[Watch, Page, str], own_lab: Lab, corpus: ModuleType
@@ -460,7 +462,7 @@ class TestEveryPlace:
                 re.compile(re.escape(group[0][:4]))
             )
             page.get_by_test_id("options").click()
-            watch.judge(page, ".ws-composer textarea, .ws-hint")
+            watch.judge(page, ".ws-composer textarea, .ws-composer-hint")
 
     def test_addresses_of_the_page(
         self, stage: tuple[Watch, Page, str], corpus: ModuleType
@@ -490,7 +492,7 @@ class TestEveryPlace:
                 page.goto(url + address)
                 if page.locator(".ws-page").count():  # a path with "/" is not a page of the project
                     connected(page)
-                watch.judge(page, ".ws-welcome-line, .ws-composer .ws-hint")
+                watch.judge(page, ".ws-welcome-line, .ws-composer .ws-composer-hint")
 
     @pytest.mark.parametrize("policy", ["with its policy", "without a policy"])
     def test_files_that_were_exported(

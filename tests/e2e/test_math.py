@@ -57,7 +57,7 @@ def show(server: str, page: Page, do: Do) -> Iterator[Callable[..., Page]]:
 
     def open_(text: str, query: str = "") -> Page:
         page.goto(f"{server}/?{query}")
-        page.wait_for_selector(".ws-scroller")
+        page.wait_for_selector(".ws-transcript-scroller")
         do("append", id="a", question="Q", html=render(text, MARKUP))
         page.wait_for_selector(".ws-prose > *")
         if 'role="math"' in render(text, MARKUP):
@@ -168,7 +168,7 @@ def test_a_growing_answer_never_shows_the_source_of_a_formula(
                     if (/\\frac|\\sum|\\\]|\\\[|\$/.test(text)) window.seen.push(text);
                 }
             };
-            const rows = document.querySelector(".ws-rows");
+            const rows = document.querySelector(".ws-transcript-rows");
             const settings = { childList: true, subtree: true, characterData: true };
             new MutationObserver(look).observe(rows, settings);
         }"""
@@ -195,19 +195,19 @@ def test_a_drawn_formula_stays_while_its_paragraph_grows(
     do("feed", id="g", pieces=["a ", "square, ", "and $y^2$ ", "too."])
     expect(formula).to_have_count(2)
     do("finish", id="g")
-    expect(page.locator("[data-id=g] .ws-foot .ws-actions")).to_be_attached()
+    expect(page.locator("[data-id=g] .ws-turn-foot .ws-turn-actions")).to_be_attached()
     assert page.evaluate("window.first.isConnected")
 
 
 def test_who_reads_the_end_stays_there_when_formulas_come(server: str, page: Page, do: Do) -> None:
     page.goto(f"{server}/")
-    page.wait_for_selector(".ws-scroller")
+    page.wait_for_selector(".ws-transcript-scroller")
     tall = "$$\n\\begin{matrix} a \\\\ b \\\\ c \\\\ d \\\\ e \\end{matrix}\n$$\n\n"
     do("append", id="a", question="Q", html=render(tall * 20, MARKUP))
     page.wait_for_function("document.querySelectorAll('.katex').length === 20")
     page.wait_for_function(
         """() => {
-            const log = document.querySelector(".ws-scroller");
+            const log = document.querySelector(".ws-transcript-scroller");
             return log.scrollHeight - log.scrollTop - log.clientHeight < 2;
         }"""
     )
@@ -230,7 +230,7 @@ def test_the_source_is_shown_where_the_renderer_does_not_come(
 ) -> None:
     page.route("**/katex.min.js*", lambda route: route.abort())
     page.goto(f"{server}/")
-    page.wait_for_selector(".ws-scroller")
+    page.wait_for_selector(".ws-transcript-scroller")
     do("append", id="a", question="Q", html=render("So $x^2$.", MARKUP))
     expect(page.locator(".ws-tex")).to_be_visible()
     expect(page.locator(".ws-prose p")).to_have_text("So $x^2$.")
@@ -242,12 +242,12 @@ def test_what_is_read_does_not_move_when_formulas_above_are_drawn(
     held: list[Any] = []
     page.route("**/math.js*", lambda route: held.append(route))
     page.goto(f"{server}/")
-    page.wait_for_selector(".ws-scroller")
+    page.wait_for_selector(".ws-transcript-scroller")
     tall = "$$\n\\begin{matrix} a \\\\ b \\\\ c \\\\ d \\\\ e \\\\ f \\\\ g \\end{matrix}\n$$\n\n"
     do("append", id="a", question="Q", html=render(tall * 3, MARKUP))
     do("append", id="b", question="Read me", html=render("word " * 600, MARKUP))
     place = """() => {
-        const log = document.querySelector(".ws-scroller").getBoundingClientRect();
+        const log = document.querySelector(".ws-transcript-scroller").getBoundingClientRect();
         return document.querySelector("[data-id=b]").getBoundingClientRect().top - log.top;
     }"""
     expect(page.locator("[data-id=b] .ws-prose p")).to_be_visible()
@@ -318,7 +318,7 @@ class TestCopying:
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = show("So $x^2$ is **bold**.", "dark=true")
         page.locator("[data-id=a] [data-action=copy]").click()
-        expect(page.locator("[data-id=a] .ws-done")).to_be_attached()
+        expect(page.locator("[data-id=a] .ws-turn-done")).to_be_attached()
         found = page.evaluate(
             """async () => {
                 const [item] = await navigator.clipboard.read();
@@ -338,7 +338,7 @@ class TestCopying:
         code = "def a():\n    pass\n\n\ndef b():\n    pass"
         page = show(f"So $e^{{i\\pi}} = -1$.\n\n$$\nx^2\n$$\n\n```python\n{code}\n```\n\nEnd.\n")
         page.locator("[data-id=a] [data-action=copy]").click(modifiers=["Shift"])
-        expect(page.locator("[data-id=a] .ws-done")).to_be_attached()
+        expect(page.locator("[data-id=a] .ws-turn-done")).to_be_attached()
         text = page.evaluate("navigator.clipboard.readText()")
         assert text == f"So $e^{{i\\pi}} = -1$.\n\n$$x^2$$\n\n{code}\n\nEnd."
 

@@ -45,7 +45,7 @@ def ask(page: Page, text: str) -> Locator:
     page.keyboard.press("Enter")
     answers = page.get_by_test_id("answered-by")
     expect(answers.last).to_be_visible()
-    return page.locator(".ws-parts").last
+    return page.locator(".ws-turn-parts").last
 
 
 def test_icons_descriptions_and_starters_follow_the_chosen_handler(chat: Page) -> None:
@@ -54,7 +54,7 @@ def test_icons_descriptions_and_starters_follow_the_chosen_handler(chat: Page) -
     chat.get_by_test_id("model-picker").click()
     first = chat.get_by_role("option", name="Analyst")
     expect(first).to_contain_text("Reads tables")
-    expect(first.locator("svg.ws-model-icon")).to_be_visible()
+    expect(first.locator("svg.ws-kit-model-icon")).to_be_visible()
     chat.get_by_role("option", name="Poet").click()
     expect(chat.get_by_role("button", name="A haiku")).to_be_visible()
     expect(chat.get_by_text("Revenue by month")).to_have_count(0)
@@ -115,21 +115,21 @@ def test_a_view_is_built_for_each_page_and_again_after_a_reload(
     chat.on("request", lambda request: loaded.append(request.url))
     pick(chat, "Viewer")
     ask(chat, "Show")
-    frame = chat.frame_locator(".ws-view-frame")
+    frame = chat.frame_locator(".ws-turn-view-frame")
     expect(frame.get_by_text("Sums: 2 months")).to_be_visible()
     assert any("quasar" in url for url in loaded)
     frame.get_by_role("button", name="Count").click()
     frame.get_by_role("button", name="Count").click()
     expect(frame.get_by_text("2 clicks")).to_be_visible()
-    frame_box = chat.locator(".ws-view-frame").bounding_box()
+    frame_box = chat.locator(".ws-turn-view-frame").bounding_box()
     assert frame_box is not None
     assert 60 < frame_box["height"] < 160, "as high as its content"
     other = new_context().new_page()
     other.goto(chat.url)
-    expect(other.frame_locator(".ws-view-frame").get_by_text("0 clicks")).to_be_visible()
+    expect(other.frame_locator(".ws-turn-view-frame").get_by_text("0 clicks")).to_be_visible()
     chat.reload()
     expect(frame.get_by_text("0 clicks")).to_be_visible()
-    expect(chat.locator(".ws-parts > *")).to_have_count(3)
+    expect(chat.locator(".ws-turn-parts > *")).to_have_count(3)
     address = chat.url.replace("/c/", "/api/conversations/") + "/export?format=markdown"
     exported = chat.request.get(address).text()
     assert "Sums\\: 7" in exported
@@ -138,10 +138,10 @@ def test_a_view_is_built_for_each_page_and_again_after_a_reload(
 def test_a_view_that_fails_or_is_unknown_shows_a_sentence(chat: Page) -> None:
     pick(chat, "Viewer")
     ask(chat, "fail")
-    frame = chat.frame_locator(".ws-view-frame")
+    frame = chat.frame_locator(".ws-turn-view-frame")
     expect(frame.get_by_text("This view can't be shown.")).to_be_visible()
     expect(frame.get_by_text("half")).to_have_count(0)
-    expect(chat.locator(".ws-view-frame")).to_have_count(1)
+    expect(chat.locator(".ws-turn-view-frame")).to_have_count(1)
     expect(chat.get_by_text("Nothing to see")).to_be_visible()
 
 

@@ -38,10 +38,10 @@ def opened(server: str, page: Page) -> Iterator[Open]:
 
     def open_(*parts: Part, **row: Any) -> Page:
         page.goto(server)
-        page.wait_for_selector(".ws-scroller")
+        page.wait_for_selector(".ws-transcript-scroller")
         if parts:
             calling(server)("append", id="a", question="Show it", whole=parts, **row)
-            expect(page.locator(".ws-parts > *").first).to_be_visible()
+            expect(page.locator(".ws-turn-parts > *").first).to_be_visible()
         return page
 
     yield open_
@@ -111,21 +111,22 @@ class TestSteps:
 
     def test_what_has_not_finished_is_not_running_any_more(self, opened: Open, do: Do) -> None:
         page = opened(step("1"), state="streaming")
-        expect(page.locator(".ws-step.ws-is-live")).to_have_count(1)
+        expect(page.locator(".ws-turn-step.ws-turn-is-live")).to_have_count(1)
         do("change", id="a", state="interrupted")
-        expect(page.locator(".ws-step summary")).to_have_text("Step 1 — not finished")
-        expect(page.locator(".ws-step.ws-is-live")).to_have_count(0)
+        expect(page.locator(".ws-turn-step summary")).to_have_text("Step 1 — not finished")
+        expect(page.locator(".ws-turn-step.ws-turn-is-live")).to_have_count(0)
 
     def test_they_nest_eight_deep(self, opened: Open) -> None:
         chain = [step(str(n), "done", str(n - 1) if n else "") for n in range(40)]
         page = opened(*chain, step("own", parent="own"), step("orphan", parent="none"))
         deepest = page.evaluate(
-            "() => Math.max(...[...document.querySelectorAll('.ws-step')].map((el) => {"
-            " let n = 0; for (; el; el = el.parentElement?.closest('.ws-step')) n++; return n }))"
+            "() => Math.max(...[...document.querySelectorAll('.ws-turn-step')].map((el) => {"
+            " let n = 0; for (; el; el = el.parentElement?.closest('.ws-turn-step')) n++;"
+            " return n }))"
         )
         assert deepest == 8
-        assert page.locator(".ws-step").count() == 42
-        assert page.locator(".ws-parts > .ws-step").count() == 3
+        assert page.locator(".ws-turn-step").count() == 42
+        assert page.locator(".ws-turn-parts > .ws-turn-step").count() == 3
 
     def test_a_turn_that_is_scrolled_away_keeps_its_open_folds(self, opened: Open, do: Do) -> None:
         page = opened()
@@ -137,10 +138,10 @@ class TestSteps:
         for row in rows:
             do("append", **row)
         do("reset", rows=rows, total=30)
-        page.locator(".ws-scroller").press("Home")
-        page.locator(".ws-step summary").click()
-        page.locator(".ws-scroller").press("End")
-        page.locator(".ws-scroller").press("Home")
+        page.locator(".ws-transcript-scroller").press("Home")
+        page.locator(".ws-turn-step summary").click()
+        page.locator(".ws-transcript-scroller").press("End")
+        page.locator(".ws-transcript-scroller").press("Home")
         expect(page.get_by_text("kept open")).to_be_visible()
 
 
@@ -156,7 +157,7 @@ class TestSources:
         )
         groups = page.get_by_role("list", name="Sources")
         assert groups.count() == 2
-        chips = page.locator(".ws-source-number")
+        chips = page.locator(".ws-turn-source-number")
         expect(chips).to_have_text(["1", "2", "2", "3"])
         link = groups.first.get_by_role("link").first
         expect(link).to_have_accessible_description("One one.example Excerpt of one")
@@ -167,8 +168,8 @@ class TestSources:
         expect(card).to_be_hidden()
         link.focus()
         expect(card).to_be_visible()
-        page.locator(".ws-source-list summary").click()
-        items = page.locator(".ws-source-items li")
+        page.locator(".ws-turn-source-list summary").click()
+        items = page.locator(".ws-turn-source-items li")
         expect(items).to_have_text(
             ["One one.exampleExcerpt of one", "Two two.example", "No addressExcerpt"]
         )
@@ -177,9 +178,9 @@ class TestSources:
         page = opened()
         page.set_viewport_size({"width": 375, "height": 700})
         page = opened(*[source(f"Source number {n}", f"https://s{n}.example/") for n in range(9)])
-        for chip in page.locator(".ws-source-chip").all():
+        for chip in page.locator(".ws-turn-source-chip").all():
             chip.focus()
-            box = page.locator(".ws-source-card:visible").bounding_box()
+            box = page.locator(".ws-turn-source-card:visible").bounding_box()
             assert box is not None
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= 375
@@ -190,7 +191,7 @@ class TestImagesAndFiles:
         page = opened({"type": "image", "url": png(), "name": "Blue"})
         image = page.get_by_role("img", name="Blue")
         assert image.evaluate("el => el.naturalWidth") == 40
-        button = page.locator(".ws-picture")
+        button = page.locator(".ws-turn-picture")
         button.click()
         large = page.get_by_test_id("large")
         expect(large.get_by_role("img", name="Blue")).to_be_visible()
@@ -261,7 +262,9 @@ class TestTables:
         page = opened(data("table", {"columns": columns, "rows": [["x" * 3_000] * 60]}))
         box = page.get_by_role("group", name="Table")
         assert box.evaluate("el => el.scrollWidth > el.clientWidth && el.tabIndex === 0")
-        assert page.locator(".ws-scroller").evaluate("el => el.scrollWidth <= el.clientWidth")
+        assert page.locator(".ws-transcript-scroller").evaluate(
+            "el => el.scrollWidth <= el.clientWidth"
+        )
         assert height_of(box) < 400
 
 
@@ -291,21 +294,21 @@ class TestFigures:
         expect(page.locator(".bars path")).to_have_count(2)
         for n in range(12):
             do("append", id=f"b{n}", question="More", html="<p>words</p>" * 60)
-        expect(page.locator(".ws-figure")).to_have_count(0)
-        page.locator(".ws-scroller").press("Home")
+        expect(page.locator(".ws-turn-figure")).to_have_count(0)
+        page.locator(".ws-transcript-scroller").press("Home")
         expect(page.locator(".bars path")).to_have_count(2)
 
     def test_one_that_can_not_be_drawn_is_named(self, opened: Open) -> None:
         page = opened()
         page.route("**/esm/*/index.js", lambda route: route.abort())
         page = opened(data("figure", {"figure": BARS}, text="[figure: Sums]"))
-        expect(page.locator(".ws-figure")).to_contain_text("[figure: Sums]")
-        expect(page.locator(".ws-figure")).to_contain_text("can't be drawn")
+        expect(page.locator(".ws-turn-figure")).to_contain_text("[figure: Sums]")
+        expect(page.locator(".ws-turn-figure")).to_contain_text("can't be drawn")
 
     def test_one_of_a_map_is_shown_as_text(self, opened: Open) -> None:
         figure = {"data": [{"type": "scattermap", "lat": [1], "lon": [2]}]}
         page = opened(data("figure", {"figure": figure}, text="[figure: Map]"))
-        expect(page.locator(".ws-data")).to_have_text("[figure: Map]")
+        expect(page.locator(".ws-turn-data")).to_have_text("[figure: Map]")
 
 
 class TestQuestions:
@@ -388,9 +391,9 @@ class TestQuestions:
     def test_only_a_turn_that_asks_can_be_answered(self, opened: Open, do: Do) -> None:
         page = opened(self.asked("approve"), state="interrupted")
         expect(page.get_by_test_id("question-answer")).to_have_text("Not answered")
-        assert page.locator(".ws-ask button").count() == 0
+        assert page.locator(".ws-turn-ask button").count() == 0
         do("change", id="a", state="asking")
-        expect(page.locator(".ws-ask button")).to_have_text(["Yes", "No"])
+        expect(page.locator(".ws-turn-ask button")).to_have_text(["Yes", "No"])
 
 
 def test_parts_that_arrive_end_as_the_same_page_as_stored_ones(opened: Open, do: Do) -> None:
@@ -412,7 +415,8 @@ def test_parts_that_arrive_end_as_the_same_page_as_stored_ones(opened: Open, do:
     do("append", id="kept", question="Kept", whole=parts)
     expect(page.locator(".ws-turn")).to_have_count(2)
     shown = page.evaluate(
-        "() => ['live', 'kept'].map((id) => document.querySelector(`[data-id='${id}'] .ws-answer`)"
+        "() => ['live', 'kept'].map((id) =>"
+        " document.querySelector(`[data-id='${id}'] .ws-turn-answer`)"
         ".innerHTML.replace(/ws-(source|ask)-\\d+/g, 'ID'))"
     )
     assert shown[0] == shown[1]

@@ -102,7 +102,7 @@ class TestKeys:
     def test_page_keys_in_the_empty_box_scroll_the_conversation(self, talk: Page) -> None:
         box = talk.get_by_test_id("input-chat")
         box.focus()
-        top = "document.querySelector('.ws-scroller').scrollTop"
+        top = "document.querySelector('.ws-transcript-scroller').scrollTop"
         before = talk.evaluate(top)
         talk.keyboard.press("PageUp")
         talk.wait_for_function(f"(before) => {top} < before - 200", arg=before)
@@ -146,7 +146,7 @@ class TestKeys:
         page = talk
         page.keyboard.press("Control+k")
         page.keyboard.type("q7q")
-        hit = page.locator(".ws-hit").first
+        hit = page.locator(".ws-sidebar-hit").first
         expect(hit).to_be_visible()
         page.keyboard.press("ArrowDown")
         expect(hit).to_be_focused()
@@ -175,7 +175,7 @@ class TestKeys:
 
     def test_all_turns_are_copied(self, talk: Page) -> None:
         talk.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        talk.locator(".ws-scroller").focus()
+        talk.locator(".ws-transcript-scroller").focus()
         talk.keyboard.press("Control+a")
         expect(talk.get_by_test_id("notice")).to_contain_text("All 60 messages are selected")
         talk.keyboard.press("Control+c")
@@ -215,7 +215,7 @@ class TestPaper:
             """() => {
               const light = (css) => (css.match(/[\\d.]+/g) ?? []).slice(0, 3)
                 .reduce((a, b) => a + Number(b), 0) / 3;
-              const shown = [...document.querySelectorAll('main p, main .ws-bubble')]
+              const shown = [...document.querySelectorAll('main p, main .ws-turn-bubble')]
                 .filter((el) => el.getClientRects().length);
               const background = getComputedStyle(document.body).backgroundColor;
               return [shown.length > 100,
@@ -226,14 +226,14 @@ class TestPaper:
         assert dark[0]
         assert dark[1] < 60
         assert dark[2] == 255
-        for hidden in (".ws-header", ".ws-side", ".ws-composer", ".ws-actions"):
+        for hidden in (".ws-header", ".ws-sidebar-frame", ".ws-composer", ".ws-turn-actions"):
             assert page.locator(hidden).evaluate_all(
                 "(all) => all.every((el) => !el.getClientRects().length)"
             )
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         page.emulate_media(media="screen")
         page.wait_for_function(
-            "() => {const s = document.querySelector('.ws-scroller');"
+            "() => {const s = document.querySelector('.ws-transcript-scroller');"
             " return s.scrollHeight - s.scrollTop - s.clientHeight < 2}"
         )
         expect(page.get_by_text(f"q{TURNS - 1}q")).to_be_visible()
@@ -345,9 +345,9 @@ class TestPhone:
         phone.keyboard.press("Escape")
         phone.get_by_test_id("sidebar-toggle").click()
         expect(phone.get_by_test_id("search")).to_be_visible()
-        phone.locator(".ws-item-more").first.click()
+        phone.locator(".ws-sidebar-item-more").first.click()
         phone.get_by_role("menuitem", name="Rename").click()
-        expect(phone.locator(".ws-item-rename")).to_be_visible()
+        expect(phone.locator(".ws-sidebar-item-rename")).to_be_visible()
         assert phone.evaluate(small) == []
         for path in ("/doctor", "/dashboard"):
             phone.goto(served.url + path)
@@ -385,7 +385,7 @@ class TestSmallWindows:
         page.get_by_test_id("input-chat").fill("\n".join(f"line {n}" for n in range(10)))
         page.wait_for_function("() => document.activeElement.scrollHeight > 0")
         header = page.get_by_role("banner").bounding_box()
-        box = page.locator(".ws-box").bounding_box()
+        box = page.locator(".ws-composer-box").bounding_box()
         field = page.get_by_test_id("input-chat").bounding_box()
         assert header is not None
         assert box is not None
@@ -423,7 +423,7 @@ class TestOwnColours:
         tick = done.evaluate("(el) => getComputedStyle(el, '::after').borderBottomWidth")
         assert float(tick.removesuffix("px")) > 1
         border = "(el) => getComputedStyle(el).borderTopWidth"
-        assert page.locator(".ws-bubble").evaluate(border) == "1px"
+        assert page.locator(".ws-turn-bubble").evaluate(border) == "1px"
         assert page.locator(".ws-prose hr").evaluate(border) == "1px"
         behind = page.locator(".ws-composer").evaluate(
             "(el) => [getComputedStyle(el).backgroundColor, getComputedStyle(el).backgroundImage]"

@@ -190,14 +190,16 @@ def test_those_that_wait_for_an_answer_are_marked(lone: Open, do: Do) -> None:
 
 def test_a_change_touches_only_what_changed_and_leaves_the_focus(lone: Open, do: Do) -> None:
     page = lone()
-    page.evaluate("document.querySelectorAll('.ws-item').forEach((row) => (row.kept = true))")
+    page.evaluate(
+        "document.querySelectorAll('.ws-sidebar-item').forEach((row) => (row.kept = true))"
+    )
     item(page, "c3").focus()
     do("put", id="c3", title="Gone on with")
     expect(items(page).first).to_have_text("Gone on with")
     expect(item(page, "c3")).to_be_focused()
     do("put", id="new", title="New one")
     expect(items(page).first).to_have_text("New one")
-    rows = page.locator(".ws-item")
+    rows = page.locator(".ws-sidebar-item")
     expect(rows).to_have_count(8)
     new = rows.evaluate_all(
         "(rows) => rows.filter((row) => !row.kept).map((row) => row.querySelector('a').dataset.id)"
@@ -230,7 +232,7 @@ def test_thousands_come_by_pages_and_cost_no_more_than_few(lone: Open, told: Any
               const box = el.getBoundingClientRect();
               return [0.3, 0.6, 0.9].every((y) =>
                 document.elementFromPoint(box.x + 60, box.y + box.height * y)
-                  ?.closest('.ws-item, .ws-side-group'));
+                  ?.closest('.ws-sidebar-item, .ws-sidebar-group'));
             }"""
         )
     listed.evaluate("(el) => el.scrollTo(0, 0)")
@@ -570,7 +572,7 @@ def test_no_accessibility_rule_is_broken(page: Page, lone: Open, scheme: Any) ->
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 
     def check(state: str) -> None:
-        found = axe.run(page, context=".ws-side", options=rules)
+        found = axe.run(page, context=".ws-sidebar-frame", options=rules)
         assert found.violations_count == 0, f"{state}: {found.generate_report()}"
 
     page.emulate_media(color_scheme=scheme)

@@ -164,7 +164,7 @@ def test_a_viewer_is_offered_nothing_that_writes(
     vic.get_by_label("Password").fill(PASSWORD)
     vic.get_by_role("button").click()
     expect(vic.get_by_test_id("connection-status")).to_have_text("Connected")
-    expect(vic.locator(".ws-starters button").first).to_be_visible()
+    expect(vic.locator(".ws-welcome-starters button").first).to_be_visible()
     lab.answer_with(answer(3), answer(3))
     vic.get_by_test_id("input-chat").fill("A question")
     vic.keyboard.press("Enter")
@@ -201,7 +201,7 @@ def test_a_viewer_is_offered_nothing_that_writes(
     ]
     vic.goto(guarded.url)
     expect(vic.get_by_test_id("input-chat")).to_be_disabled()
-    expect(vic.locator(".ws-starters button")).to_have_count(0)
+    expect(vic.locator(".ws-welcome-starters button")).to_have_count(0)
 
 
 def test_what_is_left_is_said_and_a_conversation_is_shared(
@@ -221,7 +221,7 @@ def test_what_is_left_is_said_and_a_conversation_is_shared(
     expect(ada.get_by_test_id("message-user").last).to_have_text("the fifth")
     ada.get_by_test_id("input-chat").fill("one too many")
     ada.keyboard.press("Enter")
-    expect(ada.locator(".ws-hint-shown")).to_contain_text("You have reached a limit.")
+    expect(ada.locator(".ws-composer-hint-shown")).to_contain_text("You have reached a limit.")
     expect(ada.get_by_test_id("input-chat")).to_have_value("one too many")
     countdown = ada.get_by_test_id("countdown")
     wait = re.compile(r"Try again in (\d+) seconds?\.")
@@ -238,7 +238,7 @@ def test_what_is_left_is_said_and_a_conversation_is_shared(
     ada.get_by_test_id("conversation-item").first.hover()
     ada.get_by_test_id("conversation-menu").first.click()
     ada.get_by_test_id("menu-share").click()
-    link = ada.locator(".ws-side-shared input").input_value()
+    link = ada.locator(".ws-sidebar-shared input").input_value()
     context = new_context()
     stranger = context.new_page()
     stranger.goto(link)

@@ -41,7 +41,7 @@ def opened(server: str, page: Page) -> Iterator[Callable[[str], Page]]:
 
     def open_(query: str = "") -> Page:
         page.goto(f"{server}/?{query}")
-        page.wait_for_selector(".ws-scroller")
+        page.wait_for_selector(".ws-transcript-scroller")
         return page
 
     yield open_
@@ -55,7 +55,7 @@ def pieces(text: str, size: int = 7) -> list[str]:
 def gap(page: Page) -> float:
     """Pixels between the end of the conversation and the end of the view."""
     value: float = page.evaluate(
-        "() => {const s = document.querySelector('.ws-scroller');"
+        "() => {const s = document.querySelector('.ws-transcript-scroller');"
         " return s.scrollHeight - s.scrollTop - s.clientHeight}"
     )
     return value
@@ -63,7 +63,7 @@ def gap(page: Page) -> float:
 
 NORMAL = """([id, html]) => {
   const strip = (root) => {
-    for (const el of root.querySelectorAll('.ws-copy, .ws-diagram')) el.remove();
+    for (const el of root.querySelectorAll('.ws-prose-copy, .ws-prose-diagram')) el.remove();
     for (const el of root.querySelectorAll('pre')) el.removeAttribute('tabindex');
     for (const el of root.querySelectorAll('.ws-image')) {
       el.removeAttribute('aria-label');
@@ -76,8 +76,8 @@ NORMAL = """([id, html]) => {
     }
     for (const el of root.querySelectorAll('.ws-table, div.ws-math'))
       for (const name of ['tabindex', 'role', 'aria-label']) el.removeAttribute(name);
-    const drawn = root.querySelectorAll('.ws-has-diagram');
-    for (const el of drawn) el.classList.remove('ws-has-diagram');
+    const drawn = root.querySelectorAll('.ws-prose-has-diagram');
+    for (const el of drawn) el.classList.remove('ws-prose-has-diagram');
     root.normalize();
     return root.innerHTML;
   };
@@ -116,7 +116,7 @@ def test_the_end_of_a_very_long_paragraph_is_shown_as_it_comes(opened: Any, do: 
     do("append", id="a", question="q", state="streaming")
     do("feed", id="a", pieces=["word " * 4_000], at_once=True)
     do("feed", id="a", pieces=["and **bold**"])
-    plain = page.locator(".ws-plain")
+    plain = page.locator(".ws-prose-plain")
     expect(plain).to_have_text("and **bold**")
     do("feed", id="a", pieces=[" <b>more"])
     expect(plain).to_have_text("and **bold** <b>more")
@@ -159,7 +159,7 @@ def test_footnotes_resolve_at_the_end(opened: Any, do: Do) -> None:
     shown, whole = page.evaluate(NORMAL, ["n", render(RICH, MARKUP)])
     assert shown == whole
     page.locator(".ws-fn").click()
-    expect(page.locator(".ws-footnotes li.ws-found")).to_have_count(1)
+    expect(page.locator(".ws-footnotes li.ws-turn-found")).to_have_count(1)
 
 
 def test_the_view_follows_only_a_reader_at_the_end(opened: Any, do: Do) -> None:
@@ -167,18 +167,20 @@ def test_the_view_follows_only_a_reader_at_the_end(opened: Any, do: Do) -> None:
     do("append", id="f", question="Long?", state="streaming")
     do("feed", id="f", pieces=["A line of text.\n\n"] * 60)
     expect(page.locator(".ws-prose p")).to_have_count(60)
-    page.wait_for_function("() => document.querySelector('.ws-scroller').scrollTop > 500")
+    page.wait_for_function(
+        "() => document.querySelector('.ws-transcript-scroller').scrollTop > 500"
+    )
     assert abs(gap(page)) < 2
     page.mouse.move(300, 300)
     page.mouse.wheel(0, -400)
     page.wait_for_function(
-        "() => {const s = document.querySelector('.ws-scroller');"
+        "() => {const s = document.querySelector('.ws-transcript-scroller');"
         " return s.scrollHeight - s.scrollTop - s.clientHeight > 300}"
     )
-    top = page.evaluate("document.querySelector('.ws-scroller').scrollTop")
+    top = page.evaluate("document.querySelector('.ws-transcript-scroller').scrollTop")
     do("feed", id="f", pieces=["Another line.\n\n"] * 30)
     expect(page.locator(".ws-prose p")).to_have_count(90)
-    assert page.evaluate("document.querySelector('.ws-scroller').scrollTop") == top
+    assert page.evaluate("document.querySelector('.ws-transcript-scroller').scrollTop") == top
     page.get_by_test_id("new-text").click()
     expect(page.get_by_test_id("new-text")).to_be_hidden()
     assert abs(gap(page)) < 2
@@ -191,10 +193,10 @@ def test_a_new_turn_after_a_long_one_is_shown(opened: Any, do: Do) -> None:
     do("append", id="next", question="And now?", state="thinking")
     expect(page.get_by_text("And now?")).to_be_in_viewport()
     expect(page.get_by_test_id("typing")).to_be_in_viewport()
-    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop -= 1500}")
+    page.locator(".ws-transcript-scroller").evaluate("(s) => {s.scrollTop -= 1500}")
     expect(page.get_by_text("And now?")).not_to_be_in_viewport()
-    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop += 1300}")
-    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop += 1300}")
+    page.locator(".ws-transcript-scroller").evaluate("(s) => {s.scrollTop += 1300}")
+    page.locator(".ws-transcript-scroller").evaluate("(s) => {s.scrollTop += 1300}")
     expect(page.get_by_text("And now?")).to_be_in_viewport()
 
 
@@ -206,7 +208,7 @@ def test_turns_that_could_not_be_read_are_asked_for_again(opened: Any) -> None:
 def test_a_hundred_thousand_turns_need_few_nodes(opened: Any, do: Do) -> None:
     page = opened("total=100000")
     expect(page.get_by_text("Question 99999", exact=True)).to_be_visible()
-    scroller = page.locator(".ws-scroller")
+    scroller = page.locator(".ws-transcript-scroller")
     for share in (0.5, 0.1, 0.9, 0.0):
         scroller.evaluate("(s, share) => {s.scrollTop = s.scrollHeight * share}", share)
         page.wait_for_function(SETTLED)
@@ -225,7 +227,7 @@ def test_turns_that_come_above_move_nothing(opened: Any) -> None:
     expect(page.get_by_text("Question 399", exact=True)).to_be_visible()
     for _ in range(40):
         before = page.evaluate(WHERE)
-        page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop -= 300}")
+        page.locator(".ws-transcript-scroller").evaluate("(s) => {s.scrollTop -= 300}")
         page.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
         )
@@ -235,12 +237,12 @@ def test_turns_that_come_above_move_nothing(opened: Any) -> None:
         assert moves and all(abs(move - 300) < 2 for move in moves)
 
 
-SETTLED = """() => !document.querySelector('.ws-blank')
+SETTLED = """() => !document.querySelector('.ws-turn-blank')
   && [...document.querySelectorAll('.ws-turn')].some((turn) => {
     const box = turn.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight;
   })"""
-WHERE = """() => Object.fromEntries([...document.querySelectorAll('.ws-turn:not(.ws-blank)')]
+WHERE = """() => Object.fromEntries([...document.querySelectorAll('.ws-turn:not(.ws-turn-blank)')]
   .map((turn) => [turn.dataset.id, turn.getBoundingClientRect()])
   .filter(([, box]) => box.bottom > 0 && box.top < innerHeight)
   .map(([id, box]) => [id, box.top]))"""
@@ -358,18 +360,18 @@ def test_reasoning_and_tools_are_folded(opened: Any, do: Do) -> None:
     do("append", id="t", question="Think", state="thinking", tools=[tool])
     do("think", id="t", text="First I ")
     do("think", id="t", text="look.")
-    expect(page.locator(".ws-think-text")).to_be_hidden()
+    expect(page.locator(".ws-turn-think-text")).to_be_hidden()
     page.get_by_text("Thinking…").click()
-    expect(page.locator(".ws-think-text")).to_have_text("First I look.")
+    expect(page.locator(".ws-turn-think-text")).to_have_text("First I look.")
     do("tool", id="t", tool={**tool, "state": "done", "seconds": 1.24, "result": "42"})
     do("feed", id="t", pieces=["Done"])
     do("finish", id="t")
-    expect(page.locator(".ws-tool-call summary")).to_have_text("search — done · 1.2s")
-    expect(page.locator(".ws-think-text")).to_be_visible()
-    expect(page.locator(".ws-think summary")).to_contain_text("Reasoning · ")
+    expect(page.locator(".ws-turn-tool-call summary")).to_have_text("search — done · 1.2s")
+    expect(page.locator(".ws-turn-think-text")).to_be_visible()
+    expect(page.locator(".ws-turn-think summary")).to_contain_text("Reasoning · ")
 
 
-ORDER = """id => [...document.querySelector(`[data-id="${id}"] .ws-parts`).children].map(
+ORDER = """id => [...document.querySelector(`[data-id="${id}"] .ws-turn-parts`).children].map(
     el => el.classList[0] + (el.classList[1] ?? "") + ": " + el.textContent)"""
 
 
@@ -386,23 +388,23 @@ def test_parts_are_in_the_order_in_which_they_came(opened: Any, do: Do) -> None:
     do("append", id="o", question="Q", state="streaming")
     do("feed", id="o", pieces=["Let me **lo", "ok**."])
     do("tool", id="o", tool=tool)
-    page.locator(".ws-tool-call summary").click()
+    page.locator(".ws-turn-tool-call summary").click()
     do("forget", id="o")
     do("feed", id="o", pieces=["The sky"])
     do("tool", id="o", tool={**tool, "state": "requested"})
     do("feed", id="o", pieces=[" is grey."])
-    expect(page.locator(".ws-tool-call")).to_have_attribute("open", "")
+    expect(page.locator(".ws-turn-tool-call")).to_have_attribute("open", "")
     do("think", id="o", text="hm")
-    expect(page.locator(".ws-think summary")).to_contain_text("Thinking…")
+    expect(page.locator(".ws-turn-think summary")).to_contain_text("Thinking…")
     do("forget", id="o")
     do("feed", id="o", pieces=["Rain"])
     expect(page.get_by_test_id("message-assistant").locator(".ws-prose")).to_have_count(3)
     assert page.evaluate(ORDER, "o") == [
         "ws-prose: Let me look.",
-        "ws-foldws-tool-call: f — requested, not run",
+        "ws-turn-foldws-turn-tool-call: f — requested, not run",
         "ws-prose: The sky is grey.",
-        "ws-foldws-think: Reasoning · 1shm",
-        "ws-prosews-busy: Rain",
+        "ws-turn-foldws-turn-think: Reasoning · 1shm",
+        "ws-prosews-prose-busy: Rain",
     ]
     do("finish", id="o")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -415,8 +417,8 @@ def test_parts_are_in_the_order_in_which_they_came(opened: Any, do: Do) -> None:
     do("change", id="o", parts=[{"kind": "reasoning", "text": "hm"}, {**tool, "kind": "tool"}])
     expect(page.locator(".ws-prose")).to_have_count(0)
     assert page.evaluate(ORDER, "o") == [
-        "ws-foldws-think: Reasoninghm",
-        "ws-foldws-tool-call: f — running",
+        "ws-turn-foldws-turn-think: Reasoninghm",
+        "ws-turn-foldws-turn-tool-call: f — running",
     ]
 
 
@@ -436,15 +438,15 @@ def test_tool_calls_stand_in_the_column_one_below_the_other(
     }
     html = "<p>An answer below its calls.</p>"
     do("append", id="t", question="?", html=html, tools=[{**tool, "call": c} for c in "123"])
-    calls = page.locator(".ws-tool-call")
+    calls = page.locator(".ws-turn-tool-call")
     expect(calls).to_have_count(3)
     for place in (0, 1, 2):
         calls.nth(place).locator("summary").click()
-    expect(page.locator(".ws-tool-call[open]")).to_have_count(3)
+    expect(page.locator(".ws-turn-tool-call[open]")).to_have_count(3)
     frames(page)
     boxes = [call.bounding_box() for call in calls.all()]
     boxes.append(page.locator(".ws-prose").bounding_box())
-    column = page.locator(".ws-rows").bounding_box()
+    column = page.locator(".ws-transcript-rows").bounding_box()
     assert column is not None
     for box, below in zip(boxes, boxes[1:], strict=False):
         assert box is not None
@@ -585,7 +587,7 @@ def test_a_switched_turn_stays_where_it_was(opened: Any, do: Do) -> None:
     long = {"html": "<p>text</p>" * 12}
     do("reset", rows=[{**row, **long} for row in rows_of(list("abcdef"))], total=6)
     expect(page.get_by_text("Q f")).to_be_attached()
-    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop = 700}")
+    page.locator(".ws-transcript-scroller").evaluate("(s) => {s.scrollTop = 700}")
     frames(page)
     before = top_of(page, "c"), top_of(page, "b")
     more = [{**row, **long, "siblings": 2} for row in rows_of(["x", "y", "z"])]
@@ -613,7 +615,7 @@ def test_a_reader_at_the_end_is_not_taken_away_from_the_turn_that_changes(
 def test_an_edited_question_is_followed_to_its_answer(opened: Any, do: Do) -> None:
     page = opened("total=60")
     expect(page.get_by_text("Question 59", exact=True)).to_be_visible()
-    page.locator(".ws-scroller").evaluate("(s) => {s.scrollTop -= 1500}")
+    page.locator(".ws-transcript-scroller").evaluate("(s) => {s.scrollTop -= 1500}")
     frames(page)
     row = {"id": "edited", "question": "Edited", "state": "thinking", "sibling": 1, "siblings": 2}
     do("replace_from", index=50, rows=[row], total=51)
@@ -622,7 +624,7 @@ def test_an_edited_question_is_followed_to_its_answer(opened: Any, do: Do) -> No
     do("feed", id="edited", pieces=["The answer.\n\n"] * 80)
     expect(page.locator('[data-id="edited"] .ws-prose p')).to_have_count(80)
     page.wait_for_function(
-        "() => {const s = document.querySelector('.ws-scroller');"
+        "() => {const s = document.querySelector('.ws-transcript-scroller');"
         " return s.scrollHeight - s.scrollTop - s.clientHeight < 2}"
     )
     do("finish", id="edited")
@@ -654,7 +656,8 @@ def test_what_follows_another_branch_is_asked_for(opened: Any, do: Do) -> None:
     do("replace_from", index=100, rows=rows_of(["x"]), total=200)
     page.wait_for_function(SETTLED)
     page.wait_for_function(  # the end moves while rows above it are measured
-        "() => { const s = document.querySelector('.ws-scroller'); s.scrollTop = s.scrollHeight;"
+        "() => { const s = document.querySelector('.ws-transcript-scroller');"
+        " s.scrollTop = s.scrollHeight;"
         " return s.textContent.includes('Question 199') }"
     )
     do("jump", index=100)
@@ -671,7 +674,7 @@ def test_a_jump_ends_exactly_at_the_turn_and_marks_it_for_a_moment(opened: Any, 
     expect(page.get_by_text("Question 99999", exact=True)).to_be_visible()
     do("jump", index=50_000)
     turn = page.locator('[data-id="h50000"]')
-    expect(turn).to_have_class("ws-turn ws-found")
+    expect(turn).to_have_class("ws-turn ws-turn-found")
     page.wait_for_function(SETTLED)
     frames(page)
     assert abs(top_of(page, "h50000") - 16) < 1.5
@@ -692,7 +695,7 @@ def test_a_turn_that_was_jumped_to_stays_while_those_around_it_become_longer(
     page = opened("total=100")
     do("jump", index=40)
     turn = page.locator('[data-id="h40"]')
-    expect(turn).to_have_class("ws-turn ws-found")
+    expect(turn).to_have_class("ws-turn ws-turn-found")
     expect(turn).to_have_class("ws-turn")  # from now on only the reading position holds it
     for row in ("h39", "h38", "h41", "h40"):
         do("change", id=row, html="<p>a line</p>" * 100)
@@ -706,7 +709,7 @@ def test_the_mark_does_not_move_for_those_who_want_no_motion(opened: Any, do: Do
     page.emulate_media(reduced_motion="reduce")
     do("jump", index=40)
     turn = page.locator('[data-id="h40"]')
-    expect(turn).to_have_class("ws-turn ws-found")
+    expect(turn).to_have_class("ws-turn ws-turn-found")
     mark = "(el) => getComputedStyle(el, '::before')"
     assert turn.evaluate(f"{mark}.animationName") == "none"
     assert turn.evaluate(f"{mark}.opacity") == "1"
@@ -832,7 +835,7 @@ def test_an_answer_is_copied_as_text_or_as_markdown(opened: Any, do: Do) -> None
     wait_for(lambda: clipboard(page).startswith("Title"))
     lines = [line for line in clipboard(page).split("\n") if line.strip()]
     assert lines == [line for line in COPIED.split("\n") if line.strip()]
-    expect(page.locator(".ws-as-text")).to_have_count(0)
+    expect(page.locator(".ws-transcript-as-text")).to_have_count(0)
     more.click()
     page.get_by_role("menuitem", name="Copy as Markdown").click()
     wait_for(lambda: clipboard(page) == "**Markdown** of m")
@@ -913,14 +916,14 @@ def test_a_diagram_that_could_load_something_stays_text(
     expect(page.locator(".ws-code").last.get_by_test_id("diagram")).to_be_visible(timeout=15_000)
     expect(page.get_by_test_id("diagram")).to_have_count(2 if is_drawn else 1)
     assert not [url for url in asked if "evil" in url]
-    assert page.locator(".ws-stage").count() == 0
+    assert page.locator(".ws-transcript-stage").count() == 0
 
 
 # ---- keys --------------------------------------------------------------------------------------
 
 
 def top(page: Page) -> float:
-    value: float = page.locator(".ws-scroller").evaluate("(s) => s.scrollTop")
+    value: float = page.locator(".ws-transcript-scroller").evaluate("(s) => s.scrollTop")
     return value
 
 
@@ -930,7 +933,7 @@ def press(page: Page, key: str) -> float:
     page.keyboard.press(key)
     page.evaluate(
         """() => new Promise((done) => {
-          const s = document.querySelector('.ws-scroller');
+          const s = document.querySelector('.ws-transcript-scroller');
           let last, since = 0;
           const look = () => {
             since = s.scrollTop === last ? since + 1 : 0;
@@ -957,10 +960,10 @@ def smooth(opened: Any) -> Page:
 def test_keys_scroll(smooth: Page, focus: str) -> None:
     page = smooth
     if focus == "the log":
-        page.locator(".ws-scroller").focus()
+        page.locator(".ws-transcript-scroller").focus()
     elif focus == "a button":
         page.locator('[data-action="copy_question"]').last.focus()
-    view = page.locator(".ws-scroller").evaluate("(s) => s.clientHeight")
+    view = page.locator(".ws-transcript-scroller").evaluate("(s) => s.clientHeight")
     assert -view < press(page, "PageUp") < -0.5 * view
     assert -view < press(page, "PageUp") < -0.5 * view
     assert 0.5 * view < press(page, "PageDown") < view
@@ -983,7 +986,8 @@ def test_a_key_that_is_held_goes_on(smooth: Page) -> None:
         smooth.keyboard.down("ArrowUp")
     smooth.keyboard.up("ArrowUp")
     smooth.wait_for_function(
-        "(before) => document.querySelector('.ws-scroller').scrollTop < before - 900", arg=before
+        "(before) => document.querySelector('.ws-transcript-scroller').scrollTop < before - 900",
+        arg=before,
     )
 
 
@@ -991,14 +995,21 @@ def test_the_browsers_own_smooth_scrolling_is_not_taken_back(smooth: Page) -> No
     """For smooth scrolling by an extension, a screen reader, or the browser's search."""
     page = smooth
     goal = top(page) - 900
-    page.locator(".ws-scroller").evaluate("(s) => s.scrollBy({top: -900, behavior: 'smooth'})")
+    page.locator(".ws-transcript-scroller").evaluate(
+        "(s) => s.scrollBy({top: -900, behavior: 'smooth'})"
+    )
     page.wait_for_function(
-        "(goal) => Math.abs(document.querySelector('.ws-scroller').scrollTop - goal) < 450",
+        "(goal) => Math.abs("
+        "document.querySelector('.ws-transcript-scroller').scrollTop - goal) < 450",
         arg=goal,
     )
     press(page, "Home")
-    page.locator(".ws-scroller").evaluate("(s) => s.scrollBy({top: 900, behavior: 'smooth'})")
-    page.wait_for_function("() => document.querySelector('.ws-scroller').scrollTop > 450")
+    page.locator(".ws-transcript-scroller").evaluate(
+        "(s) => s.scrollBy({top: 900, behavior: 'smooth'})"
+    )
+    page.wait_for_function(
+        "() => document.querySelector('.ws-transcript-scroller').scrollTop > 450"
+    )
     page.wait_for_timeout(500)
     assert top(page) > 450
 
@@ -1019,7 +1030,7 @@ def test_a_reader_who_pages_up_is_not_taken_back_by_an_answer(opened: Any, do: D
     do("feed", id="g", pieces=["One more.\n\n"] * 20)
     expect(page.locator(".ws-prose p")).to_have_count(120)
     page.wait_for_function(
-        "() => {const s = document.querySelector('.ws-scroller');"
+        "() => {const s = document.querySelector('.ws-transcript-scroller');"
         " return s.scrollHeight - s.scrollTop - s.clientHeight < 2}"
     )
     do("finish", id="g")
@@ -1030,13 +1041,13 @@ def test_keys_stay_with_what_has_the_focus(opened: Any, do: Do) -> None:
     tool = {"call": "1", "name": "search", "state": "done", "seconds": 1.0, "arguments": ""}
     tools = [{**tool, "result": "a line\n" * 200}]
     do("append", id="k", question="?", html="<p>text</p>" * 60, tools=tools)
-    page.locator(".ws-tool-call summary").focus()
+    page.locator(".ws-turn-tool-call summary").focus()
     page.keyboard.press("Space")
-    expect(page.locator(".ws-tool-call[open]")).to_have_count(1)
-    result = page.locator(".ws-tool-call-text")
+    expect(page.locator(".ws-turn-tool-call[open]")).to_have_count(1)
+    result = page.locator(".ws-turn-tool-call-text")
     result.evaluate("(el) => {el.tabIndex = 0; el.focus()}")
     page.keyboard.press("PageDown")
-    page.wait_for_function("() => document.querySelector('.ws-tool-call-text').scrollTop > 50")
+    page.wait_for_function("() => document.querySelector('.ws-turn-tool-call-text').scrollTop > 50")
     page.get_by_role("button", name="Good answer").click()
     field = page.get_by_label("What was good? (optional)")
     field.fill("a word")
@@ -1239,7 +1250,7 @@ def test_ctrl_a_selects_the_conversation_only(opened: Any, do: Do) -> None:
     do("append", id="x", question="Q one", html="<p>Answer one</p>", model="lab-1", asked_at=1)
     do("append", id="y", question="Q two", html="<p>Answer two</p>")
     expect(page.get_by_text("Answer two")).to_be_visible()
-    page.locator(".ws-scroller").focus()
+    page.locator(".ws-transcript-scroller").focus()
     page.keyboard.press("Control+a")
     said = page.evaluate("getSelection().toString()")
     assert re.sub(r"\s+", " ", said).strip() == "Q one Answer one Q two Answer two"

@@ -4,18 +4,18 @@
   const ACTIVE =
     "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
   const TEXT_ONLY =
-    ".ws-bubble, .ws-think-text, .ws-tool-call-text, .ws-fold-label, .ws-note-text, .ws-item-link, .ws-picker, [role=option], .ws-hint";
+    ".ws-turn-bubble, .ws-turn-think-text, .ws-turn-tool-call-text, .ws-turn-fold-label, .ws-turn-note-text, .ws-sidebar-item-link, .ws-picker-button, [role=option], .ws-composer-hint";
   const PART_TEXT =
-    ".ws-data, .ws-cell, .ws-download-name, .ws-source-title, .ws-source-name, .ws-source-text, .ws-ask-label, .ws-ask-button";
+    ".ws-turn-data, .ws-turn-cell, .ws-turn-download-name, .ws-turn-source-title, .ws-turn-source-name, .ws-turn-source-text, .ws-turn-ask-label, .ws-turn-ask-button";
   const judged = new Set(); // roots may contain each other
   const FAR = 48; // px that a shadow, an outline or a list marker may extend beyond its message
   const found = [];
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
 
   const isOurs = (el) =>
-    el.closest("form.ws-say, .ws-copy, .ws-actions, summary > svg") ||
+    el.closest("form.ws-turn-say, .ws-prose-copy, .ws-turn-actions, summary > svg") ||
     el.matches(
-      ".ws-ask-prompt, .ws-ask-form, .ws-ask-input, .ws-ask-input > option, .ws-ask-option > input",
+      ".ws-turn-ask-prompt, .ws-turn-ask-form, .ws-turn-ask-input, .ws-turn-ask-input > option, .ws-turn-ask-option > input",
     );
   const isRaster = (url) => /^data:image\/(png|jpeg|gif|webp);base64,/.test(url);
   const isOwnPath = (url) => /^\/(?!\/)/.test(url);
@@ -39,11 +39,11 @@
       if (
         name === "href" &&
         !/^(https?:\/\/|mailto:)/.test(value) &&
-        el.closest(".ws-prose, .ws-parts")
+        el.closest(".ws-prose, .ws-turn-parts")
       )
-        if (!el.matches("a.ws-download[download]") || !isOwnPath(value)) say(el, "address");
+        if (!el.matches("a.ws-turn-download[download]") || !isOwnPath(value)) say(el, "address");
       if (name === "src" && !/^data:image\/svg\+xml;charset=utf-8,/.test(value))
-        if (!el.matches(".ws-picture > img") || !(isRaster(value) || isOwnPath(value)))
+        if (!el.matches(".ws-turn-picture > img") || !(isRaster(value) || isOwnPath(value)))
           say(el, "source");
       if (name === "style" && el.closest(".katex")) continue; // of KaTeX itself: other elements can't have its class
       if (
@@ -58,11 +58,17 @@
         ].includes(name) &&
         el.closest(".ws-prose") &&
         !isOurs(el) &&
-        !el.matches('pre[tabindex="0"], .ws-fn[tabindex="0"], .ws-math[tabindex="0"], .ws-diagram')
+        !el.matches(
+          'pre[tabindex="0"], .ws-fn[tabindex="0"], .ws-math[tabindex="0"], .ws-prose-diagram',
+        )
       )
         say(el, `attribute ${name}`);
     }
-    if (el.localName === "a" && el.closest(".ws-prose, .ws-parts") && !el.matches("[download]")) {
+    if (
+      el.localName === "a" &&
+      el.closest(".ws-prose, .ws-turn-parts") &&
+      !el.matches("[download]")
+    ) {
       if (
         el.target !== "_blank" ||
         !el.relList.contains("noopener") ||
@@ -116,7 +122,7 @@
       judged.add(el);
       if (el.parentElement.matches(PART_TEXT)) say(el, "an element in what is text");
       if (isOurs(el)) continue;
-      if (el.closest(".ws-figure-plot")) {
+      if (el.closest(".ws-turn-figure-plot")) {
         judgeFigure(el);
         continue;
       }
@@ -125,17 +131,18 @@
       if (!el.closest(".ws-prose")) continue;
       const { position } = getComputedStyle(el);
       if (position === "fixed" || position === "sticky") say(el, `position ${position}`);
-      if (position === "absolute" && !el.matches(".ws-has-diagram > pre, .katex *"))
+      if (position === "absolute" && !el.matches(".ws-prose-has-diagram > pre, .katex *"))
         say(el, "position absolute");
       if (reachesOut(el, el.closest(".ws-prose"))) say(el, "out of its message");
     }
   }
   for (const el of document.querySelectorAll("form"))
-    if (!el.matches(".ws-box, .ws-say, .ws-sheet form, .ws-ask-form")) say(el, "a form");
+    if (!el.matches(".ws-composer-box, .ws-turn-say, .ws-header-sheet form, .ws-turn-ask-form"))
+      say(el, "a form");
   for (const el of document.querySelectorAll("body:has(> #app) > *")) {
     if (
       el.matches(
-        "script, style, #app, #popup, #too_long_message_popup, #esm-fallback, #nicegui-keep-alive-cache, #js-plotly-tester, .plotly-notifier, .ws-shell, noscript, textarea.ws-offscreen, main, link, q-portal, [id^=q-]",
+        "script, style, #app, #popup, #too_long_message_popup, #esm-fallback, #nicegui-keep-alive-cache, #js-plotly-tester, .plotly-notifier, .ws-shell, noscript, textarea.ws-transcript-offscreen, main, link, q-portal, [id^=q-]",
       )
     )
       continue;
@@ -144,7 +151,7 @@
   }
   for (const [name, selector] of [
     ["the header", ".ws-header"],
-    ["the composer", ".ws-composer .ws-box"],
+    ["the composer", ".ws-composer .ws-composer-box"],
     ["the sidebar", ".ws-sidebar"],
   ]) {
     const el = document.querySelector(`#app ${selector}`);

@@ -12,7 +12,8 @@ from playwright.sync_api import BrowserContext, Page, Request
 JUDGE = (Path(__file__).with_name("judge.js")).read_text(encoding="utf-8")
 
 TEXTS = (
-    ".ws-parts, .ws-prose, .ws-bubble, .ws-fold, .ws-think-text, .ws-tool-call-text, .ws-note-text"
+    ".ws-turn-parts, .ws-prose, .ws-turn-bubble, .ws-turn-fold, .ws-turn-think-text,"
+    " .ws-turn-tool-call-text, .ws-turn-note-text"
 )
 
 

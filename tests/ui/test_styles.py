@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from wireside_ui import styles
+from wireside_ui.markdown.allow_list import CLASSES
 from wireside_ui.theme import Branding, head_html
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,6 @@ SHEETS = {path.stem: path.read_text("utf-8") for path in FILES}
 OWNERS = {path.stem: path.parent.name if path.is_relative_to(UI) else path.stem for path in FILES}
 """The component of each sheet; a sheet of several components is its own."""
 
-TRANSCRIPT = {sheet for sheet, owner in OWNERS.items() if owner == "transcript"}
 SCRIPTS = {
     folder.name: "\n".join(path.read_text("utf-8") for path in folder.rglob("*.js"))
     for folder in UI.glob("components/*/")
@@ -33,12 +33,21 @@ SCRIPTS = {
 """The scripts of each component."""
 TEMPLATES = {path.stem: path.read_text("utf-8") for path in UI.glob("templates/*.html")}
 
+PREFIXES = {
+    **{name: {f"ws-{name.replace('_', '-')}"} for name in SCRIPTS},
+    "model_picker": {"ws-picker"},
+    "transcript": {"ws-transcript", "ws-turn", "ws-prose"},
+}
+"""The prefixes of each component's classes; the transcript has those of its turns and texts too."""
+
 SHARED = {
     "ws-button": {"sidebar", "composer", "header", "status", "model_picker", "welcome"},
     "ws-icon": {"kit"},
     "ws-menu": {"sidebar", "composer", "status", "model_picker"},
     "ws-menu-anchor": {"status", "model_picker"},
     "ws-panel": {"composer", "model_picker"},
+    "ws-strong": {"welcome"},
+    "ws-text-tool": {"status", "model_picker"},
     "ws-tool": {"sidebar", "composer", "header"},
     "ws-unseen": {"sidebar", "status"},
 }
@@ -47,11 +56,17 @@ SHARED = {
 A component that uses a name by accident is not listed.
 """
 
-MENTIONED = {*SHARED, "ws-page", "ws-dark"}
-"""Classes of the frame that components place within their own boxes; the root's state."""
+ROOT_CLASSES = {"ws-page", "ws-main", "ws-dark"}
+"""Classes of the page, its main area, and its dark state."""
 
-HEADER = {"ws-models", "ws-picker", "ws-status"}
-"""Classes of two components in the header, whose buttons look like those of the frame."""
+MARKUP = {name for names in CLASSES.values() for name in names}
+"""Classes of rendered Markdown."""
+
+FRAMED = {"ws-own-page-view"}
+"""The root of the pages that the transcript shows in frames."""
+
+ACCOUNT = {"wa-back", "wa-bar", "wa-button", "wa-card", "wa-note", "wa-problem"}
+"""Classes of the plain pages, in ``account.css``, that the dashboard uses too."""
 
 PAGES = {
     **{
@@ -92,25 +107,34 @@ def used(script: str) -> set[str]:
     }
 
 
-def test_no_class_belongs_to_two_components() -> None:
-    users: dict[str, set[str]] = {}
-    for component, script in SCRIPTS.items():
-        for name in used(script):
-            users.setdefault(name, set()).add(component)
-    shared = {name: by for name, by in users.items() if len(by) > 1}
-    assert {name: by for name, by in shared.items() if not by <= SHARED.get(name, set())} == {}
-
-
-def test_the_transcript_styles_and_uses_its_own_classes_only() -> None:
-    foreign = {
+@pytest.mark.parametrize("component", sorted(PREFIXES))
+def test_the_classes_of_a_component_begin_with_its_prefix(component: str) -> None:
+    """Classes of rendered Markdown have names of their own: exported pages have them too."""
+    styled = {
         name
-        for sheet in PAGES["chat"]
-        if sheet not in TRANSCRIPT
+        for sheet, owner in OWNERS.items()
+        if owner == component
         for name in classes(SHEETS[sheet])
     }
-    assert used(SCRIPTS["transcript"]) & foreign == set()
-    for sheet in TRANSCRIPT:
-        assert classes(SHEETS[sheet]) & foreign == set()
+    names = styled | used(SCRIPTS[component])
+    others = {
+        name
+        for name in names
+        if not any(
+            name == prefix or name.startswith(f"{prefix}-") for prefix in PREFIXES[component]
+        )
+    }
+    allowed = {name for name, users in SHARED.items() if component in users} | ROOT_CLASSES
+    allowed |= {name for name in others if name.startswith("ws-kit-")}
+    allowed |= MARKUP | FRAMED if component == "transcript" else set()
+    allowed |= ACCOUNT if component == "dashboard" else set()
+    assert others - allowed - (SHARED.keys() & styled) == set()
+
+
+def test_a_shared_class_is_used_by_the_listed_components_only() -> None:
+    assert set(SHARED) | ROOT_CLASSES >= classes(SHEETS["frame"]) | classes(SHEETS["base"])
+    for name, users in SHARED.items():
+        assert {one for one, script in SCRIPTS.items() if name in used(script)} == users
 
 
 def test_a_joined_sheet_has_every_rule_of_its_files_in_declared_layers() -> None:
@@ -120,15 +144,6 @@ def test_a_joined_sheet_has_every_rule_of_its_files_in_declared_layers() -> None
         assert {layer for layer in sheets if layer} <= set(styles.LAYERS)
         for files in sheets.values():
             assert all(file.read_text("utf-8") in text for file in files)
-
-
-@pytest.mark.parametrize("place", PAGES)
-def test_no_class_belongs_to_two_components_of_a_page(place: str) -> None:
-    sheets: dict[str, set[str]] = {}
-    for sheet in PAGES[place]:
-        sheets.setdefault(OWNERS[sheet], set()).update(classes(SHEETS[sheet]))
-    owners = Counter(name for names in sheets.values() for name in names)
-    assert {name for name, count in owners.items() if count > 1} <= MENTIONED | HEADER
 
 
 @pytest.mark.parametrize("place", PAGES)

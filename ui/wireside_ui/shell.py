@@ -45,18 +45,18 @@ def shell_html(
     main = _welcome(name, logo, tagline, starters, welcome) if is_empty else ""
     return (
         '<div class="ws-page ws-shell" id="ws-shell">'
-        '<div class="ws-side"><div class="ws-sidebar"></div></div>'
+        '<div class="ws-sidebar-frame"><div class="ws-sidebar"></div></div>'
         '<header class="ws-header">'
         '<span class="ws-tool"></span>'
-        f'<a class="ws-brand" href="{escape(base)}/">'
+        f'<a class="ws-header-brand" href="{escape(base)}/">'
         f'<img src="{escape(logo)}" alt="" width="28" height="28"><h1>{escape(name)}</h1></a>'
         "</header>"
         f'<main class="ws-main">{main}</main>'
-        '<section class="ws-composer"><form class="ws-box">'
+        '<section class="ws-composer"><form class="ws-composer-box">'
         f'<textarea rows="1" autocomplete="off" enterkeyhint="send"'
         f' placeholder="{escape(words["placeholder"])}" aria-label="{escape(words["placeholder"])}"'
-        '></textarea><div class="ws-bar"></div></form>'
-        f'<p class="ws-hint">{escape(footer or words["disclaimer"])}</p></section>'
+        '></textarea><div class="ws-composer-bar"></div></form>'
+        f'<p class="ws-composer-hint">{escape(footer or words["disclaimer"])}</p></section>'
         f"<noscript><p>{escape(words['no_script'])}</p></noscript></div>"
         f"<script>({inline('until_mounted')})"
         f"({_literal(storage_keys(base, user))}, {_literal(draft)},"
@@ -76,7 +76,7 @@ def _welcome(name: str, logo: str, tagline: str, starters: Sequence[str], welcom
         f'<img src="{escape(logo)}" alt="" width="56" height="56">'
         f'<p class="ws-welcome-name">{escape(name)}</p>'
         f"{line}"
-        f'<ul class="ws-starters">{choices}</ul></div></section>'
+        f'<ul class="ws-welcome-starters">{choices}</ul></div></section>'
     )
 
 

@@ -34,8 +34,9 @@ PAGES: Mapping[str, Sheets] = {
         "base": (_shared("base"),),
         "components": (
             _shared("frame"),
+            *_of("kit", "model_icon"),
             *_of("header"),
-            *_of("model_picker", "model_picker", "model_icon"),
+            *_of("model_picker"),
             *_of("status"),
             *_of("welcome", "welcome", "welcome_text"),
             *_of("transcript", "transcript", "reasoning", "prose", "code", "formulas", "tables"),

@@ -440,8 +440,8 @@ HOSTILE = [
     "https://evil.example/<script>alert(1)</script>",
     'https://evil.example/"onmouseover="alert(1)',
     '<https://evil.example/"onmouseover=alert(1)>',
-    "<a href=javascript:alert(1) target=_self id=x class=ws-copy data-action=stop>x</a>",
-    '<span data-action="stop" class="ws-icon-button">x</span>',
+    "<a href=javascript:alert(1) target=_self id=x class=ws-prose-copy data-action=stop>x</a>",
+    '<span data-action="stop" class="ws-turn-icon-button">x</span>',
 ]
 _ALLOWED = re.compile(
     "a|b|blockquote|br|cite|code|del|details|dfn|div|em|h[2-6]|hr|i|img|ins|kbd|li|ol|p|pre|q|rp|rt"

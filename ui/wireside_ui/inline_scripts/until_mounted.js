@@ -25,7 +25,7 @@
     } catch {}
   };
   const tell = () => {
-    const hint = shell.querySelector(".ws-hint");
+    const hint = shell.querySelector(".ws-composer-hint");
     hint.setAttribute("role", "alert");
     hint.textContent = notStarted;
   };
@@ -52,7 +52,7 @@
     sends = Boolean(box.value.trim());
   });
   shell.addEventListener("click", (e) => {
-    const starter = e.target.closest(".ws-starters button");
+    const starter = e.target.closest(".ws-welcome-starters button");
     if (starter) asks = starter.textContent;
   });
   const isOwnPage = window.parent === window || document.hasFocus();

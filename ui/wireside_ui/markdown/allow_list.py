@@ -13,6 +13,19 @@ _TAGS = frozenset([
 ])
 # fmt: on
 
+CLASSES = {
+    "a": {"ws-image"},
+    "img": {"ws-img"},
+    "div": {"ws-code", "ws-table", "ws-math", "ws-tex"},
+    "li": {"ws-task"},
+    "ol": {"ws-footnotes"},
+    "span": {"ws-math", "ws-tex", "ws-check", "ws-host", "ws-image-alt", *TOKEN_CLASSES},
+    "sup": {"ws-fn"},
+    "td": {"ws-right", "ws-center"},
+    "th": {"ws-right", "ws-center"},
+}
+"""The classes of each element. Exported pages have them too."""
+
 CLEANER = nh3.Cleaner(
     tags={
         *_TAGS,
@@ -41,17 +54,7 @@ CLEANER = nh3.Cleaner(
         "sup": {"role": {"link"}, "tabindex": {"0"}},
         "img": {"loading": {"lazy"}, "referrerpolicy": {"no-referrer"}},
     },
-    allowed_classes={
-        "a": {"ws-image"},
-        "img": {"ws-img"},
-        "div": {"ws-code", "ws-table", "ws-math", "ws-tex"},
-        "li": {"ws-task"},
-        "ol": {"ws-footnotes"},
-        "span": {"ws-math", "ws-tex", "ws-check", "ws-host", "ws-image-alt", *TOKEN_CLASSES},
-        "sup": {"ws-fn"},
-        "td": {"ws-right", "ws-center"},
-        "th": {"ws-right", "ws-center"},
-    },
+    allowed_classes=CLASSES,
     set_tag_attribute_values={"a": {"target": "_blank"}},
     link_rel="noopener noreferrer nofollow",
     url_schemes={"http", "https", "mailto"},

@@ -218,7 +218,7 @@ class ChatPage:
             sidebar = self._sidebar(opening)
             picker = self._header()
             with ui.element("main").classes("ws-main"):
-                saving = ui.label(self._words["saving_is_behind"]).classes("ws-behind")
+                saving = ui.label(self._words["saving_is_behind"]).classes("ws-sidebar-behind")
                 saving.props("role=status")
                 saving.set_visibility(self._chat.saving.is_behind)
                 welcome = self._welcome(opening)

@@ -40,7 +40,7 @@ MAX_SHOWN_CHARS = 1_000_000
 LATE_DATA_CHARS = 20_000
 """Size of a part that is not in the beginning of an answer, but is sent with the rest (2 ms)."""
 
-MORE = '<p class="ws-more">…</p>'
+MORE = '<p class="ws-prose-more">…</p>'
 """Follows the beginning of an answer until the rest is rendered."""
 
 

@@ -103,15 +103,23 @@ export default {
     hint() {
       const w = this.words;
       if (this.warning)
-        return h("span", { class: "ws-hint-shown" }, [this.warning, this.countdown]);
+        return h("span", { class: "ws-composer-hint-shown" }, [this.warning, this.countdown]);
       if (this.gone)
-        return h("span", { class: "ws-hint-calm", "data-testid": "model-gone" }, this.gone);
+        return h(
+          "span",
+          { class: "ws-composer-hint-calm", "data-testid": "model-gone" },
+          this.gone,
+        );
       if (window.wiresideStorageBlocked && this.text)
-        return h("span", { class: "ws-hint-calm" }, w.storage_blocked);
+        return h("span", { class: "ws-composer-hint-calm" }, w.storage_blocked);
       if (this.allowance)
-        return h("span", { class: "ws-hint-calm", "data-testid": "allowance" }, this.allowance);
+        return h(
+          "span",
+          { class: "ws-composer-hint-calm", "data-testid": "allowance" },
+          this.allowance,
+        );
       return this.isSalvaged
-        ? h("span", { class: "ws-hint-calm" }, w.salvaged)
+        ? h("span", { class: "ws-composer-hint-calm" }, w.salvaged)
         : this.footer || w.disclaimer;
     },
     countdown() {
@@ -178,9 +186,9 @@ export default {
   render() {
     const w = this.words;
     return h("section", { class: "ws-composer", "aria-label": w.message_box }, [
-      h("form", { class: "ws-box", onSubmit: this.onSubmit }, [
+      h("form", { class: "ws-composer-box", onSubmit: this.onSubmit }, [
         this.editing
-          ? h("div", { class: "ws-editing" }, [
+          ? h("div", { class: "ws-composer-editing" }, [
               h("span", w.editing),
               h(
                 "button",
@@ -203,7 +211,7 @@ export default {
           placeholder: this.isReader ? w.read_only : w.placeholder,
           disabled: this.isReader,
           "aria-label": this.isReader ? w.read_only : w.placeholder,
-          "aria-describedby": "ws-hint",
+          "aria-describedby": "ws-composer-hint",
           "aria-invalid": this.tooLong ? "true" : undefined,
           "data-testid": "input-chat",
           dir: this.text ? "auto" : undefined, // the placeholder has the page's direction
@@ -213,14 +221,14 @@ export default {
           onKeydown: this.onKey,
           onPaste: this.onPaste,
         }),
-        h("div", { class: "ws-bar" }, [
+        h("div", { class: "ws-composer-bar" }, [
           this.attachButton(),
           this.options(),
-          h("span", { class: "ws-gap" }),
+          h("span", { class: "ws-composer-gap" }),
           this.stops ? this.stopButton() : this.sendButton(),
         ]),
       ]),
-      h("p", { id: "ws-hint", class: "ws-hint", role: "status" }, [this.hint]),
+      h("p", { id: "ws-composer-hint", class: "ws-composer-hint", role: "status" }, [this.hint]),
       footerLinks(this.links),
     ]);
   },

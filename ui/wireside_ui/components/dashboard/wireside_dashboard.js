@@ -61,7 +61,7 @@ export default {
   },
   render() {
     const w = this.words;
-    return h("div", { class: "wd-page" }, [
+    return h("div", { class: "ws-dashboard-page" }, [
       h("header", { class: "wa-bar" }, [
         h("a", { class: "wa-back", href: `${this.base}/` }, [
           h("img", { src: this.logo, alt: "", width: 28, height: 28 }),
@@ -80,12 +80,15 @@ export default {
           ),
         ]),
       ]),
-      h("main", { class: "wd-main", "data-testid": "dashboard" }, [
-        h("div", { class: "wd-top" }, [
+      h("main", { class: "ws-dashboard-main", "data-testid": "dashboard" }, [
+        h("div", { class: "ws-dashboard-top" }, [
           h("h1", w.dashboard),
           h(
             "span",
-            { class: ["wd-live", { "wd-stale": this.isStale }], role: "status" },
+            {
+              class: ["ws-dashboard-live", { "ws-dashboard-stale": this.isStale }],
+              role: "status",
+            },
             this.isStale ? w.offline : w.dash_live,
           ),
           this.picker(),
@@ -93,13 +96,20 @@ export default {
         this.isChoosing ? this.form() : null,
         this.problem ? h("p", { class: "wa-problem", role: "alert" }, this.problem) : null,
         this.tiles(),
-        h("section", { class: "wd-sums", "aria-label": this.rangeName() }, this.summary()),
+        h(
+          "section",
+          { class: "ws-dashboard-sums", "aria-label": this.rangeName() },
+          this.summary(),
+        ),
         h(
           "div",
-          { class: ["wd-charts", { "wd-loading": this.isLoading }], ref: "charts" },
+          {
+            class: ["ws-dashboard-charts", { "ws-dashboard-loading": this.isLoading }],
+            ref: "charts",
+          },
           CHARTS.map((one) => this.card(one)),
         ),
-        h("div", { class: "wd-tables" }, [this.modelTable(), this.errorTable()]),
+        h("div", { class: "ws-dashboard-tables" }, [this.modelTable(), this.errorTable()]),
       ]),
     ]);
   },
@@ -110,7 +120,7 @@ export default {
     // ---- the parts of the page
     picker() {
       const w = this.words;
-      return h("div", { class: "wd-ranges", role: "group", "aria-label": w.dash_range }, [
+      return h("div", { class: "ws-dashboard-ranges", role: "group", "aria-label": w.dash_range }, [
         RANGES.map((seconds, place) =>
           h(
             "button",
@@ -155,7 +165,7 @@ export default {
             onInput: (e) => (this.typed[place] = e.target.value),
           }),
         ]);
-      return h("form", { class: "wd-form", onSubmit: this.choose }, [
+      return h("form", { class: "ws-dashboard-form", onSubmit: this.choose }, [
         field(0, w.dash_since),
         field(1, w.dash_until),
         h("button", { class: "wa-button" }, w.dash_show),

@@ -24,7 +24,7 @@ export default {
         },
         icon("sidebar"),
       ),
-      h("a", { class: "ws-brand", href: this.base + "/", onClick: this.newChat }, [
+      h("a", { class: "ws-header-brand", href: this.base + "/", onClick: this.newChat }, [
         h("img", { src: this.logo, alt: "", width: 28, height: 28 }),
         h("h1", this.name),
       ]),
@@ -45,7 +45,7 @@ export default {
         "button",
         {
           type: "button",
-          class: "ws-tool ws-wide",
+          class: "ws-tool ws-header-wide",
           "data-testid": "shortcuts",
           "aria-label": w.shortcuts,
           title: w.shortcuts,
@@ -112,7 +112,7 @@ export default {
       const close = (e) => e.target === this.$refs.sheet && this.$refs.sheet.close(); // the backdrop belongs to the dialog itself
       return h(
         "dialog",
-        { class: "ws-sheet", ref: "sheet", "aria-label": w.shortcuts, onClick: close },
+        { class: "ws-header-sheet", ref: "sheet", "aria-label": w.shortcuts, onClick: close },
         [
           h("h2", w.shortcuts),
           h(

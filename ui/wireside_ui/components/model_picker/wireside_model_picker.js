@@ -40,14 +40,17 @@ export default {
     const isMenu = this.offered.length > 1 || Boolean(this.problem);
     return h(
       "div",
-      { class: "ws-menu-anchor ws-models", onFocusout: this.onLeave, onKeydown: this.onKey },
+      { class: "ws-menu-anchor ws-picker", onFocusout: this.onLeave, onKeydown: this.onKey },
       [
         h(
           "button",
           {
             ref: "button",
             type: "button",
-            class: ["ws-picker", (this.problem || this.isGone) && "ws-warns"],
+            class: [
+              "ws-text-tool ws-picker-button",
+              (this.problem || this.isGone) && "ws-picker-warns",
+            ],
             "data-testid": "model-picker",
             "aria-haspopup": this.problem ? "dialog" : isMenu ? "listbox" : undefined,
             "aria-expanded": isMenu ? String(this.open) : undefined,
@@ -103,8 +106,8 @@ export default {
       const [vendor, rest] = parts(text);
       return h(
         "span",
-        { class: "ws-model-name" },
-        vendor ? [h("span", { class: "ws-model-vendor" }, vendor), h("span", rest)] : rest,
+        { class: "ws-picker-name" },
+        vendor ? [h("span", { class: "ws-picker-vendor" }, vendor), h("span", rest)] : rest,
       );
     },
 
@@ -146,9 +149,9 @@ export default {
               modelIcon(m.icon),
               this.name(m.name),
               m.canChat === false
-                ? h("small", { class: "ws-cannot-chat" }, ` (${w.cannot_chat})`)
+                ? h("small", { class: "ws-picker-cannot-chat" }, ` (${w.cannot_chat})`)
                 : null,
-              m.description ? h("small", { class: "ws-model-icon-about" }, m.description) : null,
+              m.description ? h("small", { class: "ws-picker-about" }, m.description) : null,
             ]),
             m.id === this.current.id ? icon("check") : null,
           ],
@@ -159,7 +162,7 @@ export default {
           ? h("input", {
               ref: "filter",
               type: "search",
-              class: "ws-filter",
+              class: "ws-picker-filter",
               value: this.filter,
               placeholder: w.find_model,
               "aria-label": w.find_model,
@@ -167,7 +170,9 @@ export default {
             })
           : null,
         h("ul", { ref: "list", role: "listbox", "aria-label": w.model }, options),
-        options.length ? null : h("p", { class: "ws-none", role: "status" }, w.no_such_model),
+        options.length
+          ? null
+          : h("p", { class: "ws-picker-none", role: "status" }, w.no_such_model),
       ]);
     },
     toggle() {

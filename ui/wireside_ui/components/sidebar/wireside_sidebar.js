@@ -141,7 +141,9 @@ export default {
   },
   // Remembers the focused row: moving a row within the list removes its focus.
   beforeUpdate() {
-    this.focusedLink = document.activeElement?.closest?.(".ws-sidebar .ws-item-link")?.dataset.id;
+    this.focusedLink = document.activeElement?.closest?.(
+      ".ws-sidebar .ws-sidebar-item-link",
+    )?.dataset.id;
   },
   updated() {
     if (this.focusedLink && document.activeElement === document.body)
@@ -155,12 +157,16 @@ export default {
     return h(
       "div",
       {
-        class: ["ws-side", this.isDrawerOpen && "ws-side-open"],
+        class: ["ws-sidebar-frame", this.isDrawerOpen && "ws-sidebar-open"],
         ...dialog,
         onKeydown: this.onTrap,
       },
       [
-        h("div", { class: "ws-scrim", "data-testid": "sidebar-scrim", onClick: this.closeDrawer }),
+        h("div", {
+          class: "ws-sidebar-scrim",
+          "data-testid": "sidebar-scrim",
+          onClick: this.closeDrawer,
+        }),
         h(
           "nav",
           {

@@ -30,14 +30,14 @@ export default {
     const toggle = () => (this.open = !this.open);
     return h(
       "div",
-      { class: "ws-menu-anchor ws-connection", onKeydown: this.onKey, onFocusout: this.onLeave },
+      { class: "ws-menu-anchor ws-status", onKeydown: this.onKey, onFocusout: this.onLeave },
       [
         h(
           "button",
           {
             ref: "button",
             type: "button",
-            class: "ws-status",
+            class: "ws-text-tool ws-status-button",
             "data-testid": "connection-status",
             "data-state": this.connection,
             "aria-haspopup": "dialog",
@@ -45,7 +45,10 @@ export default {
             title: this.label,
             onClick: toggle,
           },
-          [h("span", { class: "ws-dot" }), h("span", { class: "ws-status-label" }, this.label)],
+          [
+            h("span", { class: "ws-status-dot" }),
+            h("span", { class: "ws-status-label" }, this.label),
+          ],
         ),
         h(
           "span",
@@ -89,31 +92,35 @@ export default {
         ["metric-reconnects", w.reconnect_count, number(this.reconnects, 0)],
       ];
       const isOff = this.connection === "reconnecting" || this.connection === "disconnected";
-      return h("div", { class: "ws-menu ws-metrics", role: "dialog", "aria-label": w.connection }, [
-        h(
-          "dl",
-          rows.flatMap(([id, name, value]) => [
-            h("dt", name),
-            h("dd", { "data-testid": id, dir: "ltr" }, value),
-          ]),
-        ),
-        isOff
-          ? h(
-              "button",
-              {
-                type: "button",
-                class: "ws-button",
-                "data-testid": "connect-now",
-                onClick: this.connectNow,
-              },
-              w.connect_now,
-            )
-          : null,
-        h("a", { class: "ws-button", href: `${this.base}/doctor` }, w.doctor_title),
-        this.dashboard && !isOff
-          ? h("a", { class: "ws-button", href: this.dashboard }, w.dashboard)
-          : null,
-      ]);
+      return h(
+        "div",
+        { class: "ws-menu ws-status-metrics", role: "dialog", "aria-label": w.connection },
+        [
+          h(
+            "dl",
+            rows.flatMap(([id, name, value]) => [
+              h("dt", name),
+              h("dd", { "data-testid": id, dir: "ltr" }, value),
+            ]),
+          ),
+          isOff
+            ? h(
+                "button",
+                {
+                  type: "button",
+                  class: "ws-button",
+                  "data-testid": "connect-now",
+                  onClick: this.connectNow,
+                },
+                w.connect_now,
+              )
+            : null,
+          h("a", { class: "ws-button", href: `${this.base}/doctor` }, w.doctor_title),
+          this.dashboard && !isOff
+            ? h("a", { class: "ws-button", href: this.dashboard }, w.dashboard)
+            : null,
+        ],
+      );
     },
     onOutside(e) {
       if (this.open && !this.$el.contains(e.target)) this.open = false;

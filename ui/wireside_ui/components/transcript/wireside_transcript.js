@@ -67,19 +67,19 @@ export default {
     this.stick = true;
     this.template = document.createElement("template");
 
-    this.scroller = make("div", "ws-scroller", {
+    this.scroller = make("div", "ws-transcript-scroller", {
       role: "log",
       "aria-live": "off",
       "aria-label": this.words.conversation,
       tabindex: "0",
     });
-    const column = make("div", "ws-column");
-    this.above = make("div", "ws-space");
-    this.list = make("div", "ws-rows");
-    this.below = make("div", "ws-space");
+    const column = make("div", "ws-transcript-column");
+    this.above = make("div", "ws-transcript-space");
+    this.list = make("div", "ws-transcript-rows");
+    this.below = make("div", "ws-transcript-space");
     column.append(this.above, this.list, this.below);
     this.scroller.append(column);
-    this.newText = make("button", "ws-new-text", {
+    this.newText = make("button", "ws-transcript-new-text", {
       type: "button",
       "data-testid": "new-text",
       hidden: "",
@@ -88,12 +88,12 @@ export default {
     this.newText.append(make("span", ""));
     this.newText.lastChild.textContent = this.words.new_text;
     this.newText.onclick = () => this.toEnd();
-    this.live = make("div", "ws-offscreen", {
+    this.live = make("div", "ws-transcript-offscreen", {
       "aria-live": "polite",
       "aria-atomic": "false",
       "data-testid": "announcer",
     });
-    this.where = make("div", "ws-where", {
+    this.where = make("div", "ws-transcript-where", {
       "aria-hidden": "true",
       "data-testid": "where",
       dir: "ltr",

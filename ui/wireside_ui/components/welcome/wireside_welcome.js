@@ -66,7 +66,7 @@ export default {
     },
 
     notice() {
-      return h("div", { class: "ws-problem", role: "status" }, [
+      return h("div", { class: "ws-welcome-problem", role: "status" }, [
         h("strong", this.words.no_model),
         h("p", this.problem),
       ]);
@@ -76,7 +76,7 @@ export default {
         h("li", h("button", { type: "button", onClick: () => this.ask(text) }, text));
       return h(
         "ul",
-        { class: "ws-starters", "aria-label": this.words.starters },
+        { class: "ws-welcome-starters", "aria-label": this.words.starters },
         this.offered.map(choice),
       );
     },

@@ -141,7 +141,7 @@ export const files = {
     if (!this.attached.length || this.editing) return null;
     return h(
       "ul",
-      { class: "ws-chips", "data-testid": "attachments" },
+      { class: "ws-composer-chips", "data-testid": "attachments" },
       this.attached.map((one) => this.chip(one)),
     );
   },
@@ -151,31 +151,37 @@ export const files = {
     const address =
       one.preview || (isImage(one) && one.id ? `${this.base}/api/files/${one.id}` : "");
     const remove = sentence(w.remove_file, one.name);
-    return h("li", { key: one.key, class: ["ws-chip", address && "ws-chip-image"] }, [
-      address ? h("img", { src: address, alt: one.name }) : icon("file"),
-      address ? null : h("span", { class: "ws-chip-name", dir: "auto", title: one.name }, one.name),
-      one.id
-        ? null
-        : h("progress", {
-            value: one.progress,
-            max: 1,
-            "aria-label": sentence(w.uploading, one.name),
-          }),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "ws-chip-remove",
-          "aria-label": remove,
-          title: remove,
-          onClick: () => {
-            this.removeFile(one);
-            this.$refs.box.focus();
+    return h(
+      "li",
+      { key: one.key, class: ["ws-composer-chip", address && "ws-composer-chip-image"] },
+      [
+        address ? h("img", { src: address, alt: one.name }) : icon("file"),
+        address
+          ? null
+          : h("span", { class: "ws-composer-chip-name", dir: "auto", title: one.name }, one.name),
+        one.id
+          ? null
+          : h("progress", {
+              value: one.progress,
+              max: 1,
+              "aria-label": sentence(w.uploading, one.name),
+            }),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "ws-composer-chip-remove",
+            "aria-label": remove,
+            title: remove,
+            onClick: () => {
+              this.removeFile(one);
+              this.$refs.box.focus();
+            },
           },
-        },
-        icon("close"),
-      ),
-    ]);
+          icon("close"),
+        ),
+      ],
+    );
   },
 
   // The sentence for images that the chosen model can't see.

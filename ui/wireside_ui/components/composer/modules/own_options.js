@@ -85,7 +85,7 @@ export const ownOptions = {
     const control = this.ownControl(field);
     if (field.type === "switch")
       return h("div", { class: "ws-composer-own-field" }, [
-        h("label", { class: "ws-choice" }, [control, h("span", field.label)]),
+        h("label", { class: "ws-composer-choice" }, [control, h("span", field.label)]),
         about,
       ]);
     return h("label", { class: "ws-composer-own-field" }, [h("span", field.label), control, about]);

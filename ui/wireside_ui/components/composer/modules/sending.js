@@ -186,7 +186,7 @@ export const sending = {
       "button",
       {
         type: "submit",
-        class: "ws-send",
+        class: "ws-composer-send",
         "data-testid": "button-send",
         "aria-label": w.send,
         title,
@@ -206,7 +206,7 @@ export const sending = {
       "button",
       {
         type: "button",
-        class: "ws-send",
+        class: "ws-composer-send",
         "data-testid": "button-stop",
         "aria-label": w.stop,
         title: w.stop,

@@ -129,13 +129,13 @@ export const settings = {
       this.syncChoice(); // before a click that may send another question
       if (e.relatedTarget && !this.$refs.options.contains(e.relatedTarget)) this.open = false;
     };
-    return h("div", { ref: "options", class: "ws-options", onFocusout: leave }, [
+    return h("div", { ref: "options", class: "ws-composer-options", onFocusout: leave }, [
       h(
         "button",
         {
           ref: "tune",
           type: "button",
-          class: ["ws-tool", this.hasSettings && "ws-changed"],
+          class: ["ws-tool", this.hasSettings && "ws-composer-changed"],
           "data-testid": "options",
           "aria-label": w.settings,
           title: w.settings,
@@ -182,18 +182,18 @@ export const settings = {
         maxlength: 20000,
         dir: "auto",
       }),
-      h("div", { class: "ws-pair" }, [
+      h("div", { class: "ws-composer-pair" }, [
         field("temperature", "input", { ...number("temperature"), inputmode: "decimal" }),
         field("max_tokens", "input", { ...number("max_tokens"), inputmode: "numeric" }),
       ]),
       this.invalid || this.ownProblem
         ? h(
             "p",
-            { class: "ws-field-error", role: "alert", "data-testid": "invalid-setting" },
+            { class: "ws-composer-field-error", role: "alert", "data-testid": "invalid-setting" },
             this.invalid ? w["invalid_" + this.invalid] : this.ownProblem,
           )
         : null,
-      h("div", { class: "ws-panel-foot" }, [
+      h("div", { class: "ws-composer-panel-foot" }, [
         h("small", w.settings_note),
         h(
           "button",
@@ -212,7 +212,7 @@ export const settings = {
 
   preferences() {
     const box = (name, key, isOn) =>
-      h("label", { class: "ws-choice" }, [
+      h("label", { class: "ws-composer-choice" }, [
         h("input", {
           type: "checkbox",
           checked: isOn,
@@ -220,7 +220,7 @@ export const settings = {
         }),
         h("span", this.words[key]),
       ]);
-    return h("div", { class: "ws-choices" }, [
+    return h("div", { class: "ws-composer-choices" }, [
       box("enterSends", "enter_sends", this.enterSends),
       box("readsOut", "read_out", this.readsOut),
     ]);

@@ -29,24 +29,28 @@ export const CHARTS = [
 export const charts = {
   card(one) {
     const w = this.words;
-    return h("section", { class: "wd-card", "data-chart": one.name }, [
+    return h("section", { class: "ws-dashboard-card", "data-chart": one.name }, [
       h("h2", [w[`dash_${one.name}`], one.unit ? h("span", ` ${one.unit}`) : null]),
       one.labels
         ? h(
             "p",
-            { class: "wd-legend" },
+            { class: "ws-dashboard-legend" },
             one.labels.map((label, place) =>
-              h("span", { class: `wd-key wd-key-${place}` }, w[`dash_${label}`] ?? label),
+              h(
+                "span",
+                { class: `ws-dashboard-key ws-dashboard-key-${place}` },
+                w[`dash_${label}`] ?? label,
+              ),
             ),
           )
         : null,
       h("div", {
-        class: "wd-chart",
+        class: "ws-dashboard-chart",
         ref: `chart-${one.name}`,
         role: "img",
         "aria-label": w[`dash_${one.name}`],
       }),
-      this.isEmpty ? h("p", { class: "wd-none" }, w.dash_nothing) : null,
+      this.isEmpty ? h("p", { class: "ws-dashboard-none" }, w.dash_nothing) : null,
     ]);
   },
 
@@ -65,7 +69,11 @@ export const charts = {
       surface: colour("ws-surface"),
       ink: colour("ws-text"),
       font: colour("ws-font"),
-      series: [colour("wd-one"), colour("wd-two"), colour("wd-three")],
+      series: [
+        colour("ws-dashboard-one"),
+        colour("ws-dashboard-two"),
+        colour("ws-dashboard-three"),
+      ],
       danger: colour("ws-danger"),
     };
     for (const one of this.charts)

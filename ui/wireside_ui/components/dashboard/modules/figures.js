@@ -43,14 +43,14 @@ export const figures = {
     ];
     return h(
       "dl",
-      { class: "wd-tiles", "data-testid": "dashboard-tiles" },
+      { class: "ws-dashboard-tiles", "data-testid": "dashboard-tiles" },
       all.map(([word, value, line]) =>
-        h("div", { class: "wd-tile", "data-figure": word }, [
+        h("div", { class: "ws-dashboard-tile", "data-figure": word }, [
           h("dt", w[word]),
           h("dd", h("bdi", { dir: "ltr" }, value)),
           h(
             "dd",
-            { class: "wd-line" },
+            { class: "ws-dashboard-line" },
             line.split(" · ").flatMap((part, n) => [n ? " · " : "", this.figure(part)]),
           ),
         ]),
@@ -86,16 +86,19 @@ export const figures = {
 
   modelTable() {
     const most = Math.max(1, ...this.models.map(([, count]) => count));
-    return h("section", { class: "wa-card wd-table" }, [
+    return h("section", { class: "wa-card ws-dashboard-table" }, [
       h("h2", this.words.dash_models),
       this.models.length
         ? h(
             "ul",
             this.models.map(([name, count]) =>
               h("li", [
-                h("span", { class: "wd-name", dir: "auto" }, name),
-                h("span", { class: "wd-bar", style: { inlineSize: `${(100 * count) / most}%` } }),
-                h("span", { class: "wd-count" }, this.number(count, 0)),
+                h("span", { class: "ws-dashboard-name", dir: "auto" }, name),
+                h("span", {
+                  class: "ws-dashboard-bar",
+                  style: { inlineSize: `${(100 * count) / most}%` },
+                }),
+                h("span", { class: "ws-dashboard-count" }, this.number(count, 0)),
               ]),
             ),
           )
@@ -105,7 +108,7 @@ export const figures = {
 
   errorTable() {
     const w = this.words;
-    return h("section", { class: "wa-card wd-table" }, [
+    return h("section", { class: "wa-card ws-dashboard-table" }, [
       h("h2", w.dash_errors),
       this.errors.length
         ? h("table", [

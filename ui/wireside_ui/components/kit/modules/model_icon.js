@@ -12,7 +12,7 @@ const IMAGE = "data:image/";
  */
 export function modelIcon(name) {
   if (!name) return null;
-  const className = "ws-model-icon";
+  const className = "ws-kit-model-icon";
   if (name.startsWith(IMAGE)) return h("img", { class: className, src: name, alt: "" });
   if (isIcon(name)) return icon(name, className);
   return h("span", { class: className, "aria-hidden": "true" }, name);
@@ -27,7 +27,7 @@ export function modelIconElement(name) {
   if (!name) return null;
   const isImage = name.startsWith(IMAGE);
   const element = document.createElement(isImage ? "img" : "span");
-  element.className = "ws-model-icon";
+  element.className = "ws-kit-model-icon";
   if (element instanceof HTMLImageElement) {
     element.src = name;
     element.alt = "";

@@ -13,37 +13,41 @@ export const bottom = {
       items.length === 1
         ? w.deleted.replace("{title}", () => items[0].title || w.untitled)
         : w.deleted_many.replace("{count}", items.length);
-    return h("div", { class: "ws-side-toasts", role: "status" }, [
+    return h("div", { class: "ws-sidebar-toasts", role: "status" }, [
       this.toast
         ? h(
             "div",
             {
-              class: ["ws-side-toast", this.importing && "ws-side-busy"],
+              class: ["ws-sidebar-toast", this.importing && "ws-sidebar-busy"],
               "data-testid": "sidebar-toast",
             },
             h("span", { dir: "auto" }, this.toast),
           )
         : null,
       this.shared
-        ? h("div", { class: "ws-side-toast ws-side-shared", "data-testid": "sidebar-shared" }, [
-            h("span", this.sharing === "public" ? w.share_made : w.shared_users),
-            h("input", {
-              readonly: true,
-              value: this.shared,
-              "aria-label": w.share,
-              dir: "ltr",
-              onFocus: (e) => e.target.select(),
-            }),
-            h(
-              "button",
-              { type: "button", "data-testid": "copy-share", onClick: this.copyShare },
-              this.isShareCopied ? w.copied : w.copy,
-            ),
-            h("button", { type: "button", onClick: () => (this.shared = "") }, w.close),
-          ])
+        ? h(
+            "div",
+            { class: "ws-sidebar-toast ws-sidebar-shared", "data-testid": "sidebar-shared" },
+            [
+              h("span", this.sharing === "public" ? w.share_made : w.shared_users),
+              h("input", {
+                readonly: true,
+                value: this.shared,
+                "aria-label": w.share,
+                dir: "ltr",
+                onFocus: (e) => e.target.select(),
+              }),
+              h(
+                "button",
+                { type: "button", "data-testid": "copy-share", onClick: this.copyShare },
+                this.isShareCopied ? w.copied : w.copy,
+              ),
+              h("button", { type: "button", onClick: () => (this.shared = "") }, w.close),
+            ],
+          )
         : null,
       items.length
-        ? h("div", { class: "ws-side-toast", "data-testid": "sidebar-deleted" }, [
+        ? h("div", { class: "ws-sidebar-toast", "data-testid": "sidebar-deleted" }, [
             h("span", { dir: "auto" }, text),
             h(
               "button",
@@ -59,12 +63,12 @@ export const bottom = {
     const w = this.words;
     const label = this.archived ? w.back_to_list : w.show_archived;
     const account = this.account;
-    return h("div", { class: "ws-side-bottom" }, [
+    return h("div", { class: "ws-sidebar-bottom" }, [
       account
         ? h(
             account.href ? "a" : "div",
             {
-              class: "ws-side-account",
+              class: "ws-sidebar-account",
               href: account.href,
               title: account.href ? w.account_settings : null,
               "data-testid": "account",
@@ -72,7 +76,7 @@ export const bottom = {
             [
               h(
                 "span",
-                { class: "ws-side-initial", "aria-hidden": "true" },
+                { class: "ws-sidebar-initial", "aria-hidden": "true" },
                 [...account.name][0]?.toUpperCase(),
               ),
               h("span", { dir: "auto" }, account.name),
@@ -82,7 +86,7 @@ export const bottom = {
       h(
         "button",
         { type: "button", "data-testid": "show-archived", onClick: this.switchArchived },
-        [this.archived ? icon("back", "ws-side-back") : icon("archive"), h("span", label)],
+        [this.archived ? icon("back", "ws-sidebar-back") : icon("archive"), h("span", label)],
       ),
       ...this.unlessReader(() => [
         h(

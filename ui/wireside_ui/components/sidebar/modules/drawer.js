@@ -70,6 +70,7 @@ export const drawer = {
   },
 
   onOutside(e) {
-    if (this.menu && !e.target.closest(".ws-item-menu, .ws-item-more")) this.menu = "";
+    if (this.menu && !e.target.closest(".ws-sidebar-item-menu, .ws-sidebar-item-more"))
+      this.menu = "";
   },
 };

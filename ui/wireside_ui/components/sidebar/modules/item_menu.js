@@ -33,7 +33,7 @@ export const itemMenu = {
       this.$nextTick(() => this.linkOf(item.id)?.focus());
     };
     return h("input", {
-      class: "ws-item-rename",
+      class: "ws-sidebar-item-rename",
       value: this.draft,
       maxlength: 200,
       dir: "auto",
@@ -88,7 +88,7 @@ export const itemMenu = {
     return h(
       "div",
       {
-        class: "ws-menu ws-item-menu",
+        class: "ws-menu ws-sidebar-item-menu",
         role: "menu",
         "aria-label": item.title || w.untitled,
         style: { top: `${this.menuTop}px` },

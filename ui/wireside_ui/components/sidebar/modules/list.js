@@ -21,19 +21,19 @@ export const list = {
     const isLoading = this.isSearching ? this.isSearchLoading : this.isLoading;
     return [
       this.archived && !this.isSearching
-        ? h("p", { class: "ws-side-title" }, w.show_archived)
+        ? h("p", { class: "ws-sidebar-title" }, w.show_archived)
         : null,
       h(
         "div",
         {
           ref: "list",
-          class: "ws-side-list",
+          class: "ws-sidebar-list",
           "data-testid": "conversation-list",
           "aria-busy": String(isLoading),
           onScrollPassive: this.onScroll,
           onKeydown: this.onListKey,
           onFocusin: (e) =>
-            e.target.matches(".ws-item-link") && (this.focused = e.target.dataset.id),
+            e.target.matches(".ws-sidebar-item-link") && (this.focused = e.target.dataset.id),
         },
         [
           this.isSearching ? this.results() : this.conversations(),
@@ -42,7 +42,7 @@ export const list = {
             : h(
                 "p",
                 {
-                  class: ["ws-side-note", isLoading ? "ws-side-loading" : "ws-unseen"],
+                  class: ["ws-sidebar-note", isLoading ? "ws-sidebar-loading" : "ws-unseen"],
                   role: "status",
                 },
                 isLoading ? w.loading : "",
@@ -53,7 +53,7 @@ export const list = {
   },
 
   failure() {
-    return h("div", { class: "ws-side-note", role: "alert" }, [
+    return h("div", { class: "ws-sidebar-note", role: "alert" }, [
       h("p", this.problem),
       h(
         "button",
@@ -80,7 +80,7 @@ export const list = {
     if (!this.list.length && !this.cursor && !this.isLoading && !this.problem) {
       return h(
         "p",
-        { class: "ws-side-note ws-side-empty" },
+        { class: "ws-sidebar-note ws-sidebar-empty" },
         this.archived ? w.no_archived : w.no_conversations,
       );
     }
@@ -98,10 +98,10 @@ export const list = {
       }
       rows.sort((a, b) => a[1] - b[1]);
       return h("section", { key, style: { "--ws-rows": items.length } }, [
-        h("h2", { class: "ws-side-group", dir: "auto" }, name),
+        h("h2", { class: "ws-sidebar-group", dir: "auto" }, name),
         h(
           "ul",
-          { class: "ws-side-items", "aria-label": name },
+          { class: "ws-sidebar-items", "aria-label": name },
           rows.map(([item, at]) => this.item(item, at, items.length)),
         ),
       ]);
@@ -118,7 +118,11 @@ export const list = {
       "li",
       {
         key: item.id,
-        class: ["ws-item", isCurrent && "ws-item-current", isSelected && "ws-item-selected"],
+        class: [
+          "ws-sidebar-item",
+          isCurrent && "ws-sidebar-item-current",
+          isSelected && "ws-sidebar-item-selected",
+        ],
         style: { "--ws-at": at },
         "aria-posinset": at + 1,
         "aria-setsize": count,
@@ -129,7 +133,7 @@ export const list = {
           : h(
               "a",
               {
-                class: "ws-item-link",
+                class: "ws-sidebar-item-link",
                 href: `${this.base}/c/${item.id}`,
                 "data-testid": "conversation-item",
                 "data-id": item.id,
@@ -142,11 +146,11 @@ export const list = {
                 this.isSelecting
                   ? h(
                       "span",
-                      { class: "ws-item-box", "aria-hidden": "true" },
+                      { class: "ws-sidebar-item-box", "aria-hidden": "true" },
                       isSelected ? icon("check") : null,
                     )
                   : null,
-                h("span", { class: "ws-item-title", dir: "auto" }, name),
+                h("span", { class: "ws-sidebar-item-title", dir: "auto" }, name),
                 this.isSelecting
                   ? h("span", { class: "ws-unseen" }, isSelected ? w.is_selected : "")
                   : null,
@@ -157,7 +161,7 @@ export const list = {
           "button",
           {
             type: "button",
-            class: "ws-item-more",
+            class: "ws-sidebar-item-more",
             tabindex,
             "data-testid": "conversation-menu",
             "aria-label": `${w.more}: ${name}`,
@@ -178,7 +182,7 @@ export const list = {
     if (!isLive && !this.asking.has(item.id)) return null;
     const label = isLive ? w.answering : w.asking;
     return h("span", {
-      class: isLive ? "ws-item-live" : "ws-item-asking",
+      class: isLive ? "ws-sidebar-item-live" : "ws-sidebar-item-asking",
       role: "img",
       "aria-label": label,
       title: label,
@@ -186,11 +190,11 @@ export const list = {
   },
 
   links() {
-    return [...this.$refs.list.querySelectorAll(".ws-item-link")];
+    return [...this.$refs.list.querySelectorAll(".ws-sidebar-item-link")];
   },
 
   linkOf(id) {
-    return this.$refs.list.querySelector(`.ws-item-link[data-id="${CSS.escape(id)}"]`);
+    return this.$refs.list.querySelector(`.ws-sidebar-item-link[data-id="${CSS.escape(id)}"]`);
   },
 
   // Focuses the item at a position in the list, which may not be rendered yet.
@@ -202,7 +206,7 @@ export const list = {
   },
 
   onListKey(e) {
-    if (!e.target.matches(".ws-item-link") || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (!e.target.matches(".ws-sidebar-item-link") || e.ctrlKey || e.metaKey || e.altKey) return;
     if (this.isSearching) return this.onHitKey(e);
     const id = e.target.dataset.id;
     const at = this.list.findIndex((item) => item.id === id);
@@ -228,7 +232,7 @@ export const list = {
     if (!list?.clientHeight) return; // the list is not visible
     const row = this.isSearching
       ? 0
-      : list.querySelector(".ws-item")?.getBoundingClientRect().height;
+      : list.querySelector(".ws-sidebar-item")?.getBoundingClientRect().height;
     if (row) {
       const first = Math.floor(list.scrollTop / row / STEP) * STEP - STEP;
       const last = Math.ceil((list.scrollTop + list.clientHeight) / row / STEP) * STEP + STEP;

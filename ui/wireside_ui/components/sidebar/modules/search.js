@@ -8,19 +8,19 @@ const SEARCH_MS = 150;
 export const search = {
   top() {
     const w = this.words;
-    return h("div", { class: "ws-side-top" }, [
+    return h("div", { class: "ws-sidebar-top" }, [
       h(
         "a",
         {
           ref: "fresh",
-          class: "ws-side-new",
+          class: "ws-sidebar-new",
           href: this.base + "/",
           "data-testid": "sidebar-new",
           onClick: (e) => this.open(e, ""),
         },
         [icon("compose"), h("span", w.new_chat)],
       ),
-      h("div", { class: "ws-side-search", role: "search" }, [
+      h("div", { class: "ws-sidebar-search", role: "search" }, [
         icon("search"),
         h("input", {
           ref: "search",
@@ -40,7 +40,7 @@ export const search = {
               "button",
               {
                 type: "button",
-                class: "ws-side-clear",
+                class: "ws-sidebar-clear",
                 "aria-label": w.clear,
                 title: w.clear,
                 onClick: () => this.setQuery("", true),
@@ -106,32 +106,32 @@ export const search = {
     if (!this.hits.length)
       return h(
         "p",
-        { class: "ws-side-note ws-side-empty", role: "status", dir: "auto" },
+        { class: "ws-sidebar-note ws-sidebar-empty", role: "status", dir: "auto" },
         w.nothing_found.replace("{query}", () => this.hitsOf),
       );
     return h(
       "ul",
-      { class: "ws-side-hits", "aria-label": w.search },
+      { class: "ws-sidebar-hits", "aria-label": w.search },
       this.hits.map((hit) => {
         const detail = hit.turn ? `${hit.id}?turn=${hit.turn}` : hit.id;
-        return h("li", { key: hit.cursor, class: "ws-hit-row" }, [
+        return h("li", { key: hit.cursor, class: "ws-sidebar-hit-row" }, [
           h(
             "a",
             {
-              class: "ws-item-link ws-hit",
+              class: "ws-sidebar-item-link ws-sidebar-hit",
               href: `${this.base}/c/${detail}`,
               "data-id": hit.id,
               "data-testid": "search-hit",
               onClick: (e) => this.open(e, detail),
             },
             [
-              h("span", { class: "ws-hit-title", dir: "auto" }, hit.title || w.untitled),
+              h("span", { class: "ws-sidebar-hit-title", dir: "auto" }, hit.title || w.untitled),
               h(
                 "span",
-                { class: "ws-hit-text", dir: "auto" },
+                { class: "ws-sidebar-hit-text", dir: "auto" },
                 hit.snippet.map((piece, n) => (n % 2 ? h("mark", piece) : piece)),
               ),
-              h("span", { class: "ws-hit-kind" }, w["in_" + hit.kind]),
+              h("span", { class: "ws-sidebar-hit-kind" }, w["in_" + hit.kind]),
             ],
           ),
         ]);

@@ -92,14 +92,14 @@ export const selection = {
       this.endSelection();
       this.linkOf(id)?.focus({ preventScroll: true });
     };
-    return h("div", { class: "ws-side-selection", role: "toolbar", "aria-label": w.select }, [
+    return h("div", { class: "ws-sidebar-selection", role: "toolbar", "aria-label": w.select }, [
       h(
         "span",
-        { class: "ws-side-count", role: "status" },
+        { class: "ws-sidebar-count", role: "status" },
         w.selected.replace("{count}", ids.length),
       ),
       tool("close", "cancel", w.cancel, cancel),
-      h("div", { class: "ws-side-tools" }, [
+      h("div", { class: "ws-sidebar-tools" }, [
         ...this.unlessReader(() => [
           tool("pin", "pin", isPinned ? w.unpin : w.pin, () => this.pin(ids, !isPinned)),
           tool("archive", "archive", this.archived ? w.unarchive : w.archive, () =>

@@ -51,7 +51,7 @@ export const actions = {
   },
 
   bar(names) {
-    const el = make("div", "ws-actions");
+    const el = make("div", "ws-turn-actions");
     for (const name of this.allowed(names)) {
       const isQuestion = name === "copy_question";
       el.append(
@@ -64,7 +64,7 @@ export const actions = {
   },
 
   button(action, label, { icon: name, text } = {}) {
-    const el = make("button", text ? "ws-text-button" : "ws-icon-button", {
+    const el = make("button", text ? "ws-turn-text-button" : "ws-turn-icon-button", {
       type: "button",
       "data-action": action,
       "aria-label": label,

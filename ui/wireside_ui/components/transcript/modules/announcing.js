@@ -34,7 +34,7 @@ export const announcing = {
   tick() {
     for (const row of this.byId.values()) {
       if (!row.deadline) continue;
-      this.paintCountdown(row, row.foot?.querySelector(".ws-countdown"));
+      this.paintCountdown(row, row.foot?.querySelector(".ws-turn-countdown"));
       if (Date.now() < row.deadline) continue;
       row.deadline = 0;
       this.$emit("action", { name: "retry", id: row.data.id, automatic: true, words: "" });

@@ -18,11 +18,11 @@ function sizeText(bytes) {
 function named(className, icon, name, detail) {
   const el = make("span", className);
   el.innerHTML = iconMarkup(icon);
-  const text = make("span", "ws-download-name", { dir: "auto" });
+  const text = make("span", "ws-turn-download-name", { dir: "auto" });
   text.textContent = name;
   el.append(text);
   if (!detail) return el;
-  const more = make("span", "ws-download-detail");
+  const more = make("span", "ws-turn-download-detail");
   more.textContent = detail;
   el.append(more);
   return el;
@@ -43,7 +43,7 @@ export const attachments = {
   imageElement({ data, text }) {
     if (data.host) return this.imageLink(data);
     const label = data.name || this.words.image;
-    const el = make("button", "ws-picture", { type: "button", title: this.words.open_image });
+    const el = make("button", "ws-turn-picture", { type: "button", title: this.words.open_image });
     const image = make("img", "", { alt: label, "data-testid": "image" });
     image.decoding = "async";
     image.onerror = () => el.replaceWith(this.plainPart(text));
@@ -55,22 +55,25 @@ export const attachments = {
 
   // An image of another server is only linked: loading it would tell that server who reads.
   imageLink({ url, name, host }) {
-    const el = make("a", "ws-download", {
+    const el = make("a", "ws-turn-download", {
       href: url,
       target: "_blank",
       rel: "noopener noreferrer nofollow",
       title: url,
     });
-    el.append(named("ws-download-label", "picture", name || this.words.image, host));
+    el.append(named("ws-turn-download-label", "picture", name || this.words.image, host));
     return el;
   },
 
   enlarge(image) {
-    const dialog = make("dialog", "ws-large", { "aria-label": image.alt, "data-testid": "large" });
+    const dialog = make("dialog", "ws-transcript-large", {
+      "aria-label": image.alt,
+      "data-testid": "large",
+    });
     const large = make("img", "", { alt: image.alt });
     large.src = image.src;
     const close = this.plainButton(this.words.close, () => dialog.close(), { icon: "close" });
-    close.classList.add("ws-large-close");
+    close.classList.add("ws-transcript-large-close");
     dialog.append(large, close);
     dialog.onclick = () => dialog.close();
     dialog.onkeydown = (event) => event.key === "Escape" && event.stopPropagation(); // would stop an answer
@@ -84,11 +87,13 @@ export const attachments = {
     const isOwn = url.startsWith("/");
     const shown = name || this.words.file;
     const el = isOwn
-      ? make("a", "ws-download", { href: this.addressOf(url), download: name })
-      : make("button", "ws-download", { type: "button" });
+      ? make("a", "ws-turn-download", { href: this.addressOf(url), download: name })
+      : make("button", "ws-turn-download", { type: "button" });
     el.dataset.testid = "file";
     el.title = this.words.download;
-    el.append(named("ws-download-label", "download", shown, size == null ? "" : sizeText(size)));
+    el.append(
+      named("ws-turn-download-label", "download", shown, size == null ? "" : sizeText(size)),
+    );
     if (!isOwn) el.onclick = () => download(blobOf(url), shown);
     return el;
   },

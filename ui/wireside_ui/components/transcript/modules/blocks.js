@@ -8,14 +8,14 @@ export const blocks = {
       ? [root]
       : (root.querySelectorAll?.(".ws-code") ?? []);
     for (const block of blocks) {
-      if (block.querySelector(":scope > .ws-copy")) continue;
+      if (block.querySelector(":scope > .ws-prose-copy")) continue;
       const lang = block.dataset.lang;
       const copy = this.button(
         "copy_code",
         lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code,
         { icon: "copy" },
       );
-      copy.classList.add("ws-copy");
+      copy.classList.add("ws-prose-copy");
       block.append(copy);
       block.querySelector("pre").tabIndex = 0; // it scrolls horizontally
       if (lang === "mermaid") this.drawDiagram(block);
@@ -63,7 +63,7 @@ export const blocks = {
     if (!note) return;
     this.stick = false;
     note.scrollIntoView({ block: "nearest" });
-    note.classList.add("ws-found");
-    setTimeout(() => note.classList.remove("ws-found"), 1600);
+    note.classList.add("ws-turn-found");
+    setTimeout(() => note.classList.remove("ws-turn-found"), 1600);
   },
 };

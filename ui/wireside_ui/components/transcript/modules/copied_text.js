@@ -50,7 +50,7 @@ export function laidOutText(copy, place) {
       first.prepend(list.matches("ol") ? `${number++}. ` : `${dot} `);
     }
   }
-  copy.className = "ws-prose ws-as-text";
+  copy.className = "ws-prose ws-transcript-as-text";
   place.append(copy); // innerText has line breaks only for an element with a layout
   const text = copy.innerText;
   copy.remove();
@@ -66,7 +66,7 @@ export function cleanHtml(copy) {
   const box = document.createElement("div");
   box.append(copy);
   for (const el of box.querySelectorAll(
-    "button, svg, [aria-hidden=true]:not(.ws-tex *), .ws-diagram, .ws-actions, .ws-question-foot, .ws-foot",
+    "button, svg, [aria-hidden=true]:not(.ws-tex *), .ws-prose-diagram, .ws-turn-actions, .ws-turn-question-foot, .ws-turn-foot",
   ))
     el.remove();
   for (const formula of box.querySelectorAll(".ws-tex")) {
@@ -103,7 +103,7 @@ export function selectedIn(root) {
   if (around.nodeType !== Node.ELEMENT_NODE) around = around.parentElement;
   for (
     let el = around;
-    el && el !== root && !el.matches(".ws-prose, .ws-bubble");
+    el && el !== root && !el.matches(".ws-prose, .ws-turn-bubble");
     el = el.parentElement
   ) {
     if (!el.matches(AROUND)) continue;

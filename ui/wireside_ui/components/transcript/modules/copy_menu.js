@@ -5,12 +5,15 @@ import { menuPosition } from "wireside-kit/menu.js";
 
 export const copyMenu = {
   openMenu(button) {
-    const el = make("div", "ws-copy-menu", { role: "menu", "aria-label": this.words.copy_menu });
+    const el = make("div", "ws-turn-copy-menu", {
+      role: "menu",
+      "aria-label": this.words.copy_menu,
+    });
     for (const [action, label] of [
       ["copy_markdown", this.words.copy_markdown],
       ["copy_text", this.words.copy_text],
     ]) {
-      const item = make("button", "ws-menu-item", {
+      const item = make("button", "ws-turn-menu-item", {
         type: "button",
         role: "menuitem",
         tabindex: "-1",
@@ -21,9 +24,9 @@ export const copyMenu = {
     }
     button.parentElement.append(el);
     const room = button.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
-    el.classList.toggle("ws-below", room < el.offsetHeight + 16);
+    el.classList.toggle("ws-turn-below", room < el.offsetHeight + 16);
     button.setAttribute("aria-expanded", "true");
-    button.closest(".ws-turn").classList.add("ws-over");
+    button.closest(".ws-turn").classList.add("ws-turn-over");
     this.menu = { el, button };
     el.firstChild.focus({ preventScroll: true });
   },
@@ -34,13 +37,13 @@ export const copyMenu = {
     this.menu = null;
     el.remove();
     button.setAttribute("aria-expanded", "false");
-    button.closest(".ws-turn")?.classList.remove("ws-over");
+    button.closest(".ws-turn")?.classList.remove("ws-turn-over");
     if (hasFocus) button.focus({ preventScroll: true });
   },
 
   onKey(event) {
     if (isComposing(event)) return; // Escape cancels the composition of an input method
-    if (event.key === "Escape" && event.target.closest(".ws-say")) {
+    if (event.key === "Escape" && event.target.closest(".ws-turn-say")) {
       event.stopPropagation(); // otherwise it would stop an answer
       return this.closeFeedback(this.rowOf(event.target));
     }

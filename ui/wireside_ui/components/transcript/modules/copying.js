@@ -53,11 +53,11 @@ export const copying = {
     const label = button.getAttribute("aria-label");
     this.speech += ` ${this.words.copied}`;
     button.innerHTML = iconMarkup("check");
-    button.classList.add("ws-done");
+    button.classList.add("ws-turn-done");
     button.setAttribute("aria-label", this.words.copied);
     setTimeout(() => {
       button.innerHTML = iconMarkup("copy");
-      button.classList.remove("ws-done");
+      button.classList.remove("ws-turn-done");
       button.setAttribute("aria-label", label);
     }, 1600);
   },
@@ -110,7 +110,7 @@ export const copying = {
   // Shows a short message over the conversation; screen readers read it too.
   notify(text) {
     this.notice?.remove();
-    const el = (this.notice = make("div", "ws-notice", { "data-testid": "notice" }));
+    const el = (this.notice = make("div", "ws-transcript-notice", { "data-testid": "notice" }));
     el.textContent = text;
     this.$el.append(el);
     this.speech += ` ${text}`;

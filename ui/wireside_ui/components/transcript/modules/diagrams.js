@@ -78,7 +78,7 @@ export const diagrams = {
   async drawDiagram(block) {
     const source = block.querySelector("code").textContent;
     if (!source.trim() || source.length > MAX_DIAGRAM_CHARS || isSuspect(source)) return;
-    const stage = make("div", "ws-stage", { inert: "", "aria-hidden": "true" });
+    const stage = make("div", "ws-transcript-stage", { inert: "", "aria-hidden": "true" });
     try {
       const mermaid = await loadMermaid();
       this.$el.append(stage); // invisible, and isolated from the page
@@ -87,14 +87,14 @@ export const diagrams = {
       const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox
         ?.baseVal;
       // nothing inside an image can run or load
-      const image = make("img", "ws-diagram", { alt: source, "data-testid": "diagram" });
+      const image = make("img", "ws-prose-diagram", { alt: source, "data-testid": "diagram" });
       if (box?.width)
         Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
       image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
       await image.decode();
-      block.querySelector(":scope > .ws-diagram")?.remove(); // drawn twice: the answer was replaced meanwhile
+      block.querySelector(":scope > .ws-prose-diagram")?.remove(); // drawn twice: the answer was replaced meanwhile
       block.prepend(image);
-      block.classList.add("ws-has-diagram");
+      block.classList.add("ws-prose-has-diagram");
     } catch {
       // the source stays: it is more useful than an error
     } finally {

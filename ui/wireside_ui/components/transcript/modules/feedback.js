@@ -19,8 +19,8 @@ export const feedback = {
 
   feedbackForm(verdict) {
     const label = verdict === "up" ? this.words.what_good : this.words.what_wrong;
-    const form = make("form", "ws-say", { "data-testid": "feedback" });
-    const field = make("input", "ws-say-text", {
+    const form = make("form", "ws-turn-say", { "data-testid": "feedback" });
+    const field = make("input", "ws-turn-say-text", {
       type: "text",
       maxlength: String(MAX_FEEDBACK_CHARS),
       placeholder: label,
@@ -45,10 +45,10 @@ export const feedback = {
   closeFeedback(row, thanks = "") {
     row.say = null;
     this.paintState(row);
-    const bar = row.foot.querySelector(".ws-actions");
+    const bar = row.foot.querySelector(".ws-turn-actions");
     bar.querySelector(`[data-action="${row.data.feedback}"]`)?.focus({ preventScroll: true });
     if (!thanks) return;
-    const note = make("span", "ws-thanks", { role: "status" });
+    const note = make("span", "ws-turn-thanks", { role: "status" });
     bar.append(note);
     note.textContent = thanks;
     setTimeout(() => note.remove(), 2400);

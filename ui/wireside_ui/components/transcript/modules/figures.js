@@ -48,7 +48,7 @@ function layoutOf(el, layout) {
 
 export const figures = {
   figureElement({ data, text }) {
-    const el = make("div", "ws-figure", {
+    const el = make("div", "ws-turn-figure", {
       role: "figure",
       "aria-label": text || this.words.figure,
       "data-testid": "figure",
@@ -80,9 +80,9 @@ export const figures = {
 
   async drawFigure(el) {
     const { figure } = el;
-    if (el.isDrawing || el.matches(".ws-figure-failed")) return;
+    if (el.isDrawing || el.matches(".ws-turn-figure-failed")) return;
     el.isDrawing = true;
-    const plot = make("div", "ws-figure-plot");
+    const plot = make("div", "ws-turn-figure-plot");
     try {
       const Plotly = await loadPlotly();
       if (!el.isConnected) return;
@@ -111,8 +111,8 @@ export const figures = {
   failFigure(el) {
     this.figureObserver.unobserve(el);
     el.style.height = "";
-    el.classList.add("ws-figure-failed");
-    const note = make("div", "ws-grid-note");
+    el.classList.add("ws-turn-figure-failed");
+    const note = make("div", "ws-turn-grid-note");
     note.textContent = this.words.figure_failed;
     const name = make("div", "", { dir: "auto" });
     name.textContent = el.getAttribute("aria-label");
@@ -130,7 +130,7 @@ export const figures = {
     if (isDark === this.wasDark) return;
     this.wasDark = isDark;
     const Plotly = await loadPlotly();
-    for (const el of this.$el.querySelectorAll(".ws-figure")) {
+    for (const el of this.$el.querySelectorAll(".ws-turn-figure")) {
       if (!el.plot) continue;
       const { data, layout } = structuredClone({ data: el.figure.data, layout: el.figure.layout });
       Plotly.react(el.plot, data, layoutOf(el, layout)).catch(() => {});

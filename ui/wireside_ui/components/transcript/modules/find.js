@@ -10,12 +10,12 @@ const MAX_FIND_CHARS = 200;
 export const find = {
   openFind() {
     if (!this.findBar) {
-      const bar = (this.findBar = make("div", "ws-find", {
+      const bar = (this.findBar = make("div", "ws-transcript-find", {
         role: "search",
         "aria-label": this.words.find,
         "data-testid": "find",
       }));
-      const field = make("input", "ws-find-text", {
+      const field = make("input", "ws-transcript-find-text", {
         type: "search",
         maxlength: String(MAX_FIND_CHARS),
         placeholder: this.words.find,
@@ -24,7 +24,10 @@ export const find = {
         spellcheck: "false",
         dir: "auto",
       });
-      const place = make("span", "ws-find-place", { role: "status", "data-testid": "find-place" });
+      const place = make("span", "ws-transcript-find-place", {
+        role: "status",
+        "data-testid": "find-place",
+      });
       const buttons = [
         ["find_previous", "previous", () => this.stepFind(-1)],
         ["find_next", "next", () => this.stepFind(1)],
@@ -141,7 +144,7 @@ export const find = {
   },
 
   showFindPlace(text) {
-    this.findBar.querySelector(".ws-find-place").textContent = text;
+    this.findBar.querySelector(".ws-transcript-find-place").textContent = text;
   },
 
   // Highlights matches in the turns that have DOM. The Highlight API does not change the DOM.

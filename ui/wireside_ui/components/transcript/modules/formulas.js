@@ -106,8 +106,8 @@ export const formulas = {
   async formulasReady() {
     const { classList } = this.$el;
     if (!mathReady) {
-      classList.add("ws-math-comes");
-      setTimeout(() => classList.remove("ws-math-comes"), FORMULA_LOAD_MS);
+      classList.add("ws-prose-math-comes");
+      setTimeout(() => classList.remove("ws-prose-math-comes"), FORMULA_LOAD_MS);
     }
     try {
       await loadMath(this.assets, this.version);
@@ -115,7 +115,7 @@ export const formulas = {
     } catch {
       // the sources stay
     } finally {
-      classList.remove("ws-math-comes");
+      classList.remove("ws-prose-math-comes");
     }
   },
 };

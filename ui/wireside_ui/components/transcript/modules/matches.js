@@ -4,11 +4,11 @@ import { formulaSource } from "./formulas.js";
 const MAX_MARKS = 500; // in one turn
 
 const BLOCK =
-  "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-bubble, .ws-think-text, .ws-prose";
+  "p, li, td, th, h1, h2, h3, h4, h5, h6, pre, blockquote, summary, .ws-turn-bubble, .ws-turn-think-text, .ws-prose";
 
 // Elements to skip: the page's own text around messages, and formulas, whose glyphs are no words.
 const NOT_WRITTEN =
-  "button, svg, .ws-tex, .ws-foot, .ws-question-foot, .ws-fold > summary, .ws-tool-call-title";
+  "button, svg, .ws-tex, .ws-turn-foot, .ws-turn-question-foot, .ws-turn-fold > summary, .ws-turn-tool-call-title";
 
 // Normalises text for the search: no case, no marks, one kind of space. `at` maps each character to its original position.
 export function folded(text) {

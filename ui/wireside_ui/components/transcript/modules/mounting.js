@@ -90,8 +90,8 @@ export const mounting = {
 
   placeholder(i) {
     const shown = i >= this.first && i < this.end ? this.list.children[i - this.first] : null;
-    if (shown?.classList.contains("ws-blank")) return shown;
-    const el = make("div", "ws-turn ws-blank", { "aria-hidden": "true" });
+    if (shown?.classList.contains("ws-turn-blank")) return shown;
+    const el = make("div", "ws-turn ws-turn-blank", { "aria-hidden": "true" });
     el.style.height = `${this.heights[i]}px`;
     return el;
   },

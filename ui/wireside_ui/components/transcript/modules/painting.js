@@ -13,7 +13,7 @@ function timeOf(seconds) {
   const date = new Date(seconds * 1000);
   const lang = document.documentElement.lang || undefined;
   const isToday = date.toDateString() === new Date().toDateString();
-  const el = make("time", "ws-time", { datetime: date.toISOString(), "data-testid": "time" });
+  const el = make("time", "ws-turn-time", { datetime: date.toISOString(), "data-testid": "time" });
   el.textContent = date.toLocaleString(
     lang,
     isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" },
@@ -30,15 +30,15 @@ export const painting = {
       "aria-label": row.data.question.slice(0, 80) || row.data.files[0]?.name || this.words.answer,
     }));
     el.dataset.id = row.data.id;
-    row.questionPart = make("div", "ws-question");
-    row.body = make("div", "ws-parts", {
+    row.questionPart = make("div", "ws-turn-question");
+    row.body = make("div", "ws-turn-parts", {
       "data-testid": "message-assistant",
       role: "group",
       "aria-label": this.words.answer,
     });
-    row.foot = make("div", "ws-foot");
-    row.answerPart = make("div", "ws-answer");
-    row.sourcePart = make("div", "ws-source-part");
+    row.foot = make("div", "ws-turn-foot");
+    row.answerPart = make("div", "ws-turn-answer");
+    row.sourcePart = make("div", "ws-turn-source-part");
     row.answerPart.append(row.body, row.sourcePart, row.foot);
     el.append(row.questionPart, row.answerPart);
     this.paintParts(row);
@@ -52,7 +52,7 @@ export const painting = {
     const parts = [];
     if (files?.length) parts.push(this.filesOf(files));
     if (question) {
-      const bubble = make("div", "ws-bubble", {
+      const bubble = make("div", "ws-turn-bubble", {
         "data-testid": "message-user",
         dir: "auto",
         role: "group",
@@ -61,10 +61,10 @@ export const painting = {
       bubble.textContent = question;
       parts.push(bubble);
     }
-    const foot = make("div", "ws-question-foot");
+    const foot = make("div", "ws-turn-question-foot");
     const isAsked = Boolean(question || files?.length);
     if (isAsked && state === "waiting") {
-      const note = make("div", "ws-waiting", { "data-testid": "waiting" });
+      const note = make("div", "ws-turn-waiting", { "data-testid": "waiting" });
       note.append(this.words.waiting);
       if (!this.isReader)
         note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
@@ -76,16 +76,16 @@ export const painting = {
     }
     if (siblings > 1) foot.append(this.versions(row));
     if (foot.firstChild) parts.push(foot);
-    row.questionPart.classList.toggle("ws-waits", state === "waiting");
+    row.questionPart.classList.toggle("ws-turn-waits", state === "waiting");
     this.refill(row.questionPart, parts);
   },
 
   // Images are shown, other files are downloaded; both by links to the server, which only their owner can open.
   filesOf(files) {
-    const list = make("ul", "ws-question-files", { "data-testid": "question-files" });
+    const list = make("ul", "ws-turn-question-files", { "data-testid": "question-files" });
     for (const { id, name, media_type } of files) {
       const isImage = media_type.startsWith("image/");
-      const link = make("a", isImage ? "ws-question-image" : "ws-question-file", {
+      const link = make("a", isImage ? "ws-turn-question-image" : "ws-turn-question-file", {
         href: `${this.files}/${encodeURIComponent(id)}`,
         ...(isImage ? { target: "_blank", rel: "noopener" } : { download: name }),
       });
@@ -107,7 +107,7 @@ export const painting = {
   versions(row) {
     const { sibling, siblings } = row.data;
     const label = this.words.version.replace("{number}", sibling + 1).replace("{count}", siblings);
-    const el = make("div", "ws-versions", {
+    const el = make("div", "ws-turn-versions", {
       role: "group",
       "aria-label": label,
       "data-testid": "versions",
@@ -117,7 +117,7 @@ export const painting = {
     // a disabled button would lose the focus when the reader reaches the first or last version
     if (sibling <= 0) previous.setAttribute("aria-disabled", "true");
     if (sibling >= siblings - 1) next.setAttribute("aria-disabled", "true");
-    const place = make("span", "ws-version");
+    const place = make("span", "ws-turn-version");
     place.textContent = `${sibling + 1} / ${siblings}`;
     el.append(...(this.isReader ? [place] : [previous, place, next]));
     return el;
@@ -133,7 +133,7 @@ export const painting = {
     row.body.setAttribute("aria-busy", String(isOpen));
     for (const prose of textBlocks(row)) {
       const isLast = prose === row.body.lastElementChild;
-      prose.classList.toggle("ws-busy", state === "streaming" && isLast);
+      prose.classList.toggle("ws-prose-busy", state === "streaming" && isLast);
       prose.hidden = !prose.firstChild;
     }
     this.paintSteps(row);
@@ -152,7 +152,7 @@ export const painting = {
   answerBar(row) {
     const { feedback } = row.data;
     const el = this.bar(["retry"]);
-    const split = make("div", "ws-split");
+    const split = make("div", "ws-turn-split");
     const more = this.button("copy_menu", this.words.copy_menu, { icon: "caret_down" });
     more.setAttribute("aria-haspopup", "menu");
     more.setAttribute("aria-expanded", "false");
@@ -166,14 +166,18 @@ export const painting = {
     if (!feedback) row.say = null;
     el.append(this.answeredBy(row));
     if (row.say) el.append(row.say);
-    el.classList.toggle("ws-stays", Boolean(row.say));
+    el.classList.toggle("ws-turn-stays", Boolean(row.say));
     return el;
   },
 
   // The name of the model that answered; for "vendor/model" the second half.
   answeredBy(row) {
     const { model } = row.data;
-    const el = make("span", "ws-by", { "data-testid": "answered-by", dir: "auto", title: model });
+    const el = make("span", "ws-turn-by", {
+      "data-testid": "answered-by",
+      dir: "auto",
+      title: model,
+    });
     el.textContent = model
       .split(", ")
       .map((name) => name.slice(name.lastIndexOf("/") + 1) || name)
@@ -186,8 +190,8 @@ export const painting = {
   },
 
   typing(row) {
-    const el = make("div", "ws-typing", { "data-testid": "typing" });
-    const dots = make("span", "ws-dots", { "aria-hidden": "true" });
+    const el = make("div", "ws-turn-typing", { "data-testid": "typing" });
+    const dots = make("span", "ws-turn-dots", { "aria-hidden": "true" });
     dots.append(make("i"), make("i"), make("i"));
     const label = make("span", "");
     label.textContent = this.words.typing;
@@ -204,11 +208,11 @@ export const painting = {
   },
 
   note(text, detail, actions, kind) {
-    const el = make("div", "ws-note", { "data-kind": kind, "data-testid": `note-${kind}` });
-    const words = make("div", "ws-note-text", { dir: "auto" });
+    const el = make("div", "ws-turn-note", { "data-kind": kind, "data-testid": `note-${kind}` });
+    const words = make("div", "ws-turn-note-text", { dir: "auto" });
     words.append(text);
     if (detail) {
-      const more = make("div", "ws-note-detail");
+      const more = make("div", "ws-turn-note-detail");
       more.append(detail);
       words.append(more);
     }
@@ -220,7 +224,7 @@ export const painting = {
   },
 
   errorNote(row, error) {
-    const detail = make("span", "ws-countdown", { "data-testid": "countdown" });
+    const detail = make("span", "ws-turn-countdown", { "data-testid": "countdown" });
     const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
     el.setAttribute("role", "alert");
     detail.setAttribute("aria-live", "off");

@@ -26,7 +26,7 @@ export const parts = {
   clearParts(row) {
     // what is being written in a question stays
     row.keptQuestions = new Map(
-      [...row.body.querySelectorAll(":scope > .ws-ask")].map((el) => [el.dataset.part, el]),
+      [...row.body.querySelectorAll(":scope > .ws-turn-ask")].map((el) => [el.dataset.part, el]),
     );
     row.body.replaceChildren();
     row.partsById = new Map();
@@ -36,7 +36,7 @@ export const parts = {
   // The folds of an answer with the keys that they have also after the answer was painted again.
   folds(row) {
     const own = [...row.body.children].map((el, i) => [i, el]);
-    const nested = [...row.body.querySelectorAll(".ws-step .ws-step")].map((el, i) => [
+    const nested = [...row.body.querySelectorAll(".ws-turn-step .ws-turn-step")].map((el, i) => [
       `${i} in`,
       el,
     ]);
@@ -73,8 +73,8 @@ export const parts = {
   },
 
   reasoningFold(text) {
-    const el = this.fold("ws-think");
-    const body = make("div", "ws-think-text", { dir: "auto" });
+    const el = this.fold("ws-turn-think");
+    const body = make("div", "ws-turn-think-text", { dir: "auto" });
     body.append(text);
     el.append(body);
     return el;
@@ -83,23 +83,25 @@ export const parts = {
   // Labels reasoning: it is in progress while it is the last part of an open answer, and was timed if it was seen so.
   paintReasoning(row) {
     const isOpen = row.data.state === "thinking" || row.data.state === "streaming";
-    for (const el of row.body.querySelectorAll(":scope > .ws-think")) {
+    for (const el of row.body.querySelectorAll(":scope > .ws-turn-think")) {
       const isLive = isOpen && el === row.body.lastElementChild;
-      el.classList.toggle("ws-is-live", isLive);
+      el.classList.toggle("ws-turn-is-live", isLive);
       if (isLive) el.dataset.since ??= performance.now();
       else if (el.dataset.since && !el.dataset.took)
         el.dataset.took = performance.now() - el.dataset.since;
       const took = el.dataset.took
         ? this.words.reasoning_took.replace("{time}", duration(el.dataset.took))
         : this.words.reasoning;
-      el.querySelector(".ws-fold-label").textContent = isLive ? this.words.reasoning_live : took;
+      el.querySelector(".ws-turn-fold-label").textContent = isLive
+        ? this.words.reasoning_live
+        : took;
     }
   },
 
   // Adds text to the reasoning at the end of a growing answer.
   addReasoning(row, text) {
     let el = row.body.lastElementChild;
-    if (!el?.matches(".ws-think")) {
+    if (!el?.matches(".ws-turn-think")) {
       this.closeText(row);
       el = this.reasoningFold("");
       row.body.append(el);
@@ -130,7 +132,7 @@ export const parts = {
     if (!known) this.addToBody(row, el);
     else if (known !== el) known.replaceWith(el);
     if (part.id) row.partsById.set(part.id, el);
-    if (part.id && el.matches(".ws-ask")) row.keptQuestions.set(part.id, el);
+    if (part.id && el.matches(".ws-turn-ask")) row.keptQuestions.set(part.id, el);
   },
 
   // Returns the element of a part; its text stands for a kind that is not known, and for data that could not be read.
@@ -155,14 +157,14 @@ export const parts = {
   },
 
   plainPart(text) {
-    const el = make("div", "ws-data", { dir: "auto" });
+    const el = make("div", "ws-turn-data", { dir: "auto" });
     el.textContent = text;
     return el;
   },
 
   // A button that is not one of the actions on a turn.
   plainButton(label, act, { icon } = {}) {
-    const el = make("button", "ws-icon-button", {
+    const el = make("button", "ws-turn-icon-button", {
       type: "button",
       "aria-label": label,
       title: label,
@@ -173,12 +175,12 @@ export const parts = {
   },
 
   toolFold(tool, isOpen = false) {
-    const el = this.fold("ws-tool-call");
+    const el = this.fold("ws-turn-tool-call");
     el.dataset.call = tool.call;
     el.dataset.state = tool.state;
     el.open = isOpen;
     const seconds = tool.seconds == null ? "" : ` · ${tookText(tool.seconds)}`;
-    el.querySelector(".ws-fold-label").textContent =
+    el.querySelector(".ws-turn-fold-label").textContent =
       `${tool.name} — ${this.words[`tool_${tool.state}`]}${seconds}`;
     for (const key of ["arguments", "result"]) {
       if (!tool[key]) continue;
@@ -188,18 +190,18 @@ export const parts = {
   },
 
   foldText(title, text) {
-    const head = make("div", "ws-tool-call-title");
+    const head = make("div", "ws-turn-tool-call-title");
     head.textContent = title;
-    const body = make("pre", "ws-tool-call-text", { tabindex: "0" }); // it scrolls
+    const body = make("pre", "ws-turn-tool-call-text", { tabindex: "0" }); // it scrolls
     body.textContent = text;
     return [head, body];
   },
 
   fold(className) {
-    const el = make("details", `ws-fold ${className}`);
+    const el = make("details", `ws-turn-fold ${className}`);
     const summary = make("summary", "");
     summary.innerHTML = iconMarkup("next");
-    summary.append(make("span", "ws-fold-label"));
+    summary.append(make("span", "ws-turn-fold-label"));
     el.append(summary);
     return el;
   },

@@ -7,14 +7,14 @@ function printedTurn(article) {
   for (const part of article.children) {
     const el = document.importNode(part, true);
     if (el.matches(".question")) {
-      const question = make("div", "ws-question");
-      el.className = "ws-bubble";
+      const question = make("div", "ws-turn-question");
+      el.className = "ws-turn-bubble";
       question.append(el);
       turn.append(question);
       continue;
     }
-    if (el.matches("details")) el.className = "ws-fold";
-    if (el.matches(".note")) el.className = "ws-note";
+    if (el.matches("details")) el.className = "ws-turn-fold";
+    if (el.matches(".note")) el.className = "ws-turn-note";
     turn.append(el);
   }
   return turn;
@@ -29,7 +29,7 @@ export const printing = {
     const whole = this.isLoaded() ? null : this.readWhole();
     this.isPrinting = true;
     if (whole) {
-      this.paper = make("div", "ws-paper");
+      this.paper = make("div", "ws-transcript-paper");
       this.paper.append(...whole);
       this.$el.append(this.paper);
       this.drawFormulas(this.paper);
@@ -37,7 +37,7 @@ export const printing = {
     }
     const missing = Array.from(this.rows).filter((row) => !row).length;
     if (missing) {
-      this.paper = make("p", "ws-paper-note");
+      this.paper = make("p", "ws-transcript-paper-note");
       this.paper.textContent = this.words.print_missing.replace(
         "{count}",
         missing.toLocaleString(document.documentElement.lang),

@@ -4,16 +4,16 @@ import { make } from "wireside-kit/dom.js";
 let fields = 0;
 
 // Returns a label around the name of a field and the field.
-function labelled(name, field, className = "ws-ask-field") {
+function labelled(name, field, className = "ws-turn-ask-field") {
   const el = make("label", className);
-  const text = make("span", "ws-ask-label", { dir: "auto" });
+  const text = make("span", "ws-turn-ask-label", { dir: "auto" });
   text.textContent = name;
   el.append(text, field);
   return el;
 }
 
 function optionList(options, chosen, isRequired) {
-  const el = make("select", "ws-ask-input");
+  const el = make("select", "ws-turn-ask-input");
   if (!isRequired || !options.some(({ value }) => value === chosen)) el.append(new Option("", ""));
   for (const { value, label } of options)
     el.append(new Option(label, value, false, value === chosen));
@@ -22,7 +22,7 @@ function optionList(options, chosen, isRequired) {
 
 export const questions = {
   questionElement(row, part) {
-    const el = make("div", "ws-ask", { role: "group", "data-testid": "question" });
+    const el = make("div", "ws-turn-ask", { role: "group", "data-testid": "question" });
     el.question = part;
     this.fillQuestion(row, el);
     return el;
@@ -35,8 +35,11 @@ export const questions = {
     const shown = JSON.stringify([isOpen, data]);
     if (el.shown === shown) return; // keeps what is being written
     el.shown = shown;
-    el.classList.toggle("ws-is-open", isOpen);
-    const prompt = make("div", "ws-ask-prompt ws-prose", { id: `ws-ask-${++fields}`, dir: "auto" });
+    el.classList.toggle("ws-turn-is-open", isOpen);
+    const prompt = make("div", "ws-turn-ask-prompt ws-prose", {
+      id: `ws-ask-${++fields}`,
+      dir: "auto",
+    });
     prompt.innerHTML = data.prompt; // sanitised on the server
     this.decorate(prompt);
     this.drawFormulas(prompt);
@@ -45,12 +48,12 @@ export const questions = {
   },
 
   paintQuestions(row) {
-    for (const el of row.body.querySelectorAll(".ws-ask")) this.fillQuestion(row, el);
+    for (const el of row.body.querySelectorAll(".ws-turn-ask")) this.fillQuestion(row, el);
   },
 
   askForm(row, el) {
     const { id, data } = el.question;
-    const form = make("form", "ws-ask-form");
+    const form = make("form", "ws-turn-ask-form");
     const send = (value) => {
       if (el.isSent) return; // a double click
       el.isSent = true;
@@ -65,7 +68,7 @@ export const questions = {
       file: () => this.fileFields(form, data, send),
     }[data.type]();
     if (read) {
-      const button = make("button", "ws-ask-button ws-ask-main", { type: "submit" });
+      const button = make("button", "ws-turn-ask-button ws-turn-ask-main", { type: "submit" });
       button.textContent = this.words.send_answer;
       form.append(button);
       form.onchange?.();
@@ -80,7 +83,7 @@ export const questions = {
   },
 
   askButton(text, isMain, act) {
-    const el = make("button", `ws-ask-button${isMain ? " ws-ask-main" : ""}`, {
+    const el = make("button", `ws-turn-ask-button${isMain ? " ws-turn-ask-main" : ""}`, {
       type: "button",
       dir: "auto",
     });
@@ -110,7 +113,7 @@ export const questions = {
     const boxes = data.options.map(({ value, label }) => {
       const box = make("input", "", { type: "checkbox" });
       box.value = value;
-      form.append(labelled(label, box, "ws-ask-option"));
+      form.append(labelled(label, box, "ws-turn-ask-option"));
       return box;
     });
     form.onchange = () => {
@@ -121,8 +124,8 @@ export const questions = {
 
   textFields(form, data) {
     const field = data.multiline
-      ? make("textarea", "ws-ask-input", { rows: "4" })
-      : make("input", "ws-ask-input", { type: "text" });
+      ? make("textarea", "ws-turn-ask-input", { rows: "4" })
+      : make("input", "ws-turn-ask-input", { type: "text" });
     field.placeholder = data.placeholder;
     field.required = true;
     field.maxLength = 10000;
@@ -134,15 +137,15 @@ export const questions = {
 
   // A chosen file is uploaded at once; its id is the answer.
   fileFields(form, data, send) {
-    const field = make("input", "ws-ask-input", {
+    const field = make("input", "ws-turn-ask-input", {
       type: "file",
       "data-testid": "question-file",
       "aria-label": this.words.your_answer,
     });
     field.accept = data.media_types.join(",");
-    const progress = make("progress", "ws-ask-progress", { max: "1" });
+    const progress = make("progress", "ws-turn-ask-progress", { max: "1" });
     progress.hidden = true;
-    const problem = make("p", "ws-ask-problem", { role: "alert" });
+    const problem = make("p", "ws-turn-ask-problem", { role: "alert" });
     field.onchange = () => {
       if (field.files.length) this.uploadAnswer(field, progress, problem, send);
     };
@@ -186,7 +189,7 @@ export const questions = {
       const input =
         field.type === "choice"
           ? optionList(field.options, field.value, field.required)
-          : make("input", isSwitch ? "" : "ws-ask-input", {
+          : make("input", isSwitch ? "" : "ws-turn-ask-input", {
               type: { number: "number", switch: "checkbox" }[field.type] ?? "text",
             });
       if (isSwitch) input.checked = field.value === true;
@@ -197,7 +200,9 @@ export const questions = {
         input.dir = "auto";
       }
       input.required = field.required && !isSwitch;
-      form.append(labelled(field.label, input, isSwitch ? "ws-ask-option" : "ws-ask-field"));
+      form.append(
+        labelled(field.label, input, isSwitch ? "ws-turn-ask-option" : "ws-turn-ask-field"),
+      );
       return [field, input];
     });
     const valueOf = ({ type }, input) => {
@@ -212,9 +217,9 @@ export const questions = {
 
   // The answer of a question that is not open, as text; what it was to be if there is none.
   givenAnswer(data) {
-    const el = make("div", "ws-ask-answer", { dir: "auto", "data-testid": "question-answer" });
+    const el = make("div", "ws-turn-ask-answer", { dir: "auto", "data-testid": "question-answer" });
     if (data.answer === null) {
-      el.classList.add("ws-ask-none");
+      el.classList.add("ws-turn-ask-none");
       el.textContent = this.words.not_answered;
       return el;
     }
@@ -229,8 +234,8 @@ export const questions = {
     const given = new Map(Object.entries(data.answer ?? {}));
     for (const field of data.fields) {
       if (!given.has(field.name)) continue;
-      const line = make("div", "ws-ask-line");
-      const name = make("span", "ws-ask-label", { dir: "auto" });
+      const line = make("div", "ws-turn-ask-line");
+      const name = make("span", "ws-turn-ask-label", { dir: "auto" });
       name.textContent = field.label;
       const value = make("span", "", { dir: "auto" });
       value.textContent = this.answerText(field, given.get(field.name));

@@ -26,14 +26,14 @@ export const sources = {
   putSource(row, part) {
     const number = this.numberOf(row, part.data);
     const known = row.partsById.get(part.id);
-    if (known?.matches(".ws-source")) return this.fillSource(known, number, part.data);
+    if (known?.matches(".ws-turn-source")) return this.fillSource(known, number, part.data);
     let group = row.body.lastElementChild;
-    if (!group?.matches(".ws-sources")) {
-      group = make("ul", "ws-sources", { "aria-label": this.words.sources });
+    if (!group?.matches(".ws-turn-sources")) {
+      group = make("ul", "ws-turn-sources", { "aria-label": this.words.sources });
       this.addToBody(row, group);
     }
     if ([...group.children].some((el) => el.dataset.number === String(number))) return;
-    const el = make("li", "ws-source");
+    const el = make("li", "ws-turn-source");
     el.addEventListener("pointerenter", () => this.placeCard(el));
     el.addEventListener("focusin", () => this.placeCard(el));
     this.fillSource(el, number, part.data);
@@ -50,14 +50,20 @@ export const sources = {
 
   fillSource(el, number, data) {
     const title = data.title || data.host || this.words.source;
-    const chip = linkTo(data, "ws-source-chip");
+    const chip = linkTo(data, "ws-turn-source-chip");
     if (!data.url) chip.tabIndex = 0; // to read its card
-    chip.append(textNode("ws-source-number", String(number)), textNode("ws-source-title", title));
-    const card = make("span", "ws-source-card", { id: `ws-source-${++cards}`, role: "tooltip" });
-    card.append(textNode("ws-source-name", title));
+    chip.append(
+      textNode("ws-turn-source-number", String(number)),
+      textNode("ws-turn-source-title", title),
+    );
+    const card = make("span", "ws-turn-source-card", {
+      id: `ws-source-${++cards}`,
+      role: "tooltip",
+    });
+    card.append(textNode("ws-turn-source-name", title));
     // the spaces separate them for screen readers
-    if (data.host) card.append(" ", textNode("ws-source-host", data.host));
-    if (data.text) card.append(" ", textNode("ws-source-text", data.text));
+    if (data.host) card.append(" ", textNode("ws-turn-source-host", data.host));
+    if (data.text) card.append(" ", textNode("ws-turn-source-text", data.text));
     chip.setAttribute("aria-describedby", card.id);
     chip.removeAttribute("title"); // the card says it
     el.dataset.number = number;
@@ -76,7 +82,7 @@ export const sources = {
       : column.left + CARD_GAP - (start.right - width);
     card.style.setProperty("--shift", `${-Math.max(0, over)}px`);
     card.classList.toggle(
-      "ws-source-below",
+      "ws-turn-source-below",
       start.top - this.scroller.getBoundingClientRect().top < 180,
     );
   },
@@ -86,18 +92,18 @@ export const sources = {
     const all = [...row.sources.values()];
     const isOpen = row.sourcePart.querySelector("details")?.open ?? false;
     if (all.length < 2 && !all.some(({ text }) => text)) return row.sourcePart.replaceChildren();
-    const el = this.fold("ws-source-list");
+    const el = this.fold("ws-turn-source-list");
     el.open = isOpen;
-    el.querySelector(".ws-fold-label").textContent =
+    el.querySelector(".ws-turn-fold-label").textContent =
       `${this.words.sources} · ${all.length.toLocaleString(document.documentElement.lang)}`;
-    const list = make("ol", "ws-source-items");
+    const list = make("ol", "ws-turn-source-items");
     for (const data of all) {
       const item = make("li", "");
-      const link = linkTo(data, "ws-source-link");
+      const link = linkTo(data, "ws-turn-source-link");
       link.append(textNode("", data.title || data.host || this.words.source));
       item.append(link);
-      if (data.host) item.append(" ", textNode("ws-source-host", data.host));
-      if (data.text) item.append(textNode("ws-source-text", data.text));
+      if (data.host) item.append(" ", textNode("ws-turn-source-host", data.host));
+      if (data.text) item.append(textNode("ws-turn-source-text", data.text));
       list.append(item);
     }
     el.append(list);

@@ -14,4 +14,4 @@ export const ENDS = {
 
 // Whether only the beginning of an answer is here; the rest has not arrived yet.
 export const isPart = (row) =>
-  !row.live && row.data.parts.some(({ html }) => html?.includes('<p class="ws-more">'));
+  !row.live && row.data.parts.some(({ html }) => html?.includes('<p class="ws-prose-more">'));

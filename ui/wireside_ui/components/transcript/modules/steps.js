@@ -8,17 +8,17 @@ export const steps = {
   // Shows a state of a step: in its place, in the fold of its parent, or at the end of the answer.
   putStep(row, part) {
     const known = row.partsById.get(part.id);
-    if (known?.matches(".ws-step")) return this.paintStep(row, known, part.data);
-    const el = this.fold("ws-step");
+    if (known?.matches(".ws-turn-step")) return this.paintStep(row, known, part.data);
+    const el = this.fold("ws-turn-step");
     el.dataset.part = part.id;
     el.append(
-      make("div", "ws-step-input"),
-      make("div", "ws-step-children"),
-      make("div", "ws-step-output"),
+      make("div", "ws-turn-step-input"),
+      make("div", "ws-turn-step-children"),
+      make("div", "ws-turn-step-output"),
     );
     this.paintStep(row, el, part.data);
     const parent = row.partsById.get(part.data.parent);
-    const place = parent?.matches(".ws-step") ? this.placeIn(row, parent) : null;
+    const place = parent?.matches(".ws-turn-step") ? this.placeIn(row, parent) : null;
     place ? place.append(el) : this.addToBody(row, el);
     if (part.id) row.partsById.set(part.id, el);
   },
@@ -26,10 +26,10 @@ export const steps = {
   placeIn(row, parent) {
     let depth = 1;
     for (let el = parent; el && el !== row.body; el = el.parentElement)
-      if (el.matches(".ws-step")) depth++;
+      if (el.matches(".ws-turn-step")) depth++;
     return depth > MAX_DEPTH
       ? parent.parentElement
-      : parent.querySelector(":scope > .ws-step-children");
+      : parent.querySelector(":scope > .ws-turn-step-children");
   },
 
   paintStep(row, el, { name, state, seconds, input, output }) {
@@ -51,14 +51,15 @@ export const steps = {
     const { state, name, took } = el.dataset;
     const isOver =
       state === "running" && !["thinking", "streaming", "asking"].includes(row.data.state);
-    el.classList.toggle("ws-is-live", state === "running" && !isOver);
+    el.classList.toggle("ws-turn-is-live", state === "running" && !isOver);
     const word = isOver ? this.words.step_unfinished : this.words[`tool_${state}`];
-    el.querySelector(":scope > summary > .ws-fold-label").textContent = `${name} — ${word}${took}`;
+    el.querySelector(":scope > summary > .ws-turn-fold-label").textContent =
+      `${name} — ${word}${took}`;
   },
 
   // Labels the steps that were running when the answer ended or went on.
   paintSteps(row) {
-    for (const el of row.body.querySelectorAll('.ws-step[data-state="running"]'))
+    for (const el of row.body.querySelectorAll('.ws-turn-step[data-state="running"]'))
       this.labelStep(row, el);
   },
 };

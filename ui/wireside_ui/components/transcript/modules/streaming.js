@@ -143,7 +143,10 @@ export const streaming = {
   addPlain(live, text) {
     if (!live.plain) {
       const isBody = live.place.tagName === "TBODY";
-      const row = make(isBody ? "tr" : /^[UO]L$/.test(live.place.tagName) ? "li" : "p", "ws-plain");
+      const row = make(
+        isBody ? "tr" : /^[UO]L$/.test(live.place.tagName) ? "li" : "p",
+        "ws-prose-plain",
+      );
       live.plain = document.createTextNode("");
       (isBody ? row.appendChild(make("td", "", { colspan: "99" })) : row).append(live.plain);
       live.place.append(row);

@@ -25,7 +25,7 @@ export function csvOf({ columns, rows }) {
 
 function cellOf(tag, text, isRight) {
   const cell = make(tag, isRight ? "ws-right" : "");
-  const box = make("div", "ws-cell", { dir: "auto" });
+  const box = make("div", "ws-turn-cell", { dir: "auto" });
   box.textContent = text;
   cell.append(box);
   return cell;
@@ -33,7 +33,7 @@ function cellOf(tag, text, isRight) {
 
 export const tables = {
   tableElement({ data }) {
-    const el = make("div", "ws-grid", { "data-testid": "table" });
+    const el = make("div", "ws-turn-grid", { "data-testid": "table" });
     const box = make("div", "ws-table");
     const table = make("table", "");
     const head = make("tr", "");
@@ -43,10 +43,10 @@ export const tables = {
     table.append(make("thead", ""), body);
     table.firstChild.append(head);
     box.append(table);
-    const foot = make("div", "ws-grid-foot");
+    const foot = make("div", "ws-turn-grid-foot");
     el.append(box, foot);
     const number = (value) => value.toLocaleString(document.documentElement.lang);
-    const place = make("span", "ws-grid-place", { role: "status" });
+    const place = make("span", "ws-turn-grid-place", { role: "status" });
     let page = 0;
     const last = Math.max(0, Math.ceil(data.rows.length / PAGE_ROWS) - 1);
     const show = (to) => {
@@ -98,7 +98,7 @@ export const tables = {
     if (data.columns_cut)
       notes.push(this.words.columns_cut.replace("{count}", number(data.columns_cut)));
     if (notes.length) {
-      const note = make("div", "ws-grid-note");
+      const note = make("div", "ws-turn-grid-note");
       note.textContent = notes.join(" ");
       el.append(note);
     }

@@ -164,11 +164,11 @@ export const turns = {
     const row = this.rows[this.found];
     if (!row?.el?.isConnected) return; // its content is still loading
     this.found = undefined;
-    if (!document.activeElement?.closest("form, dialog, .ws-find"))
+    if (!document.activeElement?.closest("form, dialog, .ws-transcript-find"))
       row.el.focus({ preventScroll: true });
-    row.el.classList.add("ws-found");
+    row.el.classList.add("ws-turn-found");
     setTimeout(() => {
-      row.el?.classList.remove("ws-found");
+      row.el?.classList.remove("ws-turn-found");
       if (this.rows[this.goal?.index] === row) this.goal = null;
     }, FOUND_MS);
   },

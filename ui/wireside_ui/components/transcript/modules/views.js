@@ -42,7 +42,7 @@ export const views = {
     const { name } = part.data;
     if (!this.viewNames.includes(name)) return this.plainPart(part.text);
     const ids = [row.data.id, part.id].map(encodeURIComponent);
-    const frame = make("iframe", "ws-view-frame", {
+    const frame = make("iframe", "ws-turn-view-frame", {
       src: `${this.views}/${ids.join("/")}`,
       title: part.text,
       loading: "lazy",
