@@ -1,3 +1,4 @@
+// @ts-check
 // The message box. The browser owns its text: the server never changes it while the user types.
 // Sent questions stay in an outbox until the server acknowledges them. After a lost connection or a reload they are
 // sent again under the same id, and the server processes each id once. Each module has the methods of one subject.
@@ -7,14 +8,14 @@ import { files } from "wireside-composer/files.js";
 import { footerLinks } from "wireside-composer/footer.js";
 import { ownOptions } from "wireside-composer/own_options.js";
 import { duration, sending } from "wireside-composer/sending.js";
-import { LIMITS, SETTINGS, numberOf, settings } from "wireside-composer/settings.js";
+import { LIMITED, SETTINGS, numberOf, settings } from "wireside-composer/settings.js";
 import { MAX_BYTES, bytes, text } from "wireside-composer/text.js";
 import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js";
 import { icon } from "wireside-kit/icons.js";
 import { memory } from "wireside-kit/storage.js";
 import { isTouch } from "wireside-kit/viewport.js";
 
-export default {
+export default /** @satisfies {ComponentOptions<Composer>} */ ({
   props: {
     conversation: String,
     lost: String,
@@ -75,7 +76,7 @@ export default {
     },
     // The first setting that is out of its range.
     invalid() {
-      return Object.keys(LIMITS).find((name) => Number.isNaN(numberOf(name, this.settings[name])));
+      return LIMITED.find((name) => Number.isNaN(numberOf(name, this.settings[name])));
     },
     ownProblem() {
       return this.ownProblemText();
@@ -84,7 +85,7 @@ export default {
       if (!isChosenModelGone()) return "";
       return this.words.model_gone
         .replace("{model}", () => choice.model)
-        .replace("{other}", () => currentModel().name);
+        .replace("{other}", () => currentModel()?.name ?? "");
     },
     stops() {
       return this.isAnswering && !this.text.trim() && !this.attached.length;
@@ -240,4 +241,4 @@ export default {
     ...settings,
     ...text,
   },
-};
+});

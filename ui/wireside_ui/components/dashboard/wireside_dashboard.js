@@ -1,3 +1,4 @@
+// @ts-check
 // Tiles, charts and tables of the server's figures. Python sends numbers, once for each range and each step; the rest is done here.
 import { h } from "vue";
 import { CHARTS, charts } from "wireside-dashboard/charts.js";
@@ -7,7 +8,7 @@ import { HOUR, RANGES, local } from "wireside-dashboard/ranges.js";
 const AGAIN_MS = 60000; // reload interval of ranges longer than an hour
 const OFFLINE_MS = 7000; // ticks come every two seconds
 
-export default {
+export default /** @satisfies {ComponentOptions<Dashboard>} */ ({
   props: {
     first: Object,
     links: Array,
@@ -107,7 +108,7 @@ export default {
             class: ["ws-dashboard-charts", { "ws-dashboard-loading": this.isLoading }],
             ref: "charts",
           },
-          CHARTS.map((one) => this.card(one)),
+          CHARTS.map((/** @type {ChartKind} */ one) => this.card(one)),
         ),
         h("div", { class: "ws-dashboard-tables" }, [this.modelTable(), this.errorTable()]),
       ]),
@@ -121,7 +122,7 @@ export default {
     picker() {
       const w = this.words;
       return h("div", { class: "ws-dashboard-ranges", role: "group", "aria-label": w.dash_range }, [
-        RANGES.map((seconds, place) =>
+        RANGES.map((/** @type {number} */ seconds, /** @type {number} */ place) =>
           h(
             "button",
             {
@@ -155,6 +156,10 @@ export default {
     },
     form() {
       const w = this.words;
+      /**
+       * @param {number} place
+       * @param {string} label
+       */
       const field = (place, label) =>
         h("label", [
           label,
@@ -171,9 +176,12 @@ export default {
         h("button", { class: "wa-button" }, w.dash_show),
       ]);
     },
+    /** @param {SubmitEvent} event */
     choose(event) {
       event.preventDefault();
-      const [since, until] = this.typed.map((text) => new Date(text).getTime() / 1000);
+      const [since, until] = this.typed.map(
+        (/** @type {string} */ text) => new Date(text).getTime() / 1000,
+      );
       if (!(since < until)) {
         this.problem = this.words.dash_no_time;
         return;
@@ -193,10 +201,12 @@ export default {
     tell() {
       this.$emit("range", this.seconds ? [this.seconds, 0] : this.chosen);
     },
+    /** @param {DashboardFigures} data */
     show(data) {
       this.isLoading = false;
       this.take(data);
     },
+    /** @param {DashboardFigures} data */
     take(data) {
       if (data.problem) {
         this.problem = data.problem;
@@ -209,6 +219,7 @@ export default {
       this.span = [data.since * 1000, data.until * 1000];
       this.redraw();
     },
+    /** @param {DashboardTick} tick */
     push(tick) {
       this.heardAt = Date.now();
       this.isStale = false;
@@ -232,4 +243,4 @@ export default {
       if (!document.hidden) this.tell();
     },
   },
-};
+});

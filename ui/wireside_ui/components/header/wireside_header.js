@@ -1,11 +1,15 @@
+// @ts-check
 // The header: the name, the controls that the server adds, and those that work in the browser alone.
 import { h } from "vue";
 import { icon } from "wireside-kit/icons.js";
-import { TYPED_IN } from "wireside-kit/keyboard.js";
+import { isTypedIn } from "wireside-kit/keyboard.js";
 
+/** @type {Theme[]} */
 const THEMES = ["system", "light", "dark"];
 
-export default {
+const THEME_ICONS = /** @type {const} */ ({ system: "auto", light: "sun", dark: "moon" });
+
+export default /** @satisfies {ComponentOptions<Header>} */ ({
   props: { name: String, logo: String, base: String, words: Object },
   data: () => ({ theme: "system" }),
   render() {
@@ -39,7 +43,7 @@ export default {
           title: theme,
           onClick: this.nextTheme,
         },
-        icon({ system: "auto", light: "sun", dark: "moon" }[this.theme]),
+        icon(THEME_ICONS[this.theme]),
       ),
       h(
         "button",
@@ -83,9 +87,13 @@ export default {
       this.theme = window.wiresideTheme?.() || "system";
     },
     nextTheme() {
-      this.theme = window.wiresideTheme(THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length]);
+      const next = THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length];
+      this.theme = window.wiresideTheme?.(next) ?? next;
     },
-    // changes the conversation without leaving the page; the browser handles clicks that open a new tab
+    /**
+     * changes the conversation without leaving the page; the browser handles clicks that open a new tab
+     * @param {MouseEvent} e
+     */
     newChat(e) {
       if (e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
       e.preventDefault();
@@ -109,6 +117,7 @@ export default {
         ["Ctrl Shift S", w.sidebar],
         ["?", w.shortcuts],
       ];
+      /** @param {MouseEvent} e */
       const close = (e) => e.target === this.$refs.sheet && this.$refs.sheet.close(); // the backdrop belongs to the dialog itself
       return h(
         "dialog",
@@ -132,10 +141,11 @@ export default {
     help() {
       this.$refs.sheet.showModal();
     },
+    /** @param {KeyboardEvent} e */
     onKey(e) {
-      if (e.key !== "?" || e.defaultPrevented || e.target.closest?.(TYPED_IN)) return;
+      if (e.key !== "?" || e.defaultPrevented || isTypedIn(e.target)) return;
       e.preventDefault();
       if (!this.$refs.sheet.open) this.help();
     },
   },
-};
+});

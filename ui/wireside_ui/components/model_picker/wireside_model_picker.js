@@ -1,3 +1,4 @@
+// @ts-check
 // The menu of models. It shows and sets the choice that the composer sends with each question and saves for
 // the conversation (`wireside-kit/choice.js`).
 import { h } from "vue";
@@ -8,13 +9,16 @@ import { modelIcon } from "wireside-kit/model_icon.js";
 
 const MANY = 10; // number of models from which on there is a search field
 
-// Splits "meta-llama/Llama-3.3-70B" into ["meta-llama/", "Llama-3.3-70B"]: many models share the first half.
+/**
+ * Splits "meta-llama/Llama-3.3-70B" into ["meta-llama/", "Llama-3.3-70B"]: many models share the first half.
+ * @param {string} name
+ */
 function parts(name) {
   const at = name.lastIndexOf("/") + 1;
   return at > 0 && at < name.length ? [name.slice(0, at), name.slice(at)] : ["", name];
 }
 
-export default {
+export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
   props: { models: Array, words: Object },
   emits: ["retry"],
   data() {
@@ -81,17 +85,20 @@ export default {
   },
   methods: {
     // ---- called by the server ------------------------------------------------------------------
+    /** @param {Model[]} models */
     setModels(models) {
       if (this.problem) this.open = false;
       choice.offered = models;
       this.problem = "";
       this.isLooking = false;
     },
+    /** @param {string} sentence */
     setProblem(sentence) {
       this.problem = sentence;
       this.isLooking = false;
     },
 
+    /** @param {string} id */
     choose(id) {
       choice.model = id;
       window.dispatchEvent(new CustomEvent("wireside:model", { detail: id }));
@@ -102,6 +109,7 @@ export default {
       this.$emit("retry");
     },
 
+    /** @param {string} text */
     name(text) {
       const [vendor, rest] = parts(text);
       return h(
@@ -141,7 +149,7 @@ export default {
             key: m.id,
             role: "option",
             tabindex: -1,
-            "aria-selected": String(m.id === this.current.id),
+            "aria-selected": String(m.id === this.current?.id),
             onClick: () => this.choose(m.id),
           },
           [
@@ -153,7 +161,7 @@ export default {
                 : null,
               m.description ? h("small", { class: "ws-picker-about" }, m.description) : null,
             ]),
-            m.id === this.current.id ? icon("check") : null,
+            m.id === this.current?.id ? icon("check") : null,
           ],
         ),
       );
@@ -190,16 +198,20 @@ export default {
       this.open = false;
       if (hadFocus) this.$refs.button.focus();
     },
+    /** @param {MouseEvent} e */
     onOutside(e) {
-      if (this.open && !this.$el.contains(e.target)) this.open = false;
+      if (this.open && !this.$el.contains(/** @type {Node} */ (e.target))) this.open = false;
     },
+    /** @param {{ relatedTarget: Node | null }} e */
     onLeave(e) {
       if (this.open && e.relatedTarget && !this.$el.contains(e.relatedTarget)) this.open = false;
     },
+    /** @param {KeyboardEvent} e */
     onKey(e) {
       if (!this.open || isComposing(e)) return;
       const items = [...(this.$refs.list?.children ?? [])];
-      const at = items.indexOf(document.activeElement);
+      const at = items.findIndex((item) => item === document.activeElement);
+      /** @param {number} index */
       const goTo = (index) => (
         e.preventDefault(),
         items[(index + items.length) % items.length]?.focus()
@@ -226,4 +238,4 @@ export default {
       }
     },
   },
-};
+});

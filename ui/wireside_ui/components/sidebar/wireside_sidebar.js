@@ -1,3 +1,4 @@
+// @ts-check
 // The list of conversations: grouped by day, pinned ones on top; search; actions on one conversation or on several.
 // Each module has the methods of one subject.
 import { h, shallowReactive } from "vue";
@@ -11,7 +12,7 @@ import { ownPages } from "wireside-sidebar/own_pages.js";
 import { search } from "wireside-sidebar/search.js";
 import { selection } from "wireside-sidebar/selection.js";
 
-export default {
+export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
   props: {
     base: String,
     words: Object,
@@ -65,32 +66,34 @@ export default {
     groups() {
       const w = this.words;
       const days = [
-        [this.today, w.today],
-        [daysAgo(1), w.yesterday],
-        [daysAgo(7), w.last_7_days],
-        [daysAgo(30), w.last_30_days],
+        { key: this.today, name: w.today },
+        { key: daysAgo(1), name: w.yesterday },
+        { key: daysAgo(7), name: w.last_7_days },
+        { key: daysAgo(30), name: w.last_30_days },
       ];
       const months = new Intl.DateTimeFormat(document.documentElement.lang, {
         month: "long",
         year: "numeric",
       });
+      /** @type {ItemGroup[]} */
       const groups = [];
       let row = 0;
       for (const item of this.list) {
         const at = item.at * 1000;
-        const since = item.pin ? Infinity : days.find(([since]) => at >= since)?.[0];
-        const date = since === undefined ? new Date(at) : null;
-        const key = since ?? date.getFullYear() * 12 + date.getMonth();
-        if (groups.at(-1)?.key !== key) {
-          const name = date
-            ? months.format(date)
-            : item.pin
-              ? w.pinned
-              : days.find((day) => day[0] === since)[1];
-          groups.push({ key, name, row, items: [] });
+        const date = new Date(at);
+        const { key, name } = item.pin
+          ? { key: Infinity, name: w.pinned }
+          : (days.find((day) => at >= day.key) ?? {
+              key: date.getFullYear() * 12 + date.getMonth(),
+              name: months.format(date),
+            });
+        let group = groups.at(-1);
+        if (group?.key !== key) {
+          group = { key, name, row, items: [] };
+          groups.push(group);
           row++;
         }
-        groups.at(-1).items.push(item);
+        group.items.push(item);
         row++;
       }
       return groups;
@@ -141,9 +144,8 @@ export default {
   },
   // Remembers the focused row: moving a row within the list removes its focus.
   beforeUpdate() {
-    this.focusedLink = document.activeElement?.closest?.(
-      ".ws-sidebar .ws-sidebar-item-link",
-    )?.dataset.id;
+    const link = document.activeElement?.closest(".ws-sidebar .ws-sidebar-item-link");
+    this.focusedLink = link?.dataset.id;
   },
   updated() {
     if (this.focusedLink && document.activeElement === document.body)
@@ -202,28 +204,34 @@ export default {
 
     // ---- called by the server ----
 
+    /** @param {string} sentence */
     fail(sentence) {
       this.problem = sentence;
       this.isLoading = this.isSearchLoading = false;
     },
+    /** @param {Item} item */
     put(item) {
       if (item.archived !== this.archived) return this.takeOut([item.id]);
       this.items.set(item.id, item);
     },
+    /** @param {string[]} ids */
     takeOut(ids) {
       for (const id of ids) {
         this.items.delete(id);
         this.selected.delete(id);
       }
     },
+    /** @param {string[]} ids */
     setLive(ids) {
       this.live = new Set(ids);
     },
+    /** @param {string[]} ids */
     setAsking(ids) {
       this.asking = new Set(ids);
     },
+    /** @param {string} id */
     setCurrent(id) {
       this.current = id;
     },
   },
-};
+});

@@ -1,3 +1,4 @@
+// @ts-check
 // The connection status: watches NiceGUI's own socket. Notifies the other components by the event `wireside:connection`.
 import { h } from "vue";
 
@@ -6,7 +7,7 @@ const PING_MS = 5000;
 const PINGS = 12; // number of pings in the average latency
 const RATE_S = 5; // window of the message rate
 
-export default {
+export default /** @satisfies {ComponentOptions<Status>} */ ({
   props: { base: String, words: Object, dashboard: String },
   emits: ["visible"],
   data: () => ({
@@ -77,6 +78,10 @@ export default {
     panel() {
       const w = this.words;
       const average = this.latencies.reduce((a, b) => a + b, 0) / this.latencies.length;
+      /**
+       * @param {number} value
+       * @param {number} digits
+       */
       const number = (value, digits) =>
         value.toLocaleString(undefined, {
           minimumFractionDigits: digits,
@@ -122,12 +127,15 @@ export default {
         ],
       );
     },
+    /** @param {MouseEvent} e */
     onOutside(e) {
-      if (this.open && !this.$el.contains(e.target)) this.open = false;
+      if (this.open && !this.$el.contains(/** @type {Node} */ (e.target))) this.open = false;
     },
+    /** @param {{ relatedTarget: Node | null }} e */
     onLeave(e) {
       if (this.open && e.relatedTarget && !this.$el.contains(e.relatedTarget)) this.open = false;
     },
+    /** @param {KeyboardEvent} e */
     onKey(e) {
       if (e.key !== "Escape" || !this.open) return;
       e.preventDefault(); // closes this and does not stop an answer
@@ -160,15 +168,15 @@ export default {
     everySecond() {
       // divides by the measured time: timers are late on a busy or hidden page
       const now = performance.now();
-      const [since, before] =
-        this.samples.length >= RATE_S ? this.samples.shift() : this.samples[0];
+      const [since, before] = this.samples[0];
+      if (this.samples.length >= RATE_S) this.samples.shift();
       this.samples.push([now, this.messages]);
       this.rate = (this.messages - before) / ((now - since) / 1000);
       if (now - (this.measuredAt ?? -PING_MS) >= PING_MS) this.measure();
     },
     measure() {
       const socket = window.socket;
-      if (!socket.connected || document.hidden) return; // a hidden page's timers are late
+      if (!socket?.connected || document.hidden) return; // a hidden page's timers are late
       const began = (this.measuredAt = performance.now());
       socket.timeout(PING_MS).emit("wireside_ping", (error) => {
         if (error) return;
@@ -214,6 +222,7 @@ export default {
       if (!document.hidden) this.connectNow();
       if (window.socket?.connected) this.$emit("visible", !document.hidden);
     },
+    /** @param {string} state */
     setConnection(state) {
       // while the page is shown as disconnected, further attempts are not shown
       if (
@@ -225,4 +234,4 @@ export default {
       window.dispatchEvent(new CustomEvent("wireside:connection", { detail: state }));
     },
   },
-};
+});

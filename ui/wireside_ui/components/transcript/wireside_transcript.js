@@ -1,3 +1,4 @@
+// @ts-check
 // The conversation on the page. The component builds its DOM by hand, so a Vue render of the page never changes its content.
 // Turns near the viewport have DOM; two spacers replace the others. Each module has the methods of one subject.
 import { h, toRaw } from "vue";
@@ -28,7 +29,13 @@ import { tables } from "wireside-transcript/tables.js";
 import { turns } from "wireside-transcript/turns.js";
 import { views } from "wireside-transcript/views.js";
 
-export default {
+/** @param {EventTarget | null} target */
+function linkAt(target) {
+  const link = /** @type {Element} */ (target).closest(".ws-prose a");
+  return link instanceof HTMLAnchorElement ? link : null;
+}
+
+export default /** @satisfies {ComponentOptions<Transcript>} */ ({
   props: {
     words: Object,
     announce: { type: Boolean, default: true },
@@ -73,20 +80,21 @@ export default {
       "aria-label": this.words.conversation,
       tabindex: "0",
     });
-    const column = make("div", "ws-transcript-column");
+    this.column = make("div", "ws-transcript-column");
     this.above = make("div", "ws-transcript-space");
-    this.list = make("div", "ws-transcript-rows");
+    this.list = /** @type {Transcript["list"]} */ (make("div", "ws-transcript-rows"));
     this.below = make("div", "ws-transcript-space");
-    column.append(this.above, this.list, this.below);
-    this.scroller.append(column);
+    this.column.append(this.above, this.list, this.below);
+    this.scroller.append(this.column);
     this.newText = make("button", "ws-transcript-new-text", {
       type: "button",
       "data-testid": "new-text",
       hidden: "",
     });
     this.newText.innerHTML = iconMarkup("arrow_down");
-    this.newText.append(make("span", ""));
-    this.newText.lastChild.textContent = this.words.new_text;
+    const label = make("span", "");
+    label.textContent = this.words.new_text;
+    this.newText.append(label);
     this.newText.onclick = () => this.toEnd();
     this.live = make("div", "ws-transcript-offscreen", {
       "aria-live": "polite",
@@ -106,7 +114,8 @@ export default {
     this.scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
     this.scroller.addEventListener("click", (event) => this.onClick(event));
     this.scroller.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && event.target.matches(".ws-fn")) this.showFootnote(event.target);
+      const target = /** @type {HTMLElement} */ (event.target);
+      if (event.key === "Enter" && target.matches(".ws-fn")) this.showFootnote(target);
     });
     for (const name of ["wheel", "touchmove", "pointerdown", "keydown"])
       this.scroller.addEventListener(name, () => (this.goal = null), { passive: true });
@@ -114,15 +123,15 @@ export default {
       this.scroller.addEventListener(name, () => (this.toGlide = 0), { passive: true });
     this.scroller.addEventListener("submit", (event) => this.sendFeedback(event));
     for (const name of ["mouseover", "focusin"])
-      this.scroller.addEventListener(name, (event) =>
-        this.showWhere(event.target.closest(".ws-prose a")),
-      );
+      this.scroller.addEventListener(name, (event) => this.showWhere(linkAt(event.target)));
     for (const name of ["mouseleave", "focusout"])
       this.scroller.addEventListener(name, () => this.showWhere(null));
     this.$el.addEventListener("keydown", (event) => this.onKey(event));
     this.scroller.addEventListener("copy", (event) => this.copySelection(event));
-    this.closer = (event) =>
-      this.menu && !this.menu.el.parentElement.contains(event.target) && this.closeMenu();
+    this.closer = (/** @type {Event} */ event) =>
+      this.menu &&
+      !this.menu.el.parentElement?.contains(/** @type {Node} */ (event.target)) &&
+      this.closeMenu();
     document.addEventListener("pointerdown", this.closer);
     document.addEventListener("keydown", this.onPageKey);
     document.addEventListener("copy", this.onCopy);
@@ -180,4 +189,4 @@ export default {
     ...turns,
     ...views,
   },
-};
+});

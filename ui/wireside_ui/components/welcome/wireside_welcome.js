@@ -1,8 +1,9 @@
+// @ts-check
 // The empty chat. Passes a starter to the composer, which sends it.
 import { h } from "vue";
 import { currentModel } from "wireside-kit/choice.js";
 
-export default {
+export default /** @satisfies {ComponentOptions<Welcome>} */ ({
   props: {
     name: String,
     tagline: String,
@@ -54,13 +55,19 @@ export default {
   },
   methods: {
     // ---- called by the server ------------------------------------------------------------------
+    /** @param {string} view */
     setView(view) {
       this.shown = view;
     },
+    /**
+     * @param {string} welcome
+     * @param {string[]} starters
+     */
     setStart(welcome, starters) {
       if (welcome) this.greeting = welcome;
       if (starters.length) this.forUser = starters;
     },
+    /** @param {string} sentence */
     setProblem(sentence) {
       this.problem = sentence;
     },
@@ -72,6 +79,7 @@ export default {
       ]);
     },
     choices() {
+      /** @param {string} text */
       const choice = (text) =>
         h("li", h("button", { type: "button", onClick: () => this.ask(text) }, text));
       return h(
@@ -83,8 +91,9 @@ export default {
     newChat() {
       window.dispatchEvent(new CustomEvent("wireside:open", { detail: "" }));
     },
+    /** @param {string} text */
     ask(text) {
       window.dispatchEvent(new CustomEvent("wireside:ask", { detail: text }));
     },
   },
-};
+});

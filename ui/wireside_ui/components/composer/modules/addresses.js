@@ -1,12 +1,18 @@
+// @ts-check
 // Which conversation the box belongs to, and the address of the page.
 import * as drafts from "wireside-kit/drafts.js";
 
+/** @satisfies {ThisType<Composer>} */
 export const addresses = {
+  /** @param {string} id */
   address(id) {
     return id ? `${this.base}/c/${id}` : `${this.base}/`;
   },
 
-  // The event's detail is a conversation, "" for a new one, or "ID?turn=TURN".
+  /**
+   * The event's detail is a conversation, "" for a new one, or "ID?turn=TURN".
+   * @param {{ detail: string }} e
+   */
   onOpen(e) {
     if (!this.isConnected) return; // the hint under the box shows the reason
     const [id, query] = e.detail.split("?");
@@ -31,6 +37,10 @@ export const addresses = {
     if (id !== this.id || turn) this.show(id, turn); // otherwise the drawer was closed
   },
 
+  /**
+   * @param {string} id
+   * @param {string | null} turn
+   */
   show(id, turn) {
     this.syncChoice();
     this.tell("");
@@ -43,6 +53,7 @@ export const addresses = {
     this.whenConnected(() => this.$emit("open", { id, turn }));
   },
 
+  /** @param {string} id */
   lose(id) {
     this.salvage(id);
     this.id = "";
@@ -51,7 +62,10 @@ export const addresses = {
     this.$nextTick(this.grow);
   },
 
-  // Reopens a conversation that was deleted while this page showed it, and has been restored.
+  /**
+   * Reopens a conversation that was deleted while this page showed it, and has been restored.
+   * @param {string} id
+   */
   comeBack(id) {
     if (this.id) return;
     if (location.pathname === this.address(id)) return this.show(id, null);
@@ -66,6 +80,7 @@ export const addresses = {
     this.onOpen({ detail: id });
   },
 
+  /** @param {CustomEvent<string[]>} e */
   onDeleted(e) {
     const { id } = this;
     if (!id || !this.isConnected || !e.detail.includes(id)) return;

@@ -1,3 +1,4 @@
+// @ts-check
 // Files of the next question: chosen, dropped or pasted, and uploaded at once. The question has their ids.
 import { h } from "vue";
 import { choice, currentModel } from "wireside-kit/choice.js";
@@ -6,41 +7,56 @@ import { icon } from "wireside-kit/icons.js";
 
 const AT_ONCE = 2; // uploads at a time; the server takes four of a user
 
-// Whether a drag or a paste contains files and no text. Some programs add a picture of the text that is meant.
+/**
+ * Whether a drag or a paste contains files and no text. Some programs add a picture of the text that is meant.
+ * @param {DataTransfer | null} transfer
+ */
 function hasFilesOnly(transfer) {
   const types = [...(transfer?.types ?? [])];
   return types.includes("Files") && !types.some((type) => type.startsWith("text/plain"));
 }
 
+/** @param {SentFile} file */
 const isImage = (file) => file.media_type.startsWith("image/");
 
+/**
+ * @param {string} text
+ * @param {string} name
+ * @param {string | number} [limit]
+ */
 function sentence(text, name, limit) {
-  return text.replace("{name}", () => name).replace("{limit}", () => limit);
+  return text.replace("{name}", () => name).replace("{limit}", () => String(limit));
 }
 
+/** @satisfies {ThisType<Composer>} */
 export const files = {
+  /** @param {DragEvent} e */
   onDrag(e) {
     if (!e.defaultPrevented && hasFilesOnly(e.dataTransfer)) e.preventDefault(); // otherwise the browser would navigate to the file
   },
 
+  /** @param {DragEvent} e */
   onDrop(e) {
     if (e.defaultPrevented || !hasFilesOnly(e.dataTransfer)) return;
     e.preventDefault();
-    this.addFiles(e.dataTransfer.files);
+    this.addFiles(e.dataTransfer?.files ?? []);
   },
 
+  /** @param {ClipboardEvent} e */
   onPaste(e) {
     if (!hasFilesOnly(e.clipboardData)) return;
     e.preventDefault();
-    this.addFiles(e.clipboardData.files);
+    this.addFiles(e.clipboardData?.files ?? []);
   },
 
+  /** @param {{ target: HTMLInputElement }} e */
   onPick(e) {
-    this.addFiles(e.target.files);
+    this.addFiles(e.target.files ?? []);
     e.target.value = ""; // the same file can be chosen again
     this.$refs.box.focus();
   },
 
+  /** @param {Iterable<File>} list */
   addFiles(list) {
     const { words, maxFiles, maxFileMb } = this;
     if (!maxFiles || this.isReader) return this.tell(words.no_files);
@@ -74,6 +90,7 @@ export const files = {
     for (const one of waiting.slice(0, AT_ONCE - running)) this.upload(one);
   },
 
+  /** @param {AttachedFile} one */
   upload(one) {
     const request = new XMLHttpRequest(); // `fetch` does not report the progress of an upload
     one.request = request;
@@ -98,6 +115,10 @@ export const files = {
     request.send(one.file);
   },
 
+  /**
+   * @param {AttachedFile} one
+   * @param {XMLHttpRequest} request
+   */
   whyRefused(one, request) {
     const w = this.words;
     const { message, code } = request.response ?? {};
@@ -105,6 +126,7 @@ export const files = {
     return sentence(code === "invalid_attachment" ? w.upload_refused : w.upload_failed, one.name);
   },
 
+  /** @param {AttachedFile} one */
   removeFile(one) {
     this.attached = this.attached.filter((other) => other !== one);
     one.request?.abort();
@@ -113,6 +135,7 @@ export const files = {
     this.keepFiles();
   },
 
+  /** @param {AttachedFile} one */
   dropPreview(one) {
     if (one.preview) URL.revokeObjectURL(one.preview);
     one.preview = "";
@@ -126,6 +149,7 @@ export const files = {
     return taken;
   },
 
+  /** @param {SentFile[] | undefined} kept */
   putFilesBack(kept) {
     const here = new Set(this.attached.map((one) => one.id));
     for (const { id, name, media_type } of kept ?? [])
@@ -146,6 +170,7 @@ export const files = {
     );
   },
 
+  /** @param {AttachedFile} one */
   chip(one) {
     const w = this.words;
     const address =

@@ -1,3 +1,4 @@
+// @ts-check
 // The options of the chosen model's own, which its handler describes: a form in the panel of settings.
 import { h } from "vue";
 import { choice, currentModel } from "wireside-kit/choice.js";
@@ -5,7 +6,12 @@ import { choice, currentModel } from "wireside-kit/choice.js";
 // The fields of the chosen model.
 export const ownFields = () => currentModel()?.options ?? [];
 
-// Parses a number, also with a comma; undefined if empty, NaN if it is none or out of its bounds.
+/**
+ * Parses a number, also with a comma; undefined if empty, NaN if it is none or out of its bounds.
+ *
+ * @param {OptionField} field
+ * @param {unknown} text
+ */
 export function ownNumber(field, text) {
   const written = String(text ?? "")
     .trim()
@@ -16,14 +22,23 @@ export function ownNumber(field, text) {
   return isIn && (!field.isWhole || Number.isInteger(number)) ? number : NaN;
 }
 
-// The bounds of a number in signs, which every language reads: "1 – 10", "≥ 1", "≤ 10".
+/**
+ * The bounds of a number in signs, which every language reads: "1 – 10", "≥ 1", "≤ 10".
+ *
+ * @param {OptionField} field
+ */
 function range({ low, high }) {
   if (low != null && high != null) return `${low} – ${high}`;
   if (low != null) return `≥ ${low}`;
   return high != null ? `≤ ${high}` : "";
 }
 
-// Returns the value of a field to send; undefined for the default.
+/**
+ * Returns the value of a field to send; undefined for the default.
+ *
+ * @param {OptionField} field
+ * @param {unknown} typed
+ */
 function valueOf(field, typed) {
   if (typed === undefined || typed === null) return undefined;
   if (field.type === "number") return ownNumber(field, typed);
@@ -31,8 +46,12 @@ function valueOf(field, typed) {
   return typed;
 }
 
+/** @satisfies {ThisType<Composer>} */
 export const ownOptions = {
-  // What is typed for the chosen model, by field; `own` has it by model.
+  /**
+   * What is typed for the chosen model, by field; `own` has it by model.
+   * @returns {Record<string, unknown>}
+   */
   ownTyped() {
     const typed = this.own[currentModel()?.id ?? choice.model];
     return typed ?? (choice.model ? {} : this.own[""]) ?? {}; // "" is the default model
@@ -42,6 +61,7 @@ export const ownOptions = {
   ownValues() {
     const typed = this.ownTyped();
     if (!choice.offered.length) return Object.keys(typed).length ? typed : null; // as stored
+    /** @type {Record<string, unknown>} */
     const values = {};
     for (const field of ownFields()) {
       const value = valueOf(field, typed[field.name]);
@@ -62,8 +82,12 @@ export const ownOptions = {
     return sentence.replace("{field}", () => wrong.label) + (bounds ? ` (${bounds})` : "");
   },
 
+  /**
+   * @param {string} name
+   * @param {unknown} value
+   */
   setOwn(name, value) {
-    const model = currentModel().id;
+    const model = currentModel()?.id ?? "";
     const typed = { ...this.ownTyped(), [name]: value };
     if (value === undefined || value === "") delete typed[name];
     this.own = { ...this.own, [model]: typed };
@@ -73,13 +97,14 @@ export const ownOptions = {
   ownForm() {
     const fields = ownFields();
     if (!fields.length) return null;
-    const title = this.words.own_options.replace("{model}", () => currentModel().name);
+    const title = this.words.own_options.replace("{model}", () => currentModel()?.name ?? "");
     return h("fieldset", { class: "ws-composer-own", "data-testid": "own-options" }, [
       h("legend", title),
       ...fields.map((field) => this.ownField(field)),
     ]);
   },
 
+  /** @param {OptionField} field */
   ownField(field) {
     const about = field.about ? h("small", field.about) : null;
     const control = this.ownControl(field);
@@ -91,6 +116,7 @@ export const ownOptions = {
     return h("label", { class: "ws-composer-own-field" }, [h("span", field.label), control, about]);
   },
 
+  /** @param {OptionField} field */
   ownControl(field) {
     const { name } = field;
     const typed = this.ownTyped()[name];
@@ -108,7 +134,11 @@ export const ownOptions = {
       ...shared,
       type: "text",
       autocomplete: "off",
-      inputmode: isNumber ? (field.isWhole && field.low >= 0 ? "numeric" : "decimal") : undefined,
+      inputmode: isNumber
+        ? field.isWhole && (field.low ?? -1) >= 0
+          ? "numeric"
+          : "decimal"
+        : undefined,
       maxlength: field.maxChars ?? undefined,
       dir: isNumber ? undefined : "auto",
       required: field.required,
@@ -119,6 +149,11 @@ export const ownOptions = {
     });
   },
 
+  /**
+   * @param {OptionField} field
+   * @param {unknown} typed
+   * @param {object} shared attributes
+   */
   ownSelect(field, typed, shared) {
     const shown = typed ?? field.default;
     const hasDefault = field.choices.some(({ value }) => value === field.default);
@@ -131,7 +166,8 @@ export const ownOptions = {
       "select",
       {
         ...shared,
-        onChange: (e) => this.setOwn(field.name, field.choices[e.target.value || NaN]?.value),
+        onChange: (e) =>
+          this.setOwn(field.name, field.choices[Number(e.target.value || NaN)]?.value),
       },
       options,
     );

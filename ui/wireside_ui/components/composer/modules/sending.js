@@ -1,39 +1,57 @@
+// @ts-check
 // Sending: the outbox keeps a question until the server acknowledges it.
 import { h } from "vue";
 import { isChosenModelGone } from "wireside-kit/choice.js";
 import * as drafts from "wireside-kit/drafts.js";
 import { icon } from "wireside-kit/icons.js";
-import { TYPED_IN, isComposing } from "wireside-kit/keyboard.js";
+import { isComposing, isTypedIn } from "wireside-kit/keyboard.js";
 
 function newId() {
   const random = crypto.getRandomValues(new Uint8Array(16));
   return [...random].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-// Formats a waiting time in the page's language: "12 seconds", "3 minutes".
+/**
+ * Formats a waiting time in the page's language: "12 seconds", "3 minutes".
+ * @param {number} seconds
+ */
 export function duration(seconds) {
-  const [unit, length] =
-    seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : ["hour", 3600];
-  const style = { style: "unit", unit, unitDisplay: "long" };
-  return new Intl.NumberFormat(document.documentElement.lang, style).format(
-    Math.ceil(seconds / length),
-  );
+  const { unit, length } =
+    seconds < 120
+      ? { unit: "second", length: 1 }
+      : seconds < 7200
+        ? { unit: "minute", length: 60 }
+        : { unit: "hour", length: 3600 };
+  const format = new Intl.NumberFormat(document.documentElement.lang, {
+    style: "unit",
+    unit,
+    unitDisplay: "long",
+  });
+  return format.format(Math.ceil(seconds / length));
 }
 
-// Handles an acknowledgement that arrives after another conversation was opened.
+/**
+ * Handles an acknowledgement that arrives after another conversation was opened.
+ * @param {string} turnId
+ */
 function dropElsewhere(turnId) {
   for (const [conversation, items] of drafts.all("outbox")) {
-    if (items?.some((item) => item.turn_id === turnId)) {
+    if (items?.some((/** @type {OutboxItem} */ item) => item.turn_id === turnId)) {
       drafts.write(
         "outbox",
         conversation,
-        items.filter((item) => item.turn_id !== turnId),
+        items.filter((/** @type {OutboxItem} */ item) => item.turn_id !== turnId),
       );
     }
   }
 }
 
+/** @satisfies {ThisType<Composer>} */
 export const sending = {
+  /**
+   * @param {string} turnId
+   * @param {string} conversationId
+   */
   accepted(turnId, conversationId) {
     if (this.waitS) this.tell("");
     const isHere = this.dropFromOutbox(turnId);
@@ -45,6 +63,11 @@ export const sending = {
     history.replaceState(history.state, "", this.address(conversationId));
   },
 
+  /**
+   * @param {string} turnId
+   * @param {string} sentence
+   * @param {number} [waitS]
+   */
   refused(turnId, sentence, waitS) {
     const item = this.dropFromOutbox(turnId);
     if (!item) return;
@@ -54,6 +77,10 @@ export const sending = {
     this.tell(sentence, waitS);
   },
 
+  /**
+   * @param {string} sentence
+   * @param {number} [waitS]
+   */
   tell(sentence, waitS) {
     this.notice = sentence;
     this.deadline = Date.now() + (waitS ?? 0) * 1000;
@@ -69,14 +96,17 @@ export const sending = {
     else if (wasWaiting) this.notice = ""; // a retry is allowed now
   },
 
+  /** @param {boolean} isAnswering */
   setAnswering(isAnswering) {
     this.isAnswering = isAnswering;
   },
 
+  /** @param {string} sentence */
   allow(sentence) {
     this.allowance = sentence;
   },
 
+  /** @param {SubmitEvent} e */
   onSubmit(e) {
     e.preventDefault();
     this.submit();
@@ -92,6 +122,11 @@ export const sending = {
     this.setText(edits ? this.beforeEditing || "" : "");
   },
 
+  /**
+   * @param {string} question
+   * @param {string | null} [edits] the turn that it replaces
+   * @param {SentFile[]} [files]
+   */
   send(question, edits = null, files = []) {
     const attachments = files.map((file) => file.id);
     const options = this.chosenOptions();
@@ -103,11 +138,15 @@ export const sending = {
     this.emitSend(item);
   },
 
+  /** @param {OutboxItem} item */
   emitSend(item) {
     this.$emit("send", item);
   },
 
-  // Returns the removed item, if it was sent from the conversation that is shown.
+  /**
+   * Returns the removed item, if it was sent from the conversation that is shown.
+   * @param {string} turnId
+   */
   dropFromOutbox(turnId) {
     const item = this.outbox.find((other) => other.turn_id === turnId);
     this.outbox = this.outbox.filter((other) => other !== item);
@@ -116,17 +155,20 @@ export const sending = {
     return item;
   },
 
+  /** @param {() => void} then */
   whenConnected(then) {
     window.socket?.connected && window.did_handshake
       ? then()
       : setTimeout(() => this.whenConnected(then), 20);
   },
 
+  /** @param {{ detail: string }} e */
   onAsk(e) {
     if (this.invalid) return; // the hint under the box shows the reason
     if (this.id || !this.outbox.length) this.send(e.detail); // a double click on a starter sends one question
   },
 
+  /** @param {CustomEvent<string>} e */
   onConnection(e) {
     this.isConnected = e.detail === "connected" || e.detail === "connecting";
     // sends the outbox again after a lost connection: the server processes each id once
@@ -137,6 +179,7 @@ export const sending = {
     });
   },
 
+  /** @param {KeyboardEvent} e */
   onKey(e) {
     if (isComposing(e)) return; // Enter ends the composition of an input method
     const isForced = e.ctrlKey || e.metaKey;
@@ -161,19 +204,14 @@ export const sending = {
     }
   },
 
+  /** @param {KeyboardEvent} e */
   onPageKey(e) {
     if (e.defaultPrevented || isComposing(e) || document.querySelector("dialog[open]")) return;
     if (e.key === "Escape") {
       if (this.open) this.closeOptions();
       else if (this.editing) this.stopEditing();
       else if (this.isAnswering) this.$emit("stop");
-    } else if (
-      e.key === "/" &&
-      !e.ctrlKey &&
-      !e.metaKey &&
-      !e.altKey &&
-      !e.target.closest?.(TYPED_IN)
-    ) {
+    } else if (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.altKey && !isTypedIn(e.target)) {
       e.preventDefault();
       this.$refs.box.focus();
     }

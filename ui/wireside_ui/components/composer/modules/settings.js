@@ -1,3 +1,4 @@
+// @ts-check
 // The panel of model settings and preferences of this browser.
 import { h } from "vue";
 import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js";
@@ -6,11 +7,18 @@ import { icon } from "wireside-kit/icons.js";
 import { isComposing } from "wireside-kit/keyboard.js";
 import { memory } from "wireside-kit/storage.js";
 
+/** @type {SettingName[]} */
 export const SETTINGS = ["system", "temperature", "max_tokens"];
-export const LIMITS = { temperature: [0, 2], max_tokens: [1, 1_000_000] };
+/** @type {("temperature" | "max_tokens")[]} */
+export const LIMITED = ["temperature", "max_tokens"];
+const LIMITS = { temperature: [0, 2], max_tokens: [1, 1_000_000] };
 const CHOOSE_MS = 400; // delay between the last key in the settings and saving
 
-// Parses a number in common notations, also with a comma; undefined if empty, NaN if invalid.
+/**
+ * Parses a number in common notations, also with a comma; undefined if empty, NaN if invalid.
+ * @param {"temperature" | "max_tokens"} name
+ * @param {string | undefined} text
+ */
 export function numberOf(name, text) {
   const written = String(text ?? "")
     .trim()
@@ -22,16 +30,23 @@ export function numberOf(name, text) {
   return number >= low && number <= high && isWhole ? number : NaN;
 }
 
-// Converts the server's options to the fields of the panel.
+/**
+ * Converts the server's options to the fields of the panel.
+ * @param {Partial<ModelOptions> | null | undefined} options
+ */
 function fieldsOf(options) {
-  const filled = SETTINGS.filter(
-    (name) => options?.[name] !== null && options?.[name] !== undefined,
-  );
-  return Object.fromEntries(filled.map((name) => [name, String(options[name])]));
+  const values = SETTINGS.map((name) => ({ name, value: options?.[name] ?? null }));
+  const filled = values.filter(({ value }) => value !== null);
+  return Object.fromEntries(filled.map(({ name, value }) => [name, String(value)]));
 }
 
+/** @satisfies {ThisType<Composer>} */
 export const settings = {
-  // Applies the model and settings of a conversation as stored by the server.
+  /**
+   * Applies the model and settings of a conversation as stored by the server.
+   * @param {string} id
+   * @param {Partial<ModelOptions> | null | undefined} options
+   */
   setChoice(id, options) {
     if (id !== this.id) return;
     this.isChoiceKnown = true;
@@ -53,7 +68,7 @@ export const settings = {
   },
 
   onModel() {
-    if (isChosenModelGone()) choice.model = currentModel().id;
+    if (isChosenModelGone()) choice.model = currentModel()?.id ?? "";
     memory.writeText("model", choice.model); // the default for the next new chat
     this.keepChoice();
     this.syncChoice();
@@ -93,6 +108,10 @@ export const settings = {
     };
   },
 
+  /**
+   * @param {SettingName} name
+   * @param {string} value
+   */
   set(name, value) {
     this.settings = { ...this.settings, [name]: value };
     this.changeSettings();
@@ -119,12 +138,15 @@ export const settings = {
     if (hadFocus) this.$refs.tune.focus();
   },
 
+  /** @param {MouseEvent} e */
   onOutside(e) {
-    if (this.open && !this.$refs.options.contains(e.target)) this.open = false;
+    if (this.open && !this.$refs.options.contains(/** @type {Node} */ (e.target)))
+      this.open = false;
   },
 
   options() {
     const w = this.words;
+    /** @param {{ relatedTarget: Node | null }} e */
     const leave = (e) => {
       this.syncChoice(); // before a click that may send another question
       if (e.relatedTarget && !this.$refs.options.contains(e.relatedTarget)) this.open = false;
@@ -151,6 +173,11 @@ export const settings = {
 
   panel() {
     const w = this.words;
+    /**
+     * @param {SettingName} name
+     * @param {string} tag
+     * @param {import("vue").Attributes} more
+     */
     const field = (name, tag, more) =>
       h("label", [
         h("span", w[name]),
@@ -161,9 +188,13 @@ export const settings = {
           onInput: (e) => this.set(name, e.target.value),
         }),
       ]);
+    /** @param {KeyboardEvent} e */
     const close = (e) =>
       e.key === "Enter" && !isComposing(e) && (e.preventDefault(), this.closeOptions());
-    // not of type "number", which returns an empty value for unparsable input
+    /**
+     * Not of type "number", which returns an empty value for unparsable input.
+     * @param {"temperature" | "max_tokens"} name
+     */
     const number = (name) => {
       const isWrong = Number.isNaN(numberOf(name, this.settings[name]));
       return {
@@ -211,6 +242,11 @@ export const settings = {
   },
 
   preferences() {
+    /**
+     * @param {"enterSends" | "readsOut"} name
+     * @param {string} key
+     * @param {boolean} isOn
+     */
     const box = (name, key, isOn) =>
       h("label", { class: "ws-composer-choice" }, [
         h("input", {
@@ -226,6 +262,11 @@ export const settings = {
     ]);
   },
 
+  /**
+   * @param {"enterSends" | "readsOut"} name
+   * @param {string} key
+   * @param {boolean} isOn
+   */
   prefer(name, key, isOn) {
     this[name] = isOn;
     memory.writeText(key, String(isOn));

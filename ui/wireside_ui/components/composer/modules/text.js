@@ -1,20 +1,31 @@
+// @ts-check
 // The text in the box: drafts, edits, its height and its limits.
 import * as drafts from "wireside-kit/drafts.js";
 import { mayTakeFocus } from "wireside-kit/viewport.js";
 
 export const MAX_BYTES = 900_000; // limit of one message: NiceGUI's socket accepts a million bytes, including the envelope
 
+/** @param {string} text */
 export function bytes(text) {
   return new TextEncoder().encode(JSON.stringify(text)).length;
 }
 
+/** @satisfies {ThisType<Composer>} */
 export const text = {
+  /**
+   * @param {string} question
+   * @param {SentFile[]} files
+   */
   putBack(question, files) {
     this.setText(this.text.trim() ? `${question}\n${this.text}` : question);
     this.putFilesBack(files);
     this.$refs.box.focus();
   },
 
+  /**
+   * @param {string} turnId
+   * @param {string} question
+   */
   edit(turnId, question) {
     if (this.editing === turnId) return this.$refs.box.focus(); // keeps the changes made so far
     if (!this.editing) this.beforeEditing = this.text;
@@ -41,11 +52,16 @@ export const text = {
     this.editing = kept.edits ?? "";
     this.beforeEditing = kept.before ?? "";
     const running = this.attached.map((one) => one.request);
-    this.attached = (kept.files ?? []).map((file) => ({ ...file, key: file.id, progress: 1 }));
+    const files = /** @type {SentFile[]} */ (kept.files ?? []);
+    this.attached = files.map((file) => ({ ...file, key: file.id, progress: 1 }));
     for (const request of running) request?.abort(); // of the conversation that was shown
     this.outbox = drafts.read("outbox", this.id) ?? [];
   },
 
+  /**
+   * @param {string | Draft} draft
+   * @param {OutboxItem[]} outbox
+   */
   keep(draft, outbox) {
     drafts.write("draft", this.id, draft);
     drafts.write("outbox", this.id, outbox);
@@ -60,10 +76,15 @@ export const text = {
     return { text: this.text, edits: this.editing, before: this.beforeEditing, files };
   },
 
-  // Moves unsent text of a deleted conversation to a new one. Its context is gone, so none of it is
-  // sent automatically.
+  /**
+   * Moves unsent text of a deleted conversation to a new one. Its context is gone, so none of it is
+   * sent automatically.
+   * @param {string} id
+   */
   salvage(id) {
-    const unsent = (drafts.read("outbox", id) ?? []).map((item) => item.question);
+    const unsent = (drafts.read("outbox", id) ?? []).map(
+      (/** @type {OutboxItem} */ item) => item.question,
+    );
     const kept = [id, ""]
       .map((one) => drafts.read("draft", one) ?? "")
       .flatMap((draft) => [draft.text ?? draft, draft.before ?? ""]);
@@ -86,6 +107,7 @@ export const text = {
     if (early?.asks) this.whenConnected(() => this.onAsk({ detail: early.asks }));
   },
 
+  /** @param {string} text */
   setText(text) {
     this.text = text;
     if (!this.waitS) this.notice = "";
@@ -102,6 +124,7 @@ export const text = {
 
   tooLongText() {
     const over = this.chars - this.maxChars;
+    /** @param {number} value */
     const number = (value) => value.toLocaleString(document.documentElement.lang);
     if (over <= 0) return this.words.too_big;
     return this.words.too_long
@@ -111,6 +134,7 @@ export const text = {
 
   // some browsers do not resize the page for a phone's keyboard, which then covers it
   onViewport() {
+    if (!window.visualViewport) return;
     const { height, offsetTop, scale } = window.visualViewport;
     if (scale > 1.01) return; // the user has zoomed in
     const hidden = Math.max(0, Math.round(window.innerHeight - height - offsetTop));

@@ -1,9 +1,11 @@
+// @ts-check
 // The charts, drawn by ECharts.
 import { echarts } from "nicegui-echart";
 import { h } from "vue";
 import { HOUR } from "./ranges.js";
 
 // The charts: the first series in the accent's colour, the second in a different one.
+/** @type {ChartKind[]} */
 export const CHARTS = [
   { name: "messages", digits: 2, series: ["messages"] },
   { name: "error_rate", digits: 1, unit: "%", least: 5, series: ["error_rate"], tone: "danger" },
@@ -26,7 +28,9 @@ export const CHARTS = [
   { name: "cpu", digits: 1, unit: "%", series: ["cpu"] },
 ];
 
+/** @satisfies {ThisType<Dashboard>} */
 export const charts = {
+  /** @param {ChartKind} one */
   card(one) {
     const w = this.words;
     return h("section", { class: "ws-dashboard-card", "data-chart": one.name }, [
@@ -35,7 +39,7 @@ export const charts = {
         ? h(
             "p",
             { class: "ws-dashboard-legend" },
-            one.labels.map((label, place) =>
+            one.labels.map((/** @type {string} */ label, /** @type {number} */ place) =>
               h(
                 "span",
                 { class: `ws-dashboard-key ws-dashboard-key-${place}` },
@@ -54,6 +58,7 @@ export const charts = {
     ]);
   },
 
+  /** @param {ChartKind} one */
   draw(one) {
     const chart = echarts.init(this.$refs[`chart-${one.name}`], null, { renderer: "canvas" });
     this.charts.push({ ...one, chart });
@@ -62,6 +67,7 @@ export const charts = {
   redraw() {
     this.isEmpty = !this.series.t.length;
     const style = getComputedStyle(document.documentElement);
+    /** @param {string} name */
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     const look = {
       text: colour("ws-muted"),
@@ -80,8 +86,13 @@ export const charts = {
       one.chart.setOption(this.option(one, look), { notMerge: true, lazyUpdate: true });
   },
 
+  /**
+   * @param {ChartKind} one
+   * @param {ChartLook} look
+   */
   option(one, look) {
     const { t } = this.series;
+    const { least } = one;
     const isLong = this.span[1] - this.span[0] > 26 * HOUR * 1000;
     const time = new Intl.DateTimeFormat(
       this.language,
@@ -108,17 +119,21 @@ export const charts = {
           hideOverlap: true,
           showMinLabel: false,
           showMaxLabel: false,
-          formatter: (at) => time.format(at),
+          formatter: (/** @type {number} */ at) => time.format(at),
         },
       },
       yAxis: {
         type: "value",
         min: 0,
-        max: one.least && ((axis) => Math.max(one.least, axis.max)),
+        max: least && ((/** @type {{ max: number }} */ axis) => Math.max(least, axis.max)),
         minInterval: one.digits ? 0 : 1,
         splitNumber: 3,
         splitLine: { lineStyle: { color: look.line } },
-        axisLabel: { ...text, formatter: (value) => this.number(value, one.digits) },
+        axisLabel: {
+          ...text,
+          formatter: (/** @type {number | null | undefined} */ value) =>
+            this.number(value, one.digits),
+        },
       },
       tooltip: {
         trigger: "axis",
@@ -128,7 +143,9 @@ export const charts = {
         borderColor: look.line,
         textStyle: { ...text, color: look.ink },
         axisPointer: { lineStyle: { color: look.text } },
-        formatter: (points) =>
+        formatter: (
+          /** @type {{ value: [number, number | null], seriesName: string }[]} */ points,
+        ) =>
           [
             exact.format(points[0].value[0]),
             ...points
@@ -139,7 +156,7 @@ export const charts = {
               ),
           ].join("\n"),
       },
-      series: one.series.map((name, place) => ({
+      series: one.series.map((/** @type {string} */ name, /** @type {number} */ place) => ({
         type: "line",
         name: one.labels ? (this.words[`dash_${one.labels[place]}`] ?? one.labels[place]) : "",
         data: t.map((at, row) => [at, this.series[name]?.[row] ?? null]),

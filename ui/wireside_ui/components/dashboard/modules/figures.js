@@ -1,7 +1,9 @@
+// @ts-check
 // The tiles, the totals and the tables.
 import { h } from "vue";
 import { RANGES } from "./ranges.js";
 
+/** @satisfies {ThisType<Dashboard>} */
 export const figures = {
   tiles() {
     const w = this.words;
@@ -58,7 +60,10 @@ export const figures = {
     );
   },
 
-  // An optional word and a number with its unit. The number is left to right in every language, or it would read "ms 9".
+  /**
+   * An optional word and a number with its unit. The number is left to right in every language, or it would read "ms 9".
+   * @param {string} text
+   */
   figure(text) {
     const found = /^(?:([^\d\s].*?)\s+)?([\d.,–].*)$/u.exec(text); // the word may be "p50"
     return found ? [found[1] ? `${found[1]} ` : "", h("bdi", { dir: "ltr" }, found[2])] : text;
@@ -81,7 +86,8 @@ export const figures = {
       dateStyle: "medium",
       timeStyle: "short",
     });
-    return format.formatRange(...this.chosen.map((at) => new Date(at * 1000)));
+    const [since, until] = (this.chosen ?? []).map((at) => new Date(at * 1000));
+    return format.formatRange(since, until);
   },
 
   modelTable() {
@@ -135,6 +141,10 @@ export const figures = {
     ]);
   },
 
+  /**
+   * @param {number | null | undefined} value
+   * @param {number} digits
+   */
   number(value, digits) {
     if (value == null) return "–";
     return new Intl.NumberFormat(this.language, { maximumFractionDigits: digits }).format(value);

@@ -2,17 +2,6 @@
 // The choice of a model, which the composer, the picker and the page share.
 import { reactive } from "vue";
 
-/**
- * @typedef {object} Model
- * @property {string} id
- * @property {string} name
- * @property {boolean} [canChat]
- * @property {string} [description]
- * @property {string} [icon]
- * @property {string[]} [starters]
- * @property {object[]} [options]
- */
-
 // The model that the page shows and sends. The composer sets `model` when a conversation is opened,
 // the picker when the user chooses one; `offered` are the server's models, the default first.
 export const choice = reactive({ model: "", offered: /** @type {Model[]} */ ([]) });

@@ -37,8 +37,8 @@ export async function writeClipboard(text, html = "") {
   /** @param {ClipboardEvent} event */
   const fill = (event) => {
     event.preventDefault();
-    event.clipboardData.setData("text/plain", value);
-    if (html) event.clipboardData.setData("text/html", html);
+    event.clipboardData?.setData("text/plain", value);
+    if (html) event.clipboardData?.setData("text/html", html);
   };
   area.addEventListener("copy", fill);
   const copied = document.execCommand("copy");

@@ -36,14 +36,16 @@ const keysOf = (storage) => {
     return [];
   }
 };
+/** @param {string | null} text */
 const parse = (text) => {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text ?? "null");
   } catch {
     return null;
   }
 };
 
+/** @param {string} tab */
 const isAlive = (tab) =>
   Date.now() - Number(get("localStorage", `${PREFIX}tab.${tab}`) ?? 0) < ALIVE_MS;
 
@@ -77,9 +79,18 @@ addEventListener("pageshow", beat);
 document.addEventListener("visibilitychange", () => document.hidden || beat()); // the page is hidden after "pagehide" too
 addEventListener("pagehide", () => set("localStorage", `${PREFIX}tab.${TAB}`, null));
 
+/** @param {unknown} value */
 const isEmpty = (value) =>
   value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
+/**
+ * @param {string} kind
+ * @param {string} conversation
+ */
 const keyOf = (kind, conversation) => `${PREFIX}${kind}.${conversation}`;
+/**
+ * @param {string} kind
+ * @param {string} conversation
+ */
 const copyOf = (kind, conversation) => `${keyOf(kind, conversation)}@${TAB}`;
 
 /**
@@ -135,7 +146,11 @@ export function all(kind) {
     .map((key) => [key.slice(start.length), parse(get("sessionStorage", key))]);
 }
 
-// Adopts all questions of an outbox, but only the newest draft: the next tab adopts the next one.
+/**
+ * Adopts all questions of an outbox, but only the newest draft: the next tab adopts the next one.
+ * @param {string} kind
+ * @param {string} conversation
+ */
 function adopt(kind, conversation) {
   const key = keyOf(kind, conversation);
   const left = keysOf("localStorage")

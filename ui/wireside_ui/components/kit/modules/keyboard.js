@@ -1,7 +1,14 @@
 // @ts-check
 // Facts about keyboards and key events.
 
-export const TYPED_IN = "input, textarea, select, [contenteditable]";
+const TYPED_IN = "input, textarea, select, [contenteditable]";
+
+/**
+ * Whether the target of a key event takes text.
+ *
+ * @param {EventTarget | null} target
+ */
+export const isTypedIn = (target) => target instanceof Element && target.closest(TYPED_IN) !== null;
 
 export const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 

@@ -17,7 +17,7 @@ export const memory = {
    */
   read(key, otherwise) {
     try {
-      return JSON.parse(localStorage.getItem(PREFIX + key)) ?? otherwise;
+      return JSON.parse(localStorage.getItem(PREFIX + key) ?? "null") ?? otherwise;
     } catch {
       return otherwise;
     }

@@ -1,9 +1,11 @@
+// @ts-check
 // The bottom: the account, the archive, and messages about what was done.
 import { h } from "vue";
 import { icon } from "wireside-kit/icons.js";
 
 export const SAY_MS = 10_000;
 
+/** @satisfies {ThisType<Sidebar>} */
 export const bottom = {
   // Always in the DOM: screen readers announce its changes.
   toastBar() {
@@ -12,7 +14,7 @@ export const bottom = {
     const text =
       items.length === 1
         ? w.deleted.replace("{title}", () => items[0].title || w.untitled)
-        : w.deleted_many.replace("{count}", items.length);
+        : w.deleted_many.replace("{count}", String(items.length));
     return h("div", { class: "ws-sidebar-toasts", role: "status" }, [
       this.toast
         ? h(
@@ -108,18 +110,20 @@ export const bottom = {
           accept: ".json,.zip",
           multiple: true,
           hidden: true,
-          onChange: (e) => this.importFiles([...e.target.files]),
+          onChange: (e) => this.importFiles([...(e.target.files ?? [])]),
         }),
       ]),
     ]);
   },
 
+  /** @param {string} text */
   say(text, ms = SAY_MS) {
     this.toast = text;
     clearTimeout(this.toasting);
     if (ms < Infinity) this.toasting = setTimeout(() => (this.toast = ""), ms);
   },
 
+  /** @param {Item} item */
   async share(item) {
     const w = this.words;
     let sentence = w.offline;
@@ -140,12 +144,13 @@ export const bottom = {
     this.say(sentence);
   },
 
+  /** @param {{ target: HTMLElement }} e */
   async copyShare(e) {
     try {
       await navigator.clipboard.writeText(this.shared);
       this.isShareCopied = true;
     } catch {
-      e.target.parentElement.querySelector("input").select(); // clipboard access denied: the user can copy the selection
+      e.target.parentElement?.querySelector("input")?.select(); // clipboard access denied: the user can copy the selection
     }
   },
 };

@@ -1,28 +1,35 @@
+// @ts-check
 // Opening and closing the sidebar, which is a drawer on a narrow page.
 import { memory } from "wireside-kit/storage.js";
 
 export const WIDE = matchMedia("(min-width: 1024px)");
 
+/** @satisfies {ThisType<Sidebar>} */
 export const drawer = {
   toggle() {
     if (this.isDrawer) return this.isDrawerOpen ? this.closeDrawer() : this.openDrawer();
     const hadFocus = this.$el.contains(document.activeElement);
     const isClosed = document.documentElement.classList.toggle("ws-sidebar-closed");
-    if (isClosed && hadFocus) document.querySelector('[data-testid="sidebar-toggle"]')?.focus(); // hidden elements can't have the focus
+    const button = document.querySelector('[data-testid="sidebar-toggle"]');
+    if (isClosed && hadFocus) button?.focus(); // hidden elements can't have the focus
     memory.writeText("sidebar", isClosed ? "closed" : "open");
   },
 
   openDrawer() {
     if (this.isDrawerOpen) return;
-    this.opener = document.activeElement;
+    this.opener = /** @type {HTMLElement | null} */ (document.activeElement);
     this.isDrawerOpen = true;
     history.pushState({ ...history.state, drawer: true }, ""); // Back closes the drawer and does not leave the page
-    this.others = [...this.$el.parentElement.children].filter((el) => el !== this.$el && !el.inert);
+    const around = /** @type {HTMLElement[]} */ ([...(this.$el.parentElement?.children ?? [])]);
+    this.others = around.filter((el) => el !== this.$el && !el.inert);
     for (const el of this.others) el.inert = true;
     this.$nextTick(() => this.$refs.fresh?.focus());
   },
 
-  // Opening a conversation from the drawer replaces the drawer's history entry; otherwise the entry is removed.
+  /**
+   * Opening a conversation from the drawer replaces the drawer's history entry; otherwise the entry is removed.
+   * @param {Event} [e]
+   */
   closeDrawer(e) {
     if (!this.isDrawerOpen) return;
     this.isDrawerOpen = false;
@@ -32,16 +39,20 @@ export const drawer = {
     this.opener?.focus({ preventScroll: true });
   },
 
-  // Keeps the focus within the drawer.
+  /**
+   * Keeps the focus within the drawer.
+   * @param {KeyboardEvent} e
+   */
   onTrap(e) {
     if (e.key !== "Tab" || !this.isDrawerOpen || e.defaultPrevented) return;
-    const stops = [...this.$refs.panel.querySelectorAll("a[href], button, input")].filter(
-      (el) => el.tabIndex >= 0 && !el.disabled && !el.hidden,
+    const all = /** @type {NodeListOf<HTMLButtonElement>} */ (
+      this.$refs.panel.querySelectorAll("a[href], button, input")
     );
+    const stops = [...all].filter((el) => el.tabIndex >= 0 && !el.disabled && !el.hidden);
     const [from, to] = e.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
     if (document.activeElement !== from) return;
     e.preventDefault();
-    to.focus();
+    to?.focus();
   },
 
   onWidth() {
@@ -49,6 +60,7 @@ export const drawer = {
     this.isDrawer = !WIDE.matches;
   },
 
+  /** @param {KeyboardEvent} e */
   onPageKey(e) {
     const key = e.key.toLowerCase();
     const isCommand = (e.ctrlKey || e.metaKey) && !e.altKey;
@@ -62,15 +74,20 @@ export const drawer = {
       this.toggle();
     } else if (e.key === "Escape" && !e.defaultPrevented) {
       if (this.menu) this.closeMenu();
-      else if (this.isSelecting && this.$el.contains(e.target)) this.endSelection();
+      else if (this.isSelecting && this.$el.contains(/** @type {Node} */ (e.target)))
+        this.endSelection();
       else if (this.isDrawerOpen) this.closeDrawer();
       else return;
       e.preventDefault(); // does not stop an answer
     }
   },
 
+  /** @param {MouseEvent} e */
   onOutside(e) {
-    if (this.menu && !e.target.closest(".ws-sidebar-item-menu, .ws-sidebar-item-more"))
+    if (
+      this.menu &&
+      !(/** @type {Element} */ (e.target).closest(".ws-sidebar-item-menu, .ws-sidebar-item-more"))
+    )
       this.menu = "";
   },
 };

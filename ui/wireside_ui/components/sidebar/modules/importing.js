@@ -1,13 +1,17 @@
+// @ts-check
 // Importing conversations from files.
 import { SAY_MS } from "./bottom.js";
 
+/** @satisfies {ThisType<Sidebar>} */
 export const importing = {
+  /** @param {DragEvent} e */
   onDrag(e) {
     if (this.isReader || !e.dataTransfer?.types.includes("Files")) return; // text may be dropped into the search box
     e.preventDefault();
     this.isDropping = true;
   },
 
+  /** @param {DragEvent} e */
   onDrop(e) {
     if (this.isReader) return;
     this.isDropping = false;
@@ -18,11 +22,15 @@ export const importing = {
     this.importFiles(files);
   },
 
-  /** Imports files one after another; the toast shows the total counts. */
+  /**
+   * Imports files one after another; the toast shows the total counts.
+   * @param {File[]} files
+   */
   async importFiles(files) {
     const w = this.words;
     if (!files.length || this.importing) return;
     this.importing = true;
+    /** @type {Record<string, number>} */
     const total = { imported: 0, updated: 0, unchanged: 0, passed_over: 0 };
     const failures = [];
     let isAnyRead = false;
@@ -46,6 +54,7 @@ export const importing = {
     );
   },
 
+  /** @param {File} file */
   async importFile(file) {
     const w = this.words;
     let failure = w.sidebar_import_failed;
@@ -66,15 +75,19 @@ export const importing = {
     return { failure };
   },
 
+  /** @param {Record<string, number>} total */
   importSentences(total) {
     const w = this.words;
     const sentences = [
-      total.imported === 1 ? w.sidebar_imported_one : w.imported.replace("{count}", total.imported),
+      total.imported === 1
+        ? w.sidebar_imported_one
+        : w.imported.replace("{count}", String(total.imported)),
     ];
-    if (total.updated) sentences.push(w.import_updated.replace("{count}", total.updated));
-    if (total.unchanged) sentences.push(w.import_unchanged.replace("{count}", total.unchanged));
+    if (total.updated) sentences.push(w.import_updated.replace("{count}", String(total.updated)));
+    if (total.unchanged)
+      sentences.push(w.import_unchanged.replace("{count}", String(total.unchanged)));
     if (total.passed_over)
-      sentences.push(w.import_passed_over.replace("{count}", total.passed_over));
+      sentences.push(w.import_passed_over.replace("{count}", String(total.passed_over)));
     return sentences;
   },
 };

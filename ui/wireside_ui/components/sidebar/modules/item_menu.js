@@ -1,3 +1,4 @@
+// @ts-check
 // The menu of a conversation, and the box that renames it.
 import { h } from "vue";
 import { icon } from "wireside-kit/icons.js";
@@ -12,13 +13,17 @@ function zoneQuery() {
   return zone && zone !== "Etc/Unknown" ? `&tz=${encodeURIComponent(zone)}` : "";
 }
 
+/** @satisfies {ThisType<Sidebar>} */
 export const itemMenu = {
+  /** @param {Item} item */
   rename(item) {
     this.renaming = item.id;
     this.draft = item.title;
   },
 
+  /** @param {Item} item */
   renameBox(item) {
+    /** @param {boolean} keeps */
     const done = (keeps) => {
       if (this.renaming !== item.id) return;
       const title = this.draft.replace(/\s+/g, " ").trim();
@@ -28,6 +33,7 @@ export const itemMenu = {
         this.$emit("rename", { id: item.id, title });
       }
     };
+    /** @param {boolean} keeps */
     const leave = (keeps) => {
       done(keeps);
       this.$nextTick(() => this.linkOf(item.id)?.focus());
@@ -50,7 +56,10 @@ export const itemMenu = {
     });
   },
 
-  // For controls that change data: omitted for read-only users.
+  /**
+   * For controls that change data: omitted for read-only users.
+   * @param {() => (import("vue").VNode | null)[]} make
+   */
   unlessReader(make) {
     return this.isReader ? [] : make();
   },
@@ -60,6 +69,12 @@ export const itemMenu = {
     const w = this.words;
     const item = this.items.get(this.menu);
     if (!item) return null;
+    /**
+     * @param {IconName} name
+     * @param {string} testid
+     * @param {string} label
+     * @param {() => void} run
+     */
     const act = (name, testid, label, run) =>
       h(
         "button",
@@ -73,6 +88,7 @@ export const itemMenu = {
         [icon(name), h("span", label)],
       );
     const zone = zoneQuery();
+    /** @param {string} format */
     const file = (format) =>
       h(
         "a",
@@ -115,13 +131,20 @@ export const itemMenu = {
     );
   },
 
+  /**
+   * @param {{ currentTarget: HTMLElement }} e
+   * @param {Item} item
+   */
   openMenu(e, item) {
     if (this.menu === item.id) return this.closeMenu();
     this.menuButton = e.currentTarget.getBoundingClientRect();
     this.menu = this.focused = item.id;
   },
 
-  // Places the menu below the button if there is room, else above it, else where it fits.
+  /**
+   * Places the menu below the button if there is room, else above it, else where it fits.
+   * @param {HTMLElement} menu
+   */
   placeMenu(menu) {
     const panel = this.$refs.panel.getBoundingClientRect();
     const room = panel.height - menu.offsetHeight - GAP;
@@ -129,7 +152,8 @@ export const itemMenu = {
     const above = this.menuButton.top - panel.top - menu.offsetHeight;
     this.menuTop = below <= room ? below : Math.min(Math.max(above, GAP), Math.max(room, GAP));
     menu.style.top = `${this.menuTop}px`;
-    menu.querySelector("[role=menuitem]").focus({ preventScroll: true });
+    const first = menu.querySelector("[role=menuitem]");
+    first?.focus({ preventScroll: true });
   },
 
   closeMenu() {
@@ -138,9 +162,10 @@ export const itemMenu = {
     this.$nextTick(() => !this.renaming && this.linkOf(id)?.focus({ preventScroll: true }));
   },
 
+  /** @param {KeyboardEvent & { currentTarget: HTMLElement }} e */
   onMenuKey(e) {
     const options = [...e.currentTarget.querySelectorAll("[role=menuitem]")];
-    const at = options.indexOf(document.activeElement);
+    const at = options.findIndex((option) => option === document.activeElement);
     const to = menuPosition(e.key, at, options.length);
     if (e.key === "Tab") return this.closeMenu();
     if (to === undefined) return;

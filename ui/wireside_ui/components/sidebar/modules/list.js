@@ -1,3 +1,4 @@
+// @ts-check
 // The list: conversations in groups; only rows near the visible ones have DOM.
 import { h } from "vue";
 import { icon } from "wireside-kit/icons.js";
@@ -5,7 +6,14 @@ import { icon } from "wireside-kit/icons.js";
 const NEAR_END = 400; // px from the end at which the next page is requested
 export const STEP = 16; // rows by which the window moves; as many are rendered beyond either end of it
 
+/** @satisfies {ThisType<Sidebar>} */
 export const list = {
+  /**
+   * @param {Item[]} items
+   * @param {string | null} cursor
+   * @param {boolean} archived
+   * @param {boolean} fresh
+   */
   show(items, cursor, archived, fresh) {
     if (archived !== this.archived) return; // the user has switched lists meanwhile
     if (fresh) this.items.clear();
@@ -33,7 +41,7 @@ export const list = {
           onScrollPassive: this.onScroll,
           onKeydown: this.onListKey,
           onFocusin: (e) =>
-            e.target.matches(".ws-sidebar-item-link") && (this.focused = e.target.dataset.id),
+            e.target.matches(".ws-sidebar-item-link") && (this.focused = e.target.dataset.id ?? ""),
         },
         [
           this.isSearching ? this.results() : this.conversations(),
@@ -84,30 +92,35 @@ export const list = {
         this.archived ? w.no_archived : w.no_conversations,
       );
     }
-    const kept = [this.tabStop, this.renaming, this.menu]
-      .map((id) => this.items.get(id))
-      .filter(Boolean);
+    const kept = [this.tabStop, this.renaming, this.menu].flatMap(
+      (id) => this.items.get(id ?? "") ?? [],
+    );
     return this.groups.map(({ key, name, row, items }) => {
       const from = Math.max(0, this.first - row);
       const rows = items
         .slice(from, Math.max(0, this.last - row))
-        .map((item, n) => [item, from + n]);
+        .map((item, n) => ({ item, at: from + n }));
       for (const item of kept) {
         const at = items.indexOf(item);
-        if (at >= 0 && !rows.some((row) => row[1] === at)) rows.push([item, at]);
+        if (at >= 0 && !rows.some((row) => row.at === at)) rows.push({ item, at });
       }
-      rows.sort((a, b) => a[1] - b[1]);
+      rows.sort((a, b) => a.at - b.at);
       return h("section", { key, style: { "--ws-rows": items.length } }, [
         h("h2", { class: "ws-sidebar-group", dir: "auto" }, name),
         h(
           "ul",
           { class: "ws-sidebar-items", "aria-label": name },
-          rows.map(([item, at]) => this.item(item, at, items.length)),
+          rows.map(({ item, at }) => this.item(item, at, items.length)),
         ),
       ]);
     });
   },
 
+  /**
+   * @param {Item} item
+   * @param {number} at
+   * @param {number} count
+   */
   item(item, at, count) {
     const w = this.words;
     const isCurrent = item.id === this.current;
@@ -175,7 +188,10 @@ export const list = {
     );
   },
 
-  // What a conversation does: it answers, or waits for an answer of the user.
+  /**
+   * What a conversation does: it answers, or waits for an answer of the user.
+   * @param {Item} item
+   */
   mark(item) {
     const w = this.words;
     const isLive = this.live.has(item.id);
@@ -193,11 +209,15 @@ export const list = {
     return [...this.$refs.list.querySelectorAll(".ws-sidebar-item-link")];
   },
 
+  /** @param {string} id */
   linkOf(id) {
     return this.$refs.list.querySelector(`.ws-sidebar-item-link[data-id="${CSS.escape(id)}"]`);
   },
 
-  // Focuses the item at a position in the list, which may not be rendered yet.
+  /**
+   * Focuses the item at a position in the list, which may not be rendered yet.
+   * @param {number} at
+   */
   goTo(at) {
     const item = this.list[Math.min(Math.max(at, 0), this.list.length - 1)];
     if (!item) return this.$refs.fresh.focus();
@@ -205,15 +225,17 @@ export const list = {
     this.$nextTick(() => this.linkOf(item.id)?.focus());
   },
 
+  /** @param {KeyboardEvent & { target: HTMLElement }} e */
   onListKey(e) {
     if (!e.target.matches(".ws-sidebar-item-link") || e.ctrlKey || e.metaKey || e.altKey) return;
     if (this.isSearching) return this.onHitKey(e);
-    const id = e.target.dataset.id;
+    const { id = "" } = e.target.dataset;
+    const item = this.items.get(id);
     const at = this.list.findIndex((item) => item.id === id);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this.list.length - 1 }[e.key];
     if (to === -1) this.$refs.search.focus();
     else if (to !== undefined) this.goTo(to);
-    else if (e.key === "F2" && !this.isReader) this.rename(this.items.get(id));
+    else if (e.key === "F2" && !this.isReader && item) this.rename(item);
     else if (e.key === "Delete" && !this.isReader)
       this.remove(this.isSelecting ? [...this.selected] : [id]);
     else if (e.key === " " && this.isSelecting) this.select(id);
@@ -243,25 +265,36 @@ export const list = {
     if (this.isSearching) {
       if (this.isSearchLoading || !this.hits?.length || !this.hasMoreHits) return;
       this.isSearchLoading = true;
-      this.$emit("search", { query: this.hitsOf, cursor: this.hits.at(-1).cursor });
+      this.$emit("search", { query: this.hitsOf, cursor: this.hits.at(-1)?.cursor });
     } else if (this.cursor && !this.isLoading) {
       this.isLoading = true;
       this.$emit("need", { cursor: this.cursor, archived: this.archived });
     }
   },
 
-  // Scrolls a row into view if necessary, without focusing it.
+  /**
+   * Scrolls a row into view if necessary, without focusing it.
+   * @param {string} id
+   */
   reveal(id) {
     this.focused = id;
     this.$nextTick(() => this.linkOf(id)?.scrollIntoView({ block: "nearest" }));
   },
 
+  /**
+   * @param {MouseEvent} e
+   * @param {string} detail
+   */
   open(e, detail) {
     if (e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return; // the browser handles clicks that open a new tab
     e.preventDefault();
     window.dispatchEvent(new CustomEvent("wireside:open", { detail }));
   },
 
+  /**
+   * @param {MouseEvent} e
+   * @param {Item} item
+   */
   onItem(e, item) {
     const isTab = e.ctrlKey || e.metaKey; // the browser opens the tab
     if (!isTab && (this.isSelecting || e.shiftKey)) {

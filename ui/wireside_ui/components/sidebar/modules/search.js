@@ -1,3 +1,4 @@
+// @ts-check
 // The search box and its results.
 import { h, markRaw } from "vue";
 import { icon } from "wireside-kit/icons.js";
@@ -5,6 +6,7 @@ import { isComposing } from "wireside-kit/keyboard.js";
 
 const SEARCH_MS = 150;
 
+/** @satisfies {ThisType<Sidebar>} */
 export const search = {
   top() {
     const w = this.words;
@@ -52,6 +54,7 @@ export const search = {
     ]);
   },
 
+  /** @param {string} query */
   setQuery(query, focuses = false) {
     if (!this.isSearching) this.listTop = this.$refs.list.scrollTop;
     this.query = query;
@@ -75,6 +78,7 @@ export const search = {
     this.$emit("search", { query: this.query.trim(), cursor: null });
   },
 
+  /** @param {KeyboardEvent} e */
   onSearchKey(e) {
     if (isComposing(e)) return;
     if (e.key === "Escape" && this.query) {
@@ -90,6 +94,11 @@ export const search = {
     }
   },
 
+  /**
+   * @param {string} query
+   * @param {Hit[]} hits
+   * @param {boolean} fresh
+   */
   showHits(query, hits, fresh) {
     if (query !== this.query.trim()) return;
     this.hits = markRaw(fresh ? hits : [...(this.hits || []), ...hits]);
@@ -139,9 +148,10 @@ export const search = {
     );
   },
 
+  /** @param {KeyboardEvent} e */
   onHitKey(e) {
     const links = this.links();
-    const at = links.indexOf(e.target);
+    const at = links.findIndex((link) => link === e.target);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[e.key];
     if (to === undefined) return;
     e.preventDefault();

@@ -1,3 +1,4 @@
+// @ts-check
 // Actions on conversations, and the selection of several.
 import { h, markRaw } from "vue";
 import { icon } from "wireside-kit/icons.js";
@@ -5,20 +6,30 @@ import { icon } from "wireside-kit/icons.js";
 const UNDO_MS = 30_000;
 const MAX_AT_ONCE = 500; // conversations changed by one action: the server's limit
 
+/** @satisfies {ThisType<Sidebar>} */
 export const selection = {
+  /**
+   * @param {string[]} ids
+   * @param {boolean} on
+   */
   pin(ids, on) {
     this.$emit("pin", { ids, on });
     this.endSelection();
   },
 
+  /**
+   * @param {string[]} ids
+   * @param {boolean} on
+   */
   archive(ids, on) {
     this.withFocus(ids, () => this.takeOut(ids));
     this.$emit("archive", { ids, on });
     this.endSelection();
   },
 
+  /** @param {string[]} ids */
   remove(ids) {
-    const items = ids.map((id) => this.items.get(id)).filter(Boolean);
+    const items = ids.flatMap((id) => this.items.get(id) ?? []);
     this.withFocus(ids, () => this.takeOut(ids));
     this.$emit("delete", { ids });
     window.dispatchEvent(new CustomEvent("wireside:deleted", { detail: ids }));
@@ -31,7 +42,11 @@ export const selection = {
     this.deleted.push({ key, items: markRaw(items), archived: this.archived, timer });
   },
 
-  // After items were removed, focuses the next one in the list.
+  /**
+   * After items were removed, focuses the next one in the list.
+   * @param {string[]} ids
+   * @param {() => void} change
+   */
   withFocus(ids, change) {
     const at = this.list.findIndex((item) => item.id === ids[0]);
     change();
@@ -39,7 +54,9 @@ export const selection = {
   },
 
   undo() {
-    const { items, archived, timer } = this.deleted.pop();
+    const last = this.deleted.pop();
+    if (!last) return;
+    const { items, archived, timer } = last;
     clearTimeout(timer);
     const ids = items.map((item) => item.id);
     this.$emit("restore", { ids });
@@ -48,6 +65,7 @@ export const selection = {
     this.goTo(this.list.findIndex((item) => item.id === ids[0]));
   },
 
+  /** @param {string} id */
   select(id, isRange = false) {
     const { selected } = this;
     if (isRange && this.items.has(this.lastSelected)) {
@@ -73,6 +91,12 @@ export const selection = {
   selectionBar() {
     const w = this.words;
     const ids = [...this.selected];
+    /**
+     * @param {IconName} name
+     * @param {string} testid
+     * @param {string} label
+     * @param {() => void} run
+     */
     const tool = (name, testid, label, run) =>
       h(
         "button",
@@ -90,13 +114,13 @@ export const selection = {
     const cancel = () => {
       const id = this.tabStop;
       this.endSelection();
-      this.linkOf(id)?.focus({ preventScroll: true });
+      if (id) this.linkOf(id)?.focus({ preventScroll: true });
     };
     return h("div", { class: "ws-sidebar-selection", role: "toolbar", "aria-label": w.select }, [
       h(
         "span",
         { class: "ws-sidebar-count", role: "status" },
-        w.selected.replace("{count}", ids.length),
+        w.selected.replace("{count}", String(ids.length)),
       ),
       tool("close", "cancel", w.cancel, cancel),
       h("div", { class: "ws-sidebar-tools" }, [

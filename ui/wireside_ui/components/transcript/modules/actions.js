@@ -1,25 +1,32 @@
+// @ts-check
 // The buttons of a turn, and clicks on them.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
 import { plainText } from "./copied_text.js";
 
 const COSTLY = new Set(["retry", "continue"]); // actions that cost a model request
 
+/** @satisfies {ThisType<Transcript>} */
 export const actions = {
+  /** @param {MouseEvent} event */
   onClick(event) {
-    const { target } = event;
+    const target = /** @type {HTMLElement} */ (event.target);
     if (target.closest("summary")) this.stick = false; // an opened element keeps its position
     if (target.matches(".ws-fn")) return this.showFootnote(target);
     const button = target.closest("[data-action]");
     if (!button) return;
+    const { action: name = "" } = button.dataset;
     if (button.getAttribute("aria-disabled") === "true") return;
-    if (COSTLY.has(button.dataset.action) && event.detail > 1) return; // a double click sends one request
+    if (COSTLY.has(name) && event.detail > 1) return; // a double click sends one request
     const row = this.rowOf(button);
+    if (!row) return;
     const { id } = row.data;
-    const name = button.dataset.action;
     switch (name) {
       case "copy_code":
-        return this.copy(button, button.parentElement.querySelector("code").textContent);
+        return this.copy(
+          button,
+          within(/** @type {Element} */ (button.parentElement), "code").textContent,
+        );
       case "copy_question":
         return this.copy(button, row.data.question);
       case "copy":
@@ -29,7 +36,7 @@ export const actions = {
       case "copy_markdown":
       case "copy_text": {
         this.closeMenu(true);
-        const shown = row.foot.querySelector('[data-action="copy"]');
+        const shown = within(row.foot, '[data-action="copy"]');
         return name === "copy_text"
           ? this.copy(shown, plainText(row))
           : this.copyAnswer(shown, row);
@@ -46,30 +53,34 @@ export const actions = {
     this.$emit("action", { name, id, automatic: false, words: "" });
   },
 
+  /** @param {string[]} names */
   allowed(names) {
     return this.isReader ? names.filter((name) => name.startsWith("copy")) : names;
   },
 
+  /** @param {string[]} names */
   bar(names) {
     const el = make("div", "ws-turn-actions");
     for (const name of this.allowed(names)) {
-      const isQuestion = name === "copy_question";
-      el.append(
-        this.button(isQuestion ? "copy_question" : name, this.words[isQuestion ? "copy" : name], {
-          icon: isQuestion ? "copy" : name,
-        }),
-      );
+      const icon = /** @type {IconName} */ (name === "copy_question" ? "copy" : name);
+      el.append(this.button(name, this.words[icon], icon));
     }
     return el;
   },
 
-  button(action, label, { icon: name, text } = {}) {
-    const el = make("button", text ? "ws-turn-text-button" : "ws-turn-icon-button", {
+  /**
+   * Returns a button with an icon, or with its label as text if there is none.
+   * @param {string} action
+   * @param {string} label
+   * @param {IconName} [name] of the icon
+   */
+  button(action, label, name) {
+    const el = make("button", name ? "ws-turn-icon-button" : "ws-turn-text-button", {
       type: "button",
       "data-action": action,
       "aria-label": label,
     });
-    if (text) {
+    if (!name) {
       el.textContent = label;
     } else {
       el.title = label;

@@ -1,9 +1,13 @@
+// @ts-check
 // Images and files of an answer.
 import { make } from "wireside-kit/dom.js";
 import { download } from "wireside-kit/download.js";
 import { iconMarkup } from "wireside-kit/icons.js";
 
-// Formats a size: "1.2 MB".
+/**
+ * Formats a size: "1.2 MB".
+ * @param {number} bytes
+ */
 function sizeText(bytes) {
   const power = Math.min(3, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
   const value = bytes / 1000 ** power;
@@ -15,6 +19,12 @@ function sizeText(bytes) {
   }).format(value);
 }
 
+/**
+ * @param {string} className
+ * @param {IconName} icon
+ * @param {string} name
+ * @param {string} [detail]
+ */
 function named(className, icon, name, detail) {
   const el = make("span", className);
   el.innerHTML = iconMarkup(icon);
@@ -28,18 +38,26 @@ function named(className, icon, name, detail) {
   return el;
 }
 
-// Returns the content of a `data:` URL; the browser must not take it for a page.
+/**
+ * Returns the content of a `data:` URL; the browser must not take it for a page.
+ * @param {string} url
+ */
 function blobOf(url) {
   const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (c) => c.charCodeAt(0));
   return new Blob([bytes], { type: "application/octet-stream" });
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const attachments = {
-  // Returns an address as it is loaded: a path is one of the server, which may be mounted below another path.
+  /**
+   * Returns an address as it is loaded: a path is one of the server, which may be mounted below another path.
+   * @param {string} url
+   */
   addressOf(url) {
     return url.startsWith("/") ? this.assets.replace(/\/assets$/, "") + url : url;
   },
 
+  /** @param {Whole<"image">} part */
   imageElement({ data, text }) {
     if (data.host) return this.imageLink(data);
     const label = data.name || this.words.image;
@@ -53,7 +71,10 @@ export const attachments = {
     return el;
   },
 
-  // An image of another server is only linked: loading it would tell that server who reads.
+  /**
+   * An image of another server is only linked: loading it would tell that server who reads.
+   * @param {ImageData_} image
+   */
   imageLink({ url, name, host }) {
     const el = make("a", "ws-turn-download", {
       href: url,
@@ -65,6 +86,7 @@ export const attachments = {
     return el;
   },
 
+  /** @param {HTMLImageElement} image */
   enlarge(image) {
     const dialog = make("dialog", "ws-transcript-large", {
       "aria-label": image.alt,
@@ -72,7 +94,7 @@ export const attachments = {
     });
     const large = make("img", "", { alt: image.alt });
     large.src = image.src;
-    const close = this.plainButton(this.words.close, () => dialog.close(), { icon: "close" });
+    const close = this.plainButton(this.words.close, () => dialog.close(), "close");
     close.classList.add("ws-transcript-large-close");
     dialog.append(large, close);
     dialog.onclick = () => dialog.close();
@@ -82,6 +104,7 @@ export const attachments = {
     dialog.showModal();
   },
 
+  /** @param {Whole<"file">} part */
   fileElement({ data }) {
     const { url, name, size_bytes: size } = data;
     const isOwn = url.startsWith("/");

@@ -1,8 +1,13 @@
+// @ts-check
 // Blocks of an answer: copy buttons, keyboard access to wide blocks, link targets and footnotes.
+
+import { within } from "wireside-kit/dom.js";
 
 const WIDE = ".ws-table, div.ws-math";
 
+/** @satisfies {ThisType<Transcript>} */
 export const blocks = {
+  /** @param {HTMLElement} root */
   decorate(root) {
     const blocks = root.matches?.(".ws-code")
       ? [root]
@@ -13,11 +18,11 @@ export const blocks = {
       const copy = this.button(
         "copy_code",
         lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code,
-        { icon: "copy" },
+        "copy",
       );
       copy.classList.add("ws-prose-copy");
       block.append(copy);
-      block.querySelector("pre").tabIndex = 0; // it scrolls horizontally
+      within(block, "pre").tabIndex = 0; // it scrolls horizontally
       if (lang === "mermaid") this.drawDiagram(block);
     }
     this.reachWide(root);
@@ -31,7 +36,10 @@ export const blocks = {
     }
   },
 
-  // Elements wider than the column are scrollable by keyboard, so they need to be focusable and to have a name.
+  /**
+   * Elements wider than the column are scrollable by keyboard, so they need to be focusable and to have a name.
+   * @param {HTMLElement} root
+   */
   reachWide(root) {
     for (const el of root.matches?.(WIDE) ? [root] : (root.querySelectorAll?.(WIDE) ?? [])) {
       const scrolls = el.scrollWidth > el.clientWidth + 1;
@@ -48,6 +56,7 @@ export const blocks = {
     }
   },
 
+  /** @param {HTMLAnchorElement | null} link */
   showWhere(link) {
     this.where.hidden = !link;
     if (!link) return;
@@ -56,10 +65,11 @@ export const blocks = {
     rest.textContent = link.host ? link.href.slice(link.origin.length) : "";
   },
 
+  /** @param {HTMLElement} mark */
   showFootnote(mark) {
     const note = mark
       .closest(".ws-prose")
-      .querySelector(`.ws-footnotes li[data-fn="${mark.dataset.fn}"]`);
+      ?.querySelector(`.ws-footnotes li[data-fn="${mark.dataset.fn}"]`);
     if (!note) return;
     this.stick = false;
     note.scrollIntoView({ block: "nearest" });

@@ -1,9 +1,12 @@
+// @ts-check
 // The menu next to "Copy".
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 import { isComposing } from "wireside-kit/keyboard.js";
 import { menuPosition } from "wireside-kit/menu.js";
 
+/** @satisfies {ThisType<Transcript>} */
 export const copyMenu = {
+  /** @param {HTMLElement} button */
   openMenu(button) {
     const el = make("div", "ws-turn-copy-menu", {
       role: "menu",
@@ -22,13 +25,13 @@ export const copyMenu = {
       item.textContent = label;
       el.append(item);
     }
-    button.parentElement.append(el);
+    button.parentElement?.append(el);
     const room = button.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
     el.classList.toggle("ws-turn-below", room < el.offsetHeight + 16);
     button.setAttribute("aria-expanded", "true");
-    button.closest(".ws-turn").classList.add("ws-turn-over");
+    button.closest(".ws-turn")?.classList.add("ws-turn-over");
     this.menu = { el, button };
-    el.firstChild.focus({ preventScroll: true });
+    within(el, "button").focus({ preventScroll: true });
   },
 
   closeMenu(hasFocus = false) {
@@ -41,15 +44,18 @@ export const copyMenu = {
     if (hasFocus) button.focus({ preventScroll: true });
   },
 
+  /** @param {KeyboardEvent} event */
   onKey(event) {
     if (isComposing(event)) return; // Escape cancels the composition of an input method
-    if (event.key === "Escape" && event.target.closest(".ws-turn-say")) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const row = this.rowOf(target);
+    if (event.key === "Escape" && row && target.closest(".ws-turn-say")) {
       event.stopPropagation(); // otherwise it would stop an answer
-      return this.closeFeedback(this.rowOf(event.target));
+      return this.closeFeedback(row);
     }
-    if (!this.menu?.el.contains(event.target)) return;
-    const items = [...this.menu.el.children];
-    const at = items.indexOf(event.target);
+    if (!this.menu?.el.contains(target)) return;
+    const items = [...this.menu.el.querySelectorAll("button")];
+    const at = items.findIndex((item) => item === target);
     const to = menuPosition(event.key, at, items.length);
     if (to !== undefined) {
       event.preventDefault();

@@ -1,16 +1,20 @@
+// @ts-check
 // Copying an answer, the selection or the whole conversation.
 import { writeClipboard } from "wireside-kit/clipboard.js";
 import { make } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
-import { TYPED_IN } from "wireside-kit/keyboard.js";
+import { isTypedIn } from "wireside-kit/keyboard.js";
 import { answerCopy, cleanHtml, laidOutText, selectedIn } from "./copied_text.js";
 import { isPart } from "./states.js";
 
 const NOTICE_MS = 5000;
 
+/** @satisfies {ThisType<Transcript>} */
 export const copying = {
+  /** @param {string} id */
   askText(id) {
     const ask = `${id} ${performance.now()}`;
+    /** @type {Promise<string>} */
     const text = new Promise((resolve, reject) => {
       this.copies.set(ask, resolve);
       setTimeout(
@@ -22,35 +26,53 @@ export const copying = {
     return text;
   },
 
+  /**
+   * @param {string} ask
+   * @param {string} text
+   */
   copied(ask, text) {
     this.copies.get(ask)?.(text);
     this.copies.delete(ask);
   },
 
+  /**
+   * @param {HTMLElement} button
+   * @param {Row} row
+   */
   copyAnswer(button, row) {
     return this.copy(button, this.askText(row.data.id), cleanHtml(answerCopy(row)));
   },
 
-  // Ctrl+C: copies formulas as their source, and HTML without the colours of this page.
+  /**
+   * Ctrl+C: copies formulas as their source, and HTML without the colours of this page.
+   * @param {ClipboardEvent} event
+   */
   copySelection(event) {
-    if (event.defaultPrevented || event.target.closest?.("input, textarea")) return;
+    if (event.defaultPrevented || isTypedIn(event.target)) return;
     const selected = selectedIn(this.scroller);
     if (!selected) return;
     const { fragment, hasFormula, text } = selected;
     const copy = make("div", "");
     copy.append(fragment.cloneNode(true));
-    event.clipboardData.setData("text/html", cleanHtml(fragment));
-    event.clipboardData.setData("text/plain", hasFormula ? laidOutText(copy, this.scroller) : text);
+    event.clipboardData?.setData("text/html", cleanHtml(fragment));
+    event.clipboardData?.setData(
+      "text/plain",
+      hasFormula ? laidOutText(copy, this.scroller) : text,
+    );
     event.preventDefault();
   },
 
+  /**
+   * @param {HTMLElement} button
+   * @param {string | Promise<string>} text
+   */
   async copy(button, text, html = "") {
     try {
       await writeClipboard(text, html);
     } catch {
       return;
     }
-    const label = button.getAttribute("aria-label");
+    const label = button.getAttribute("aria-label") ?? "";
     this.speech += ` ${this.words.copied}`;
     button.innerHTML = iconMarkup("check");
     button.classList.add("ws-turn-done");
@@ -62,6 +84,7 @@ export const copying = {
     }, 1600);
   },
 
+  /** @param {string} address */
   setSource(address) {
     if (address === this.source) return;
     this.source = address;
@@ -78,7 +101,7 @@ export const copying = {
   },
 
   selectAll() {
-    getSelection().selectAllChildren(this.list);
+    getSelection()?.selectAllChildren(this.list);
     this.isAllSelected = true;
     if (this.isWhole() || !this.source) return;
     this.notify(
@@ -89,12 +112,17 @@ export const copying = {
     );
   },
 
+  /** @param {ClipboardEvent} event */
   onCopy(event) {
-    if (!this.isAllSelected || this.isWhole() || !this.source || event.target.closest?.(TYPED_IN))
-      return;
+    if (!this.isAllSelected || this.isWhole() || !this.source || isTypedIn(event.target)) return;
     const selection = getSelection();
     const { firstElementChild: first, lastElementChild: last } = this.list;
-    if (!selection.containsNode(first, true) || !selection.containsNode(last, true))
+    if (
+      !first ||
+      !last ||
+      !selection?.containsNode(first, true) ||
+      !selection.containsNode(last, true)
+    )
       return (this.isAllSelected = false);
     event.preventDefault();
     const text = fetch(`${this.source}/export?format=markdown`).then((response) => {
@@ -107,7 +135,10 @@ export const copying = {
     );
   },
 
-  // Shows a short message over the conversation; screen readers read it too.
+  /**
+   * Shows a short message over the conversation; screen readers read it too.
+   * @param {string} text
+   */
   notify(text) {
     this.notice?.remove();
     const el = (this.notice = make("div", "ws-transcript-notice", { "data-testid": "notice" }));

@@ -1,5 +1,6 @@
+// @ts-check
 // Diagrams: code blocks in mermaid's language, drawn as images.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 
 const MAX_DIAGRAM_CHARS = 20000;
 
@@ -41,8 +42,11 @@ const SECURE = [
   ],
 ];
 
-// Whether drawing it could send a request to another server, by an image in a shape or by CSS (also in its escapes), or
-// would use a handler that the page's policy blocks, such as mermaid's own for the menus of a sequence diagram's links.
+/**
+ * Whether drawing it could send a request to another server, by an image in a shape or by CSS (also in its escapes), or
+ * would use a handler that the page's policy blocks, such as mermaid's own for the menus of a sequence diagram's links.
+ * @param {string} source
+ */
 function isSuspect(source) {
   const hasPicture = /@\{[^}]*(img|\\)/.test(source);
   const hasAddress = /(url|src|image-set|image)\s*\(|@import/i.test(source);
@@ -74,18 +78,24 @@ function loadMermaid() {
   return mermaidReady;
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const diagrams = {
+  /** @param {HTMLElement} block */
   async drawDiagram(block) {
-    const source = block.querySelector("code").textContent;
+    const source = within(block, "code").textContent;
     if (!source.trim() || source.length > MAX_DIAGRAM_CHARS || isSuspect(source)) return;
     const stage = make("div", "ws-transcript-stage", { inert: "", "aria-hidden": "true" });
     try {
       const mermaid = await loadMermaid();
       this.$el.append(stage); // invisible, and isolated from the page
       stage.append(make("div"));
-      const { svg } = await mermaid.render(`ws-diagram-${++drawn}`, source, stage.firstChild);
-      const box = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement.viewBox
-        ?.baseVal;
+      const { svg } = await mermaid.render(
+        `ws-diagram-${++drawn}`,
+        source,
+        stage.firstElementChild,
+      );
+      const root = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+      const box = root instanceof SVGSVGElement ? root.viewBox?.baseVal : null;
       // nothing inside an image can run or load
       const image = make("img", "ws-prose-diagram", { alt: source, "data-testid": "diagram" });
       if (box?.width)

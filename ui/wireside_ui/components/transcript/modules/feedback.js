@@ -1,9 +1,15 @@
+// @ts-check
 // Feedback on an answer: a rating and an optional comment.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 
 const MAX_FEEDBACK_CHARS = 2000;
 
+/** @satisfies {ThisType<Transcript>} */
 export const feedback = {
+  /**
+   * @param {Row} row
+   * @param {"up" | "down"} verdict
+   */
   judge(row, verdict) {
     const isTakenBack = row.data.feedback === verdict;
     this.$emit("action", {
@@ -17,6 +23,7 @@ export const feedback = {
     this.paintState(row);
   },
 
+  /** @param {"up" | "down"} verdict */
   feedbackForm(verdict) {
     const label = verdict === "up" ? this.words.what_good : this.words.what_wrong;
     const form = make("form", "ws-turn-say", { "data-testid": "feedback" });
@@ -28,24 +35,28 @@ export const feedback = {
       dir: "auto",
       autocomplete: "off",
     });
-    const send = this.button("send_feedback", this.words.send_feedback, { icon: "send" });
+    const send = this.button("send_feedback", this.words.send_feedback, "send");
     send.type = "submit";
-    form.append(field, send, this.button("close_feedback", this.words.close, { icon: "close" }));
+    form.append(field, send, this.button("close_feedback", this.words.close, "close"));
     return form;
   },
 
+  /** @param {SubmitEvent} event */
   sendFeedback(event) {
     event.preventDefault();
-    const row = this.rowOf(event.target);
-    const words = event.target.querySelector("input").value.trim().slice(0, MAX_FEEDBACK_CHARS);
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    const row = this.rowOf(form);
+    if (!row) return;
+    const words = within(form, "input").value.trim().slice(0, MAX_FEEDBACK_CHARS);
     if (words) this.$emit("action", { name: "say", id: row.data.id, automatic: false, words });
     this.closeFeedback(row, words ? this.words.thanks : "");
   },
 
+  /** @param {Row} row */
   closeFeedback(row, thanks = "") {
     row.say = null;
     this.paintState(row);
-    const bar = row.foot.querySelector(".ws-turn-actions");
+    const bar = within(row.foot, ".ws-turn-actions");
     bar.querySelector(`[data-action="${row.data.feedback}"]`)?.focus({ preventScroll: true });
     if (!thanks) return;
     const note = make("span", "ws-turn-thanks", { role: "status" });

@@ -1,3 +1,4 @@
+// @ts-check
 // Figures of an answer, drawn by Plotly.
 import { make } from "wireside-kit/dom.js";
 import { isTouch } from "wireside-kit/viewport.js";
@@ -13,9 +14,14 @@ function loadPlotly() {
   return plotlyReady;
 }
 
-// Returns the layout of a figure in the colours of the page.
+/**
+ * Returns the layout of a figure in the colours of the page.
+ * @param {HTMLElement} el
+ * @param {Record<string, unknown>} layout
+ */
 function layoutOf(el, layout) {
   const style = getComputedStyle(el);
+  /** @param {string} name */
   const color = (name) => style.getPropertyValue(name).trim();
   const axis = {
     gridcolor: color("--line"),
@@ -46,24 +52,29 @@ function layoutOf(el, layout) {
   };
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const figures = {
+  /** @param {Whole<"figure">} part */
   figureElement({ data, text }) {
-    const el = make("div", "ws-turn-figure", {
+    const box = make("div", "ws-turn-figure", {
       role: "figure",
       "aria-label": text || this.words.figure,
       "data-testid": "figure",
     });
+    const el = Object.assign(box, { figure: data });
     el.style.height = `${data.height ?? HEIGHT}px`;
-    el.figure = data;
     this.figureObserver ??= new ResizeObserver((entries) => {
-      for (const { target } of entries) this.fitFigure(target);
+      for (const { target } of entries) this.fitFigure(/** @type {FigureElement} */ (target));
     });
     this.figureObserver.observe(el);
     this.themeObserver ??= this.watchTheme();
     return el;
   },
 
-  // Draws a figure when it is on the page, and removes the drawing with its turn: it has listeners and graphics memory.
+  /**
+   * Draws a figure when it is on the page, and removes the drawing with its turn: it has listeners and graphics memory.
+   * @param {FigureElement} el
+   */
   async fitFigure(el) {
     const isShown = el.isConnected && el.clientWidth > 0;
     if (isShown && el.plot) {
@@ -78,6 +89,7 @@ export const figures = {
     }
   },
 
+  /** @param {FigureElement} el */
   async drawFigure(el) {
     const { figure } = el;
     if (el.isDrawing || el.matches(".ws-turn-figure-failed")) return;
@@ -108,8 +120,9 @@ export const figures = {
     if (el.isConnected && el.hasFailed && !el.plot) this.drawFigure(el);
   },
 
+  /** @param {HTMLElement} el */
   failFigure(el) {
-    this.figureObserver.unobserve(el);
+    this.figureObserver?.unobserve(el);
     el.style.height = "";
     el.classList.add("ws-turn-figure-failed");
     const note = make("div", "ws-turn-grid-note");
@@ -130,7 +143,10 @@ export const figures = {
     if (isDark === this.wasDark) return;
     this.wasDark = isDark;
     const Plotly = await loadPlotly();
-    for (const el of this.$el.querySelectorAll(".ws-turn-figure")) {
+    const all = /** @type {NodeListOf<FigureElement>} */ (
+      this.$el.querySelectorAll(".ws-turn-figure")
+    );
+    for (const el of all) {
       if (!el.plot) continue;
       const { data, layout } = structuredClone({ data: el.figure.data, layout: el.figure.layout });
       Plotly.react(el.plot, data, layoutOf(el, layout)).catch(() => {});

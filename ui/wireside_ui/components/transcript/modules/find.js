@@ -1,5 +1,6 @@
+// @ts-check
 // The find bar: a search in the whole conversation, by the server, and the highlights in mounted turns.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 import { isComposing } from "wireside-kit/keyboard.js";
 import { folded, rangesIn } from "./matches.js";
 import { isPart } from "./states.js";
@@ -7,6 +8,7 @@ import { isPart } from "./states.js";
 const FIND_MS = 150; // delay between the last key and the search
 const MAX_FIND_CHARS = 200;
 
+/** @satisfies {ThisType<Transcript>} */
 export const find = {
   openFind() {
     if (!this.findBar) {
@@ -28,16 +30,16 @@ export const find = {
         role: "status",
         "data-testid": "find-place",
       });
-      const buttons = [
-        ["find_previous", "previous", () => this.stepFind(-1)],
-        ["find_next", "next", () => this.stepFind(1)],
-        ["close", "close", () => this.closeFind(true)],
-      ];
+      const buttons = /** @type {const} */ ([
+        { word: "find_previous", name: "previous", act: () => this.stepFind(-1) },
+        { word: "find_next", name: "next", act: () => this.stepFind(1) },
+        { word: "close", name: "close", act: () => this.closeFind(true) },
+      ]);
       bar.append(
         field,
         place,
-        ...buttons.map(([word, name, act]) => {
-          const button = this.button(word, this.words[word], { icon: name });
+        ...buttons.map(({ word, name, act }) => {
+          const button = this.button(word, this.words[word], name);
           button.onclick = act;
           return button;
         }),
@@ -56,21 +58,21 @@ export const find = {
           this.closeFind(true);
         } else if (event.key === "Enter" && event.target === field) {
           event.preventDefault();
-          if (this.findings.query !== folded(field.value).text.trim()) this.askFind(field.value);
+          if (this.findings?.query !== folded(field.value).text.trim()) this.askFind(field.value);
           else this.stepFind(event.shiftKey ? -1 : 1);
         }
       });
       this.$el.append(bar);
       this.findings = { query: "", turns: [], at: -1, ranges: [], range: 0 };
-      this.findFrom = document.activeElement;
+      this.findFrom = /** @type {HTMLElement | null} */ (document.activeElement);
     }
-    const field = this.findBar.firstChild;
+    const field = within(this.findBar, "input");
     field.focus({ preventScroll: true });
     field.select();
   },
 
   closeFind(returns = false) {
-    if (!this.findBar) return;
+    if (!this.findBar || !this.findings) return;
     clearTimeout(this.findTimer);
     const turn = this.rows[this.findings.turns[this.findings.at]]?.el;
     this.findBar.remove();
@@ -85,6 +87,7 @@ export const find = {
     if (returns) to.focus({ preventScroll: true });
   },
 
+  /** @param {string} text */
   askFind(text) {
     clearTimeout(this.findTimer);
     const query = folded(text).text.trim();
@@ -96,7 +99,11 @@ export const find = {
     if (query) this.$emit("find", { query: text.slice(0, MAX_FIND_CHARS) });
   },
 
-  // Called by the server with the indices of the matching turns.
+  /**
+   * Called by the server with the indices of the matching turns.
+   * @param {string} text
+   * @param {number[]} turns
+   */
   foundIn(text, turns) {
     if (!this.findings || folded(text).text.trim() !== this.findings.query) return; // the query has changed
     this.findings.turns = turns;
@@ -114,9 +121,10 @@ export const find = {
     );
   },
 
+  /** @param {number} step */
   stepFind(step) {
+    if (!this.findings?.turns.length) return;
     const { turns, ranges, range, at } = this.findings;
-    if (!turns.length) return;
     const next = range + step;
     if (ranges.length && next >= 0 && next < ranges.length) {
       this.findings.range = next;
@@ -125,10 +133,16 @@ export const find = {
     this.goFind((at + step + turns.length) % turns.length, step);
   },
 
+  /**
+   * @param {number} at
+   * @param {number} step
+   */
   goFind(at, step) {
     const { findings } = this;
+    if (!findings) return;
     Object.assign(findings, { at, ranges: [], range: step > 0 ? 0 : -1, isNew: true });
     const index = findings.turns[at];
+    /** @param {number} value */
     const number = (value) => value.toLocaleString(document.documentElement.lang);
     this.showFindPlace(
       this.words.find_place
@@ -143,8 +157,9 @@ export const find = {
     this.showFound();
   },
 
+  /** @param {string} text */
   showFindPlace(text) {
-    this.findBar.querySelector(".ws-transcript-find-place").textContent = text;
+    if (this.findBar) within(this.findBar, ".ws-transcript-find-place").textContent = text;
   },
 
   // Highlights matches in the turns that have DOM. The Highlight API does not change the DOM.
@@ -167,7 +182,8 @@ export const find = {
   },
 
   showRange() {
-    const { findings } = this;
+    const { findings, findBar } = this;
+    if (!findings || !findBar) return;
     findings.isNew = false;
     if (findings.range < 0) findings.range = findings.ranges.length - 1;
     const range = findings.ranges[findings.range];
@@ -175,11 +191,11 @@ export const find = {
     const mark = new Highlight(range);
     mark.priority = 1;
     CSS.highlights.set("ws-find-here", mark);
-    range.startContainer.parentElement.closest("details:not([open])")?.setAttribute("open", "");
+    range.startContainer.parentElement?.closest("details:not([open])")?.setAttribute("open", "");
     const view = this.scroller.getBoundingClientRect();
     const box = range.getBoundingClientRect();
-    const room = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0;
-    const top = view.top + this.findBar.offsetHeight + 24;
+    const room = parseFloat(getComputedStyle(this.column).paddingBottom) || 0;
+    const top = view.top + findBar.offsetHeight + 24;
     this.goal = null;
     if (box.top < top || box.bottom > view.bottom - room)
       this.moveBy(box.top - (top + (view.bottom - room - top) / 3));

@@ -1,14 +1,26 @@
+// @ts-check
 // Formulas: elements that contain their source, drawn by assets/math.js.
 import { make } from "wireside-kit/dom.js";
 
 const FORMULA_LOAD_MS = 10000; // after this time the sources are shown even if KaTeX has not loaded
 const LOAD_AGAIN_MS = 15000;
 
-export const isFormula = (node) =>
-  node.nodeType === Node.ELEMENT_NODE && node.classList.contains("ws-tex");
+/**
+ * @param {Node} node
+ * @returns {node is HTMLElement}
+ */
+export function isFormula(node) {
+  return node instanceof HTMLElement && node.classList.contains("ws-tex");
+}
+
+/** @param {HTMLElement} el */
 export const formulaSource = (el) => el.dataset.source ?? el.textContent;
 
-// Draws a growing formula over the existing one, so that nothing flickers.
+/**
+ * Draws a growing formula over the existing one, so that nothing flickers.
+ * @param {HTMLElement} old
+ * @param {HTMLElement} fresh
+ */
 export function morphFormula(old, fresh) {
   const source = fresh.textContent;
   if (old.className !== fresh.className) old.className = fresh.className;
@@ -21,7 +33,10 @@ export function morphFormula(old, fresh) {
   old.textContent = source;
 }
 
-// Returns the source between dollars, regardless of the delimiters that the model used.
+/**
+ * Returns the source between dollars, regardless of the delimiters that the model used.
+ * @param {HTMLElement} el
+ */
 export function inDollars(el) {
   const found = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?)$/.exec(
     formulaSource(el),
@@ -32,16 +47,20 @@ export function inDollars(el) {
     : `${mark}${formulaSource(el).trim()}${mark}`;
 }
 
-// Returns the text of an element, with the source of its formulas.
-export function textOf(el) {
-  if (isFormula(el)) return formulaSource(el);
-  if (el.nodeType !== Node.ELEMENT_NODE || !el.querySelector(".ws-tex")) return el.textContent;
-  const copy = el.cloneNode(true);
+/**
+ * Returns the text of a node, with the source of its formulas.
+ * @param {Node} node
+ */
+export function textOf(node) {
+  if (isFormula(node)) return formulaSource(node);
+  if (!(node instanceof Element) || !node.querySelector(".ws-tex")) return node.textContent ?? "";
+  const copy = /** @type {Element} */ (node.cloneNode(true));
   for (const formula of copy.querySelectorAll(".ws-tex"))
     formula.replaceWith(formulaSource(formula));
   return copy.textContent;
 }
 
+/** @param {string} src */
 function addScript(src) {
   return new Promise((resolve, reject) => {
     const script = Object.assign(document.createElement("script"), {
@@ -54,10 +73,16 @@ function addScript(src) {
   });
 }
 
+/** @type {Promise<void> | undefined} */
 let mathReady;
 
-// 320 KB and fonts: loaded only for a page that has a formula.
+/**
+ * 320 KB and fonts: loaded only for a page that has a formula.
+ * @param {string} folder
+ * @param {string} version
+ */
 function loadMath(folder, version) {
+  /** @param {string} name */
   const file = (name) => `${folder}/${name}?v=${version}`;
   const load = async () => {
     const sheet = make("link", "", { rel: "stylesheet", href: file("katex/katex.min.css") });
@@ -88,10 +113,14 @@ function loadMath(folder, version) {
 
 export const isMathRequested = () => Boolean(mathReady);
 
+/** @satisfies {ThisType<Transcript>} */
 export const formulas = {
-  // Draws the undrawn formulas of `root`. While KaTeX is loading, they are invisible but occupy their space.
+  /**
+   * Draws the undrawn formulas of `root`. While KaTeX is loading, they are invisible but occupy their space.
+   * @param {Node} root
+   */
   drawFormulas(root) {
-    if (root.nodeType !== Node.ELEMENT_NODE) return;
+    if (!(root instanceof Element)) return;
     const isOne = isFormula(root) && root.dataset.drawn === undefined;
     const formulas = isOne ? [root] : root.querySelectorAll(".ws-tex:not([data-drawn])");
     if (!formulas.length) return;

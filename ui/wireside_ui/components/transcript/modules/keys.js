@@ -1,28 +1,39 @@
+// @ts-check
 // Keys of the page that scroll, search and select the conversation.
-import { IS_MAC, TYPED_IN, isComposing } from "wireside-kit/keyboard.js";
+import { IS_MAC, isComposing, isTypedIn } from "wireside-kit/keyboard.js";
 
 const LINE_PX = 40; // distance scrolled by an arrow key
 const PAGE_SHARE = 0.9; // share of the visible height scrolled by PageUp, PageDown and Space
 
-// Maps a key to its scroll distance: {pages}, {lines}, {begin} or {end}.
+/**
+ * Maps a key to its scroll distance.
+ * @param {KeyboardEvent} event
+ * @returns {ScrollWay | null}
+ */
 function wayOf({ key, shiftKey, ctrlKey, metaKey, altKey }) {
   if (altKey || (shiftKey && key !== " ")) return null; // Shift extends a selection
-  if (IS_MAC && metaKey && !ctrlKey)
-    return { ArrowUp: { begin: true }, ArrowDown: { end: true } }[key] ?? null;
-  const far = { Home: { begin: true }, End: { end: true } }[key];
+  if (IS_MAC && metaKey && !ctrlKey) return MAC_WAYS[key] ?? null;
+  const far = FAR_WAYS[key];
   if (far || metaKey || ctrlKey) return metaKey ? null : (far ?? null);
   if (key === " ") return { pages: shiftKey ? -1 : 1 };
-  return (
-    {
-      PageUp: { pages: -1 },
-      PageDown: { pages: 1 },
-      ArrowUp: { lines: -1 },
-      ArrowDown: { lines: 1 },
-    }[key] ?? null
-  );
+  return NEAR_WAYS[key] ?? null;
 }
 
+/** @type {Record<string, ScrollWay>} */
+const MAC_WAYS = { ArrowUp: { begin: true }, ArrowDown: { end: true } };
+/** @type {Record<string, ScrollWay>} */
+const FAR_WAYS = { Home: { begin: true }, End: { end: true } };
+/** @type {Record<string, ScrollWay>} */
+const NEAR_WAYS = {
+  PageUp: { pages: -1 },
+  PageDown: { pages: 1 },
+  ArrowUp: { lines: -1 },
+  ArrowDown: { lines: 1 },
+};
+
+/** @satisfies {ThisType<Transcript>} */
 export const keys = {
+  /** @param {KeyboardEvent} event */
   onPageKey(event) {
     if (event.defaultPrevented || isComposing(event) || document.querySelector("dialog[open]"))
       return;
@@ -30,7 +41,7 @@ export const keys = {
     const isCommand = IS_MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
     if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "f") {
       // the page contains all the text, or the bar was already open: use the browser's own search
-      if (this.isWhole() || this.findBar?.contains(target)) return;
+      if (this.isWhole() || this.findBar?.contains(/** @type {Node} */ (target))) return;
       event.preventDefault();
       return this.openFind();
     }
@@ -39,7 +50,7 @@ export const keys = {
       return this.stepFind(event.shiftKey ? -1 : 1);
     }
     if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "a") {
-      if (!this.isOurs(target) || target.closest(TYPED_IN)) return;
+      if (!this.isOurs(target) || isTypedIn(target)) return;
       event.preventDefault();
       return this.selectAll();
     }
@@ -49,25 +60,34 @@ export const keys = {
     this.scrollByKey(way);
   },
 
+  /** @param {EventTarget | null} target */
   isOurs(target) {
     return (
-      target === document.body || target === document.documentElement || this.$el.contains(target)
+      target === document.body ||
+      target === document.documentElement ||
+      this.$el.contains(/** @type {Node} */ (target))
     );
   },
 
-  // Whether a key scrolls the conversation rather than the focused element.
-  takesKey({ key, target }, way) {
-    if (target.closest?.(`${TYPED_IN}, [role="menu"], [role="listbox"]`)) return false;
+  /**
+   * Whether a key scrolls the conversation rather than the focused element.
+   * @param {KeyboardEvent} event
+   * @param {ScrollWay} way
+   */
+  takesKey(event, way) {
+    const { key } = event;
+    const target = event.target instanceof Element ? event.target : null;
+    if (isTypedIn(target) || target?.closest('[role="menu"], [role="listbox"]')) return false;
     const isPaging = way.pages || way.end || way.begin;
     const isHeader =
       key !== " " &&
       isPaging &&
-      target.closest?.("[role=banner]") &&
+      target?.closest("[role=banner]") &&
       !document.querySelector('[aria-expanded="true"]');
-    if (!this.isOurs(target) && !isHeader) return false;
-    if (key === " " && target.closest?.("button, summary")) return false;
-    const down = way.end || (way.pages ?? way.lines) > 0;
-    const box = target.closest?.("pre");
+    if (!this.isOurs(event.target) && !isHeader) return false;
+    if (key === " " && target?.closest("button, summary")) return false;
+    const down = way.end || (way.pages ?? way.lines ?? 0) > 0;
+    const box = target?.closest("pre");
     const room = box
       ? down
         ? box.scrollHeight - box.clientHeight - box.scrollTop
@@ -76,12 +96,18 @@ export const keys = {
     return room <= 1;
   },
 
-  // Called by the composer: keys without a function in its box scroll the conversation.
+  /**
+   * Called by the composer: keys without a function in its box scroll the conversation.
+   * @param {CustomEvent<number>} event
+   */
   onScrollWish({ detail }) {
     this.scrollByKey(detail > 0 ? { pages: 1 } : { pages: -1 });
   },
 
-  // The browser's own smooth scrolling ends when turns are mounted during it, so it is done here.
+  /**
+   * The browser's own smooth scrolling ends when turns are mounted during it, so it is done here.
+   * @param {ScrollWay} way
+   */
   scrollByKey({ begin, end, pages = 0, lines = 0 }) {
     if (end) return this.followEnd();
     if (begin) {
@@ -91,7 +117,7 @@ export const keys = {
       this.goal = null; // no content above could move it
       return this.arrange({ index: 0, top: this.scroller.clientHeight }); // beyond the maximum
     }
-    const hidden = parseFloat(getComputedStyle(this.scroller.firstChild).paddingBottom) || 0; // covered by the composer
+    const hidden = parseFloat(getComputedStyle(this.column).paddingBottom) || 0; // covered by the composer
     const page = Math.max(2 * LINE_PX, (this.scroller.clientHeight - hidden) * PAGE_SHARE);
     const distance = pages * page + lines * LINE_PX;
     this.goal = null;
@@ -112,6 +138,7 @@ export const keys = {
     else if (this.toGlide) this.gliding = requestAnimationFrame(this.glide);
   },
 
+  /** @param {number} distance */
   moveBy(distance) {
     if (distance < 0) this.stick = false;
     const before = this.scroller.scrollTop;

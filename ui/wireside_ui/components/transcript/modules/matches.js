@@ -1,3 +1,4 @@
+// @ts-check
 // Matches of a search query in the text of a turn.
 import { formulaSource } from "./formulas.js";
 
@@ -10,7 +11,10 @@ const BLOCK =
 const NOT_WRITTEN =
   "button, svg, .ws-tex, .ws-turn-foot, .ws-turn-question-foot, .ws-turn-fold > summary, .ws-turn-tool-call-title";
 
-// Normalises text for the search: no case, no marks, one kind of space. `at` maps each character to its original position.
+/**
+ * Normalises text for the search: no case, no marks, one kind of space. `at` maps each character to its original position.
+ * @param {string} text
+ */
 export function folded(text) {
   let out = "";
   const at = [];
@@ -31,18 +35,30 @@ export function folded(text) {
   return { text: out, at };
 }
 
-// Returns the ranges of `query`, which is folded, in a turn's text. Inline markup inside a word does not interrupt a match.
-// A formula is matched by its source and highlighted as a whole.
+/**
+ * Returns the ranges of `query`, which is folded, in a turn's text. Inline markup inside a word does not interrupt a match.
+ * A formula is matched by its source and highlighted as a whole.
+ * @param {HTMLElement} root
+ * @param {string} query
+ */
 export function rangesIn(root, query) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT, (node) =>
-    node.parentElement.closest(NOT_WRITTEN) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
+    node.parentElement?.closest(NOT_WRITTEN) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
   );
+  /** @type {Range[]} */
   const ranges = [];
+  /** @type {Text[]} */
   let nodes = [];
+  /** @type {Element | null} */
   let block = null;
   const search = () => {
     const leads = nodes.map((node) => (node.previousSibling?.nodeName === "BR" ? 1 : 0)); // a line break counts as a space
     const { text, at } = folded(nodes.map((node, i) => " ".repeat(leads[i]) + node.data).join(""));
+    /**
+     * @param {number} offset
+     * @param {boolean} isEnd
+     * @returns {[node: Text, offset: number]}
+     */
     const place = (offset, isEnd) => {
       for (const [i, node] of nodes.entries()) {
         const length = leads[i] + node.data.length;
@@ -50,7 +66,8 @@ export function rangesIn(root, query) {
           return [node, Math.max(0, offset - leads[i])];
         offset -= length;
       }
-      return [nodes.at(-1), nodes.at(-1).data.length];
+      const last = nodes[nodes.length - 1];
+      return [last, last.data.length];
     };
     for (
       let i = text.indexOf(query);
@@ -65,8 +82,8 @@ export function rangesIn(root, query) {
     nodes = [];
   };
   while (walker.nextNode()) {
-    const node = walker.currentNode;
-    const own = node.parentElement.closest(BLOCK);
+    const node = /** @type {Text} */ (walker.currentNode);
+    const own = node.parentElement?.closest(BLOCK) ?? null;
     if (own !== block && nodes.length) search();
     block = own;
     nodes.push(node);

@@ -1,3 +1,4 @@
+// @ts-check
 // The virtual list: turns near the viewport have DOM, two spacers replace the others.
 import { make } from "wireside-kit/dom.js";
 
@@ -5,17 +6,24 @@ const MARGIN = 900; // px beyond the viewport within which turns have DOM
 const MAX_SPACE = 8e6; // px: browsers stop at about 17 million, so the spacers of a very long conversation are scaled down
 const MAX_ROWS_KEPT = 600; // turns of the history whose content is kept
 
+/** @satisfies {ThisType<Transcript>} */
 export const mounting = {
-  // Mounts the turns around the reader and unmounts the others. `goal`: {index, top} brings a turn to `top` px.
-  arrange(goal = this.goal) {
+  /**
+   * Mounts the turns around the reader and unmounts the others.
+   * @param {Goal | null} [wanted] brings a turn to a place; default: `this.goal`
+   */
+  arrange(wanted) {
     if (this.isPrinting) return;
+    const goal = wanted === undefined ? this.goal : wanted;
     this.followReader();
     const count = this.rows.length;
     const { scrollTop, clientHeight } = this.scroller;
     let whole = 0;
     for (let i = 0; i < count; i++) whole += this.heights[i];
     const scale = Math.min(1, MAX_SPACE / (whole || 1));
+    /** @param {number} i */
     const isMounted = (i) => i >= this.first && i < this.end;
+    /** @param {number} i */
     const size = (i) => (isMounted(i) ? this.heights[i] : this.heights[i] * scale);
 
     // the turn at the top of the view, and the distance of the view's top from the turn's top
@@ -39,7 +47,7 @@ export const mounting = {
     while (end < count && room > 0) room -= this.heights[end++];
 
     // the turn that must not move, if it is mounted before and after
-    const anchor = this.anchor?.index;
+    const anchor = this.anchor?.index ?? -1;
     const isKept = anchor >= Math.max(first, this.first) && anchor < Math.min(end, this.end);
     const changed =
       first !== this.first || end !== this.end || this.list.children.length !== end - first;
@@ -60,12 +68,16 @@ export const mounting = {
     if (changed) this.paintFind();
   },
 
+  /**
+   * @param {number} first
+   * @param {number} end
+   */
   mountRange(first, end) {
     const focused = document.activeElement;
     const wanted = [];
     for (let i = first; i < end; i++) {
-      const el = this.rows[i] ? this.build(this.rows[i]) : this.placeholder(i);
-      wanted.push(el);
+      const row = this.rows[i];
+      wanted.push(row ? this.build(row) : this.placeholder(i));
     }
     const stays = new Set(wanted);
     for (let i = this.first; i < this.end; i++) {
@@ -78,7 +90,7 @@ export const mounting = {
     for (const el of [...this.list.children]) if (!stays.has(el)) el.remove();
     let at = this.list.firstChild;
     for (const el of wanted) {
-      if (el === at) at = at.nextSibling;
+      if (el === at) at = el.nextSibling;
       else this.list.insertBefore(el, at);
     }
     this.first = first;
@@ -88,6 +100,7 @@ export const mounting = {
       this.scroller.focus({ preventScroll: true });
   },
 
+  /** @param {number} i */
   placeholder(i) {
     const shown = i >= this.first && i < this.end ? this.list.children[i - this.first] : null;
     if (shown?.classList.contains("ws-turn-blank")) return shown;
@@ -96,12 +109,17 @@ export const mounting = {
     return el;
   },
 
+  /** @param {number} i */
   measure(i) {
     const row = this.rows[i];
     if (!row) return;
     row.height = this.heights[i] = this.list.children[i - this.first].offsetHeight;
   },
 
+  /**
+   * @param {number} scale
+   * @param {number} count
+   */
   setSpaces(scale, count) {
     let before = 0;
     let after = 0;
@@ -130,9 +148,10 @@ export const mounting = {
     }
   },
 
+  /** @param {number} i */
   drop(i) {
     if (i < 0) return;
-    if (this.goal?.index >= i) this.goal = null;
+    if (this.goal && this.goal.index >= i) this.goal = null;
     const row = this.rows[i];
     if (row) {
       this.byId.delete(row.data.id);
@@ -146,7 +165,7 @@ export const mounting = {
       this.end--;
       if (i < this.first) this.first--;
     }
-    if (this.anchor?.index >= i) {
+    if (this.anchor && this.anchor.index >= i) {
       this.anchor.index--;
     }
   },

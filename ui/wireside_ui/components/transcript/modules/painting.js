@@ -1,3 +1,4 @@
+// @ts-check
 // The DOM of a turn: the question, the answer and the bars below them.
 import { choice } from "wireside-kit/choice.js";
 import { make } from "wireside-kit/dom.js";
@@ -8,7 +9,10 @@ import { ENDS } from "./states.js";
 
 const LOADING_MS = 8000; // time without a first token after which the label says that the model is loading
 
-// Formats a message's time in the reader's time zone; adds the date if the message is older than today.
+/**
+ * Formats a message's time in the reader's time zone; adds the date if the message is older than today.
+ * @param {number} seconds
+ */
 function timeOf(seconds) {
   const date = new Date(seconds * 1000);
   const lang = document.documentElement.lang || undefined;
@@ -22,7 +26,9 @@ function timeOf(seconds) {
   return el;
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const painting = {
+  /** @param {Row} row */
   build(row) {
     if (row.el) return row.el;
     const el = (row.el = make("article", "ws-turn", {
@@ -47,6 +53,7 @@ export const painting = {
     return el;
   },
 
+  /** @param {Row} row */
   paintQuestion(row) {
     const { question, files, state, siblings } = row.data;
     const parts = [];
@@ -66,8 +73,7 @@ export const painting = {
     if (isAsked && state === "waiting") {
       const note = make("div", "ws-turn-waiting", { "data-testid": "waiting" });
       note.append(this.words.waiting);
-      if (!this.isReader)
-        note.append(" — ", this.button("withdraw", this.words.take_back, { text: true }));
+      if (!this.isReader) note.append(" — ", this.button("withdraw", this.words.take_back));
       foot.append(note);
     } else if (isAsked) {
       const bar = this.bar(["copy_question", "edit"]);
@@ -80,7 +86,10 @@ export const painting = {
     this.refill(row.questionPart, parts);
   },
 
-  // Images are shown, other files are downloaded; both by links to the server, which only their owner can open.
+  /**
+   * Images are shown, other files are downloaded; both by links to the server, which only their owner can open.
+   * @param {RowData["files"]} files
+   */
   filesOf(files) {
     const list = make("ul", "ws-turn-question-files", { "data-testid": "question-files" });
     for (const { id, name, media_type } of files) {
@@ -104,16 +113,19 @@ export const painting = {
     return list;
   },
 
+  /** @param {Row} row */
   versions(row) {
     const { sibling, siblings } = row.data;
-    const label = this.words.version.replace("{number}", sibling + 1).replace("{count}", siblings);
+    const label = this.words.version
+      .replace("{number}", String(sibling + 1))
+      .replace("{count}", String(siblings));
     const el = make("div", "ws-turn-versions", {
       role: "group",
       "aria-label": label,
       "data-testid": "versions",
     });
-    const previous = this.button("previous", this.words.previous, { icon: "previous" });
-    const next = this.button("next", this.words.next, { icon: "next" });
+    const previous = this.button("previous", this.words.previous, "previous");
+    const next = this.button("next", this.words.next, "next");
     // a disabled button would lose the focus when the reader reaches the first or last version
     if (sibling <= 0) previous.setAttribute("aria-disabled", "true");
     if (sibling >= siblings - 1) next.setAttribute("aria-disabled", "true");
@@ -123,12 +135,13 @@ export const painting = {
     return el;
   },
 
+  /** @param {Row} row */
   paintState(row) {
     const { state, error } = row.data;
     const isOpen = state === "thinking" || state === "streaming";
     if (!isOpen) row.askedAt = undefined;
     const focused = this.focusedIn(row.foot); // before a field in it is moved
-    row.el.dataset.state = state;
+    if (row.el) row.el.dataset.state = state;
     row.answerPart.hidden = state === "waiting";
     row.body.setAttribute("aria-busy", String(isOpen));
     for (const prose of textBlocks(row)) {
@@ -141,7 +154,8 @@ export const painting = {
     const has = hasText(row);
     const parts = [];
     if (state === "thinking" || (isOpen && !has)) parts.push(this.typing(row));
-    if (state in ENDS) parts.push(this.note(this.words[state], "", ENDS[state], state));
+    const ways = ENDS[state];
+    if (ways) parts.push(this.note(this.words[state], "", ways, state));
     if (state === "error") parts.push(this.errorNote(row, error));
     if (isOpen) parts.push(this.bar(["stop"]));
     else if (has) parts.push(this.answerBar(row));
@@ -149,17 +163,18 @@ export const painting = {
     this.refill(row.foot, parts, focused);
   },
 
+  /** @param {Row} row */
   answerBar(row) {
     const { feedback } = row.data;
     const el = this.bar(["retry"]);
     const split = make("div", "ws-turn-split");
-    const more = this.button("copy_menu", this.words.copy_menu, { icon: "caret_down" });
+    const more = this.button("copy_menu", this.words.copy_menu, "caret_down");
     more.setAttribute("aria-haspopup", "menu");
     more.setAttribute("aria-expanded", "false");
     el.prepend(split);
-    split.append(this.button("copy", this.words.copy, { icon: "copy" }), more);
-    const up = this.button("up", this.words.good, { icon: "thumb_up" });
-    const down = this.button("down", this.words.bad, { icon: "thumb_down" });
+    split.append(this.button("copy", this.words.copy, "copy"), more);
+    const up = this.button("up", this.words.good, "thumb_up");
+    const down = this.button("down", this.words.bad, "thumb_down");
     up.setAttribute("aria-pressed", String(feedback === "up"));
     down.setAttribute("aria-pressed", String(feedback === "down"));
     if (!this.isReader) el.append(up, down);
@@ -170,7 +185,10 @@ export const painting = {
     return el;
   },
 
-  // The name of the model that answered; for "vendor/model" the second half.
+  /**
+   * The name of the model that answered; for "vendor/model" the second half.
+   * @param {Row} row
+   */
   answeredBy(row) {
     const { model } = row.data;
     const el = make("span", "ws-turn-by", {
@@ -183,12 +201,15 @@ export const painting = {
       .map((name) => name.slice(name.lastIndexOf("/") + 1) || name)
       .join(", ");
     const names = new Set(model.split(", "));
-    for (const one of choice.offered.filter((offered) => names.has(offered.name)))
-      if (one.icon) el.prepend(modelIconElement(one.icon), " ");
+    for (const one of choice.offered.filter((offered) => names.has(offered.name))) {
+      const icon = modelIconElement(one.icon);
+      if (icon) el.prepend(icon, " ");
+    }
     el.hidden = !model;
     return el;
   },
 
+  /** @param {Row} row */
   typing(row) {
     const el = make("div", "ws-turn-typing", { "data-testid": "typing" });
     const dots = make("span", "ws-turn-dots", { "aria-hidden": "true" });
@@ -207,6 +228,12 @@ export const painting = {
     return el;
   },
 
+  /**
+   * @param {string} text
+   * @param {string | HTMLElement} detail
+   * @param {string[]} actions
+   * @param {string} kind
+   */
   note(text, detail, actions, kind) {
     const el = make("div", "ws-turn-note", { "data-kind": kind, "data-testid": `note-${kind}` });
     const words = make("div", "ws-turn-note-text", { dir: "auto" });
@@ -216,43 +243,51 @@ export const painting = {
       more.append(detail);
       words.append(more);
     }
-    el.append(
-      words,
-      ...this.allowed(actions).map((name) => this.button(name, this.words[name], { text: true })),
-    );
+    el.append(words, ...this.allowed(actions).map((name) => this.button(name, this.words[name])));
     return el;
   },
 
+  /**
+   * @param {Row} row
+   * @param {string} error
+   */
   errorNote(row, error) {
     const detail = make("span", "ws-turn-countdown", { "data-testid": "countdown" });
     const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
     el.setAttribute("role", "alert");
     detail.setAttribute("aria-live", "off");
     if (hasText(row))
-      el.append(
-        ...this.allowed(["continue"]).map((name) =>
-          this.button(name, this.words[name], { text: true }),
-        ),
-      );
-    if (!this.isReader) el.append(this.button("retry", this.words.try_again, { text: true }));
+      el.append(...this.allowed(["continue"]).map((name) => this.button(name, this.words[name])));
+    if (!this.isReader) el.append(this.button("retry", this.words.try_again));
     this.paintCountdown(row, detail);
     return el;
   },
 
+  /**
+   * @param {Row} row
+   * @param {HTMLElement | null} el
+   */
   paintCountdown(row, el) {
     if (!row.deadline || !el) return;
     const left = Math.max(0, Math.ceil((row.deadline - Date.now()) / 1000));
-    el.textContent = this.words.retry_in.replace("{seconds}", left);
+    el.textContent = this.words.retry_in.replace("{seconds}", String(left));
   },
 
+  /** @param {Row} row */
   setDeadline(row) {
     const { retry_after: seconds, state } = row.data;
     row.deadline =
       seconds != null && state === "error" && !this.isReader ? Date.now() + seconds * 1000 : 0;
   },
 
-  // Replaces the children of a part of a turn. The focus stays on the same or a corresponding element.
-  refill(part, nodes, focused = this.focusedIn(part)) {
+  /**
+   * Replaces the children of a part of a turn. The focus stays on the same or a corresponding element.
+   * @param {HTMLElement} part
+   * @param {Node[]} nodes
+   * @param {HTMLElement | null} [wasFocused] default: what has the focus in it now
+   */
+  refill(part, nodes, wasFocused) {
+    const focused = wasFocused === undefined ? this.focusedIn(part) : wasFocused;
     if (this.menu && part.contains(this.menu.el)) this.closeMenu();
     part.replaceChildren(...nodes);
     if (!focused) return;
@@ -264,7 +299,9 @@ export const painting = {
     near?.focus({ preventScroll: true });
   },
 
+  /** @param {HTMLElement} part */
   focusedIn(part) {
-    return part.contains(document.activeElement) ? document.activeElement : null;
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+    return part.contains(focused) ? focused : null;
   },
 };

@@ -1,58 +1,81 @@
+// @ts-check
 // The parts of an answer, in their order: text, folds for reasoning and tool calls, and parts that are written whole.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
 import { duration, tookText } from "./durations.js";
 
-// The blocks of an answer's text.
+/**
+ * The blocks of an answer's text.
+ * @param {Row} row
+ */
 export const textBlocks = (row) => [...row.body.querySelectorAll(":scope > .ws-prose")];
 
-// Whether some text of an answer is shown.
+/**
+ * Whether some text of an answer is shown.
+ * @param {Row} row
+ */
 export const hasText = (row) => textBlocks(row).some((prose) => prose.firstChild);
 
+/** @satisfies {ThisType<Transcript>} */
 export const parts = {
-  // Shows the parts in the data of a row; folds that the reader has opened stay open.
+  /**
+   * Shows the parts in the data of a row; folds that the reader has opened stay open.
+   * @param {Row} row
+   */
   paintParts(row) {
     const opened = row.body.firstChild ? this.openFolds(row) : (row.opened ?? new Set());
     row.live = null;
     this.clearParts(row);
     for (const part of row.data.parts) this.addPart(row, part);
-    for (const [key, el] of this.folds(row)) el.open = opened.has(key);
+    for (const { key, el } of this.folds(row)) el.open = opened.has(key);
     this.decorate(row.body);
     this.drawFormulas(row.body);
     this.paintReasoning(row);
     this.paintSourceList(row);
   },
 
+  /** @param {Row} row */
   clearParts(row) {
     // what is being written in a question stays
-    row.keptQuestions = new Map(
-      [...row.body.querySelectorAll(":scope > .ws-turn-ask")].map((el) => [el.dataset.part, el]),
+    const asks = /** @type {NodeListOf<AskElement>} */ (
+      row.body.querySelectorAll(":scope > .ws-turn-ask")
     );
+    row.keptQuestions = new Map([...asks].map((el) => [el.dataset.part ?? "", el]));
     row.body.replaceChildren();
     row.partsById = new Map();
     row.sources = new Map();
   },
 
-  // The folds of an answer with the keys that they have also after the answer was painted again.
+  /**
+   * The folds of an answer with the keys that they have also after the answer was painted again.
+   * @param {Row} row
+   * @returns {{ key: string, el: HTMLDetailsElement }[]}
+   */
   folds(row) {
-    const own = [...row.body.children].map((el, i) => [i, el]);
-    const nested = [...row.body.querySelectorAll(".ws-turn-step .ws-turn-step")].map((el, i) => [
-      `${i} in`,
+    const own = [...row.body.children].map((el, i) => ({ key: String(i), el }));
+    const nested = [...row.body.querySelectorAll(".ws-turn-step .ws-turn-step")].map((el, i) => ({
+      key: `${i} in`,
       el,
-    ]);
-    return [...own, ...nested]
-      .filter(([, el]) => el.matches("details"))
-      .map(([i, el]) => [el.dataset.part ? `part ${el.dataset.part}` : i, el]);
+    }));
+    return [...own, ...nested].flatMap(({ key, el }) => {
+      if (!(el instanceof HTMLDetailsElement)) return [];
+      return [{ key: el.dataset.part ? `part ${el.dataset.part}` : key, el }];
+    });
   },
 
+  /** @param {Row} row */
   openFolds(row) {
     return new Set(
       this.folds(row)
-        .filter(([, el]) => el.open)
-        .map(([key]) => key),
+        .filter(({ el }) => el.open)
+        .map(({ key }) => key),
     );
   },
 
+  /**
+   * @param {Row} row
+   * @param {AnswerPart} part
+   */
   addPart(row, part) {
     if (part.kind === "data") return this.putData(row, part);
     if (part.kind === "reasoning") return row.body.append(this.reasoningFold(part.text));
@@ -62,7 +85,11 @@ export const parts = {
     row.body.append(prose);
   },
 
-  // Adds an element at the end of an answer; the text before it is over.
+  /**
+   * Adds an element at the end of an answer; the text before it is over.
+   * @param {Row} row
+   * @param {HTMLElement} el
+   */
   addToBody(row, el) {
     if (row.live) this.closeText(row);
     row.body.append(el);
@@ -72,6 +99,7 @@ export const parts = {
     return make("div", "ws-prose", { dir: "auto" });
   },
 
+  /** @param {string} text */
   reasoningFold(text) {
     const el = this.fold("ws-turn-think");
     const body = make("div", "ws-turn-think-text", { dir: "auto" });
@@ -80,25 +108,30 @@ export const parts = {
     return el;
   },
 
-  // Labels reasoning: it is in progress while it is the last part of an open answer, and was timed if it was seen so.
+  /**
+   * Labels reasoning: it is in progress while it is the last part of an open answer, and was timed if it was seen so.
+   * @param {Row} row
+   */
   paintReasoning(row) {
     const isOpen = row.data.state === "thinking" || row.data.state === "streaming";
     for (const el of row.body.querySelectorAll(":scope > .ws-turn-think")) {
       const isLive = isOpen && el === row.body.lastElementChild;
       el.classList.toggle("ws-turn-is-live", isLive);
-      if (isLive) el.dataset.since ??= performance.now();
+      if (isLive) el.dataset.since ??= String(performance.now());
       else if (el.dataset.since && !el.dataset.took)
-        el.dataset.took = performance.now() - el.dataset.since;
+        el.dataset.took = String(performance.now() - Number(el.dataset.since));
       const took = el.dataset.took
-        ? this.words.reasoning_took.replace("{time}", duration(el.dataset.took))
+        ? this.words.reasoning_took.replace("{time}", duration(Number(el.dataset.took)))
         : this.words.reasoning;
-      el.querySelector(".ws-turn-fold-label").textContent = isLive
-        ? this.words.reasoning_live
-        : took;
+      within(el, ".ws-turn-fold-label").textContent = isLive ? this.words.reasoning_live : took;
     }
   },
 
-  // Adds text to the reasoning at the end of a growing answer.
+  /**
+   * Adds text to the reasoning at the end of a growing answer.
+   * @param {Row} row
+   * @param {string} text
+   */
   addReasoning(row, text) {
     let el = row.body.lastElementChild;
     if (!el?.matches(".ws-turn-think")) {
@@ -106,64 +139,88 @@ export const parts = {
       el = this.reasoningFold("");
       row.body.append(el);
     }
-    el.lastChild.firstChild ? el.lastChild.firstChild.appendData(text) : el.lastChild.append(text);
+    const body = within(el, ".ws-turn-think-text");
+    body.firstChild instanceof Text ? body.firstChild.appendData(text) : body.append(text);
   },
 
-  // Shows a state of a tool call: in its place, or at the end of a growing answer.
+  /**
+   * Shows a state of a tool call: in its place, or at the end of a growing answer.
+   * @param {Row} row
+   * @param {ToolPart} tool
+   */
   putTool(row, tool) {
-    const known = [...row.body.children].find((el) => el.dataset.call === tool.call);
+    const calls = /** @type {NodeListOf<HTMLDetailsElement>} */ (
+      row.body.querySelectorAll(":scope > .ws-turn-tool-call")
+    );
+    const known = [...calls].find((el) => el.dataset.call === tool.call);
     if (known) return known.replaceWith(this.toolFold(tool, known.open));
     this.closeText(row);
     row.body.append(this.toolFold(tool));
   },
 
-  // Shows a part that is written whole: in the place of its earlier state, or at the end of a growing answer.
+  /**
+   * Shows a part that is written whole: in the place of its earlier state, or at the end of a growing answer.
+   * @param {Row} row
+   * @param {DataPart} part
+   */
   putData(row, part) {
-    if (part.data && part.type === "step") return this.putStep(row, part);
-    if (part.data && part.type === "source") return this.putSource(row, part);
-    const known = row.partsById.get(part.id);
-    const asked = part.data && part.type === "question" && row.keptQuestions.get(part.id);
-    const el = asked || this.wholePart(row, part);
-    if (asked) {
-      asked.question = part;
+    const { id, text, type, data } = part;
+    if (data && type === "step") return this.putStep(row, { id, text, data });
+    if (data && type === "source") return this.putSource(row, { id, text, data });
+    const known = row.partsById.get(id);
+    const asked = data && type === "question" ? row.keptQuestions.get(id) : undefined;
+    const el = asked ?? this.wholePart(row, part);
+    if (asked && data && type === "question") {
+      asked.question = { id, text, data };
       this.fillQuestion(row, asked);
     }
-    el.dataset.part = part.id;
+    el.dataset.part = id;
     if (!known) this.addToBody(row, el);
     else if (known !== el) known.replaceWith(el);
-    if (part.id) row.partsById.set(part.id, el);
-    if (part.id && el.matches(".ws-turn-ask")) row.keptQuestions.set(part.id, el);
+    if (id) row.partsById.set(id, el);
+    if (id && el.matches(".ws-turn-ask")) row.keptQuestions.set(id, /** @type {AskElement} */ (el));
   },
 
-  // Returns the element of a part; its text stands for a kind that is not known, and for data that could not be read.
-  wholePart(row, part) {
-    if (part.data) {
-      switch (part.type) {
-        case "image":
-          return this.imageElement(part);
-        case "file":
-          return this.fileElement(part);
-        case "table":
-          return this.tableElement(part);
-        case "figure":
-          return this.figureElement(part);
-        case "question":
-          return this.questionElement(row, part);
-        case "view":
-          return this.viewElement(row, part);
-      }
+  /**
+   * Returns the element of a part; its text stands for a kind that is not known, and for data that could not be read.
+   * @param {Row} row
+   * @param {DataPart} part
+   * @returns {HTMLElement}
+   */
+  wholePart(row, { id, text, type, data }) {
+    if (!data) return this.plainPart(text);
+    switch (type) {
+      case "image":
+        return this.imageElement({ id, text, data });
+      case "file":
+        return this.fileElement({ id, text, data });
+      case "table":
+        return this.tableElement({ id, text, data });
+      case "figure":
+        return this.figureElement({ id, text, data });
+      case "question":
+        return this.questionElement(row, { id, text, data });
+      case "view":
+        return this.viewElement(row, { id, text, data });
+      default:
+        return this.plainPart(text);
     }
-    return this.plainPart(part.text);
   },
 
+  /** @param {string} text */
   plainPart(text) {
     const el = make("div", "ws-turn-data", { dir: "auto" });
     el.textContent = text;
     return el;
   },
 
-  // A button that is not one of the actions on a turn.
-  plainButton(label, act, { icon } = {}) {
+  /**
+   * A button that is not one of the actions on a turn.
+   * @param {string} label
+   * @param {(event: MouseEvent) => unknown} act
+   * @param {IconName} icon
+   */
+  plainButton(label, act, icon) {
     const el = make("button", "ws-turn-icon-button", {
       type: "button",
       "aria-label": label,
@@ -174,21 +231,25 @@ export const parts = {
     return el;
   },
 
+  /** @param {ToolPart} tool */
   toolFold(tool, isOpen = false) {
     const el = this.fold("ws-turn-tool-call");
     el.dataset.call = tool.call;
     el.dataset.state = tool.state;
     el.open = isOpen;
     const seconds = tool.seconds == null ? "" : ` · ${tookText(tool.seconds)}`;
-    el.querySelector(".ws-turn-fold-label").textContent =
+    within(el, ".ws-turn-fold-label").textContent =
       `${tool.name} — ${this.words[`tool_${tool.state}`]}${seconds}`;
-    for (const key of ["arguments", "result"]) {
-      if (!tool[key]) continue;
-      el.append(...this.foldText(this.words[key], tool[key]));
+    for (const key of /** @type {const} */ (["arguments", "result"])) {
+      if (tool[key]) el.append(...this.foldText(this.words[key], tool[key]));
     }
     return el;
   },
 
+  /**
+   * @param {string} title
+   * @param {string} text
+   */
   foldText(title, text) {
     const head = make("div", "ws-turn-tool-call-title");
     head.textContent = title;
@@ -197,6 +258,7 @@ export const parts = {
     return [head, body];
   },
 
+  /** @param {string} className */
   fold(className) {
     const el = make("details", `ws-turn-fold ${className}`);
     const summary = make("summary", "");

@@ -1,7 +1,11 @@
+// @ts-check
 // Printing: all turns on paper, also those that are not loaded.
 import { make } from "wireside-kit/dom.js";
 
-// Converts a turn of the HTML export into one of the page.
+/**
+ * Converts a turn of the HTML export into one of the page.
+ * @param {Element} article
+ */
 function printedTurn(article) {
   const turn = make("article", "ws-turn");
   for (const part of article.children) {
@@ -20,6 +24,7 @@ function printedTurn(article) {
   return turn;
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const printing = {
   beforePrint() {
     if (this.isPrinting || !this.rows.length) return;
@@ -44,7 +49,7 @@ export const printing = {
       );
       this.$el.prepend(this.paper);
     }
-    this.list.replaceChildren(...this.rows.filter(Boolean).map((row) => this.build(row)));
+    this.list.replaceChildren(...this.rows.flatMap((row) => (row ? this.build(row) : [])));
     this.above.style.height = this.below.style.height = "0";
   },
 

@@ -1,9 +1,14 @@
+// @ts-check
 // Questions of an answer to the user: a card with buttons or fields, which shows the answer once there is one.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 
 let fields = 0;
 
-// Returns a label around the name of a field and the field.
+/**
+ * Returns a label around the name of a field and the field.
+ * @param {string} name
+ * @param {HTMLElement} field
+ */
 function labelled(name, field, className = "ws-turn-ask-field") {
   const el = make("label", className);
   const text = make("span", "ws-turn-ask-label", { dir: "auto" });
@@ -12,6 +17,11 @@ function labelled(name, field, className = "ws-turn-ask-field") {
   return el;
 }
 
+/**
+ * @param {Choice[]} options
+ * @param {unknown} chosen
+ * @param {boolean} isRequired
+ */
 function optionList(options, chosen, isRequired) {
   const el = make("select", "ws-turn-ask-input");
   if (!isRequired || !options.some(({ value }) => value === chosen)) el.append(new Option("", ""));
@@ -20,15 +30,24 @@ function optionList(options, chosen, isRequired) {
   return el;
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const questions = {
+  /**
+   * @param {Row} row
+   * @param {Whole<"question">} part
+   */
   questionElement(row, part) {
-    const el = make("div", "ws-turn-ask", { role: "group", "data-testid": "question" });
-    el.question = part;
+    const box = make("div", "ws-turn-ask", { role: "group", "data-testid": "question" });
+    const el = Object.assign(box, { question: part });
     this.fillQuestion(row, el);
     return el;
   },
 
-  // A question is open while it has no answer and its turn waits for one.
+  /**
+   * A question is open while it has no answer and its turn waits for one.
+   * @param {Row} row
+   * @param {AskElement} el
+   */
   fillQuestion(row, el) {
     const { data } = el.question;
     const isOpen = data.answer === null && row.data.state === "asking" && !this.isReader;
@@ -47,13 +66,20 @@ export const questions = {
     el.replaceChildren(prompt, isOpen ? this.askForm(row, el) : this.givenAnswer(data));
   },
 
+  /** @param {Row} row */
   paintQuestions(row) {
-    for (const el of row.body.querySelectorAll(".ws-turn-ask")) this.fillQuestion(row, el);
+    const all = /** @type {NodeListOf<AskElement>} */ (row.body.querySelectorAll(".ws-turn-ask"));
+    for (const el of all) this.fillQuestion(row, el);
   },
 
+  /**
+   * @param {Row} row
+   * @param {AskElement} el
+   */
   askForm(row, el) {
     const { id, data } = el.question;
     const form = make("form", "ws-turn-ask-form");
+    /** @param {unknown} value */
     const send = (value) => {
       if (el.isSent) return; // a double click
       el.isSent = true;
@@ -71,7 +97,7 @@ export const questions = {
       const button = make("button", "ws-turn-ask-button ws-turn-ask-main", { type: "submit" });
       button.textContent = this.words.send_answer;
       form.append(button);
-      form.onchange?.();
+      form.dispatchEvent(new Event("change"));
     }
     form.onsubmit = (event) => {
       event.preventDefault();
@@ -82,6 +108,11 @@ export const questions = {
     return form;
   },
 
+  /**
+   * @param {string} text
+   * @param {boolean} isMain
+   * @param {(event: MouseEvent) => unknown} act
+   */
   askButton(text, isMain, act) {
     const el = make("button", `ws-turn-ask-button${isMain ? " ws-turn-ask-main" : ""}`, {
       type: "button",
@@ -92,6 +123,11 @@ export const questions = {
     return el;
   },
 
+  /**
+   * @param {HTMLFormElement} form
+   * @param {QuestionData} data
+   * @param {(value: unknown) => void} send
+   */
   approveFields(form, data, send) {
     form.append(
       this.askButton(data.yes || this.words.yes, true, () => send(true)),
@@ -100,7 +136,12 @@ export const questions = {
     return null;
   },
 
-  // One choice is a click; several are marked and sent.
+  /**
+   * One choice is a click; several are marked and sent.
+   * @param {HTMLFormElement} form
+   * @param {QuestionData} data
+   * @param {(value: unknown) => void} send
+   */
   chooseFields(form, data, send) {
     if (!data.multiple) {
       form.append(
@@ -117,25 +158,18 @@ export const questions = {
       return box;
     });
     form.onchange = () => {
-      form.querySelector("[type=submit]").disabled = !boxes.some((box) => box.checked);
+      const button = /** @type {HTMLButtonElement} */ (within(form, "[type=submit]"));
+      button.disabled = !boxes.some((box) => box.checked);
     };
     return () => boxes.filter((box) => box.checked).map((box) => box.value);
   },
 
-  textFields(form, data) {
-    const field = data.multiline
-      ? make("textarea", "ws-turn-ask-input", { rows: "4" })
-      : make("input", "ws-turn-ask-input", { type: "text" });
-    field.placeholder = data.placeholder;
-    field.required = true;
-    field.maxLength = 10000;
-    field.dir = "auto";
-    field.setAttribute("aria-label", this.words.your_answer);
-    form.append(field);
-    return () => field.value;
-  },
-
-  // A chosen file is uploaded at once; its id is the answer.
+  /**
+   * A chosen file is uploaded at once; its id is the answer.
+   * @param {HTMLFormElement} form
+   * @param {QuestionData} data
+   * @param {(value: unknown) => void} send
+   */
   fileFields(form, data, send) {
     const field = make("input", "ws-turn-ask-input", {
       type: "file",
@@ -147,14 +181,18 @@ export const questions = {
     progress.hidden = true;
     const problem = make("p", "ws-turn-ask-problem", { role: "alert" });
     field.onchange = () => {
-      if (field.files.length) this.uploadAnswer(field, progress, problem, send);
+      const file = field.files?.[0];
+      if (file) this.uploadAnswer(file, { field, progress, problem, send });
     };
     form.append(field, progress, problem);
     return null;
   },
 
-  uploadAnswer(field, progress, problem, send) {
-    const [file] = field.files;
+  /**
+   * @param {File} file
+   * @param {{ field: HTMLInputElement, progress: HTMLProgressElement, problem: HTMLElement, send: (value: unknown) => void }} form
+   */
+  uploadAnswer(file, { field, progress, problem, send }) {
     const request = new XMLHttpRequest(); // `fetch` does not report the progress of an upload
     const ends = () => {
       progress.hidden = true;
@@ -183,39 +221,70 @@ export const questions = {
     request.send(file);
   },
 
-  formFields(form, data) {
-    const inputs = data.fields.map((field) => {
-      const isSwitch = field.type === "switch";
-      const input =
-        field.type === "choice"
-          ? optionList(field.options, field.value, field.required)
-          : make("input", isSwitch ? "" : "ws-turn-ask-input", {
-              type: { number: "number", switch: "checkbox" }[field.type] ?? "text",
-            });
-      if (isSwitch) input.checked = field.value === true;
-      else if (field.type !== "choice") input.value = field.value ?? "";
-      if (field.type === "number") input.step = "any";
-      if (field.type === "text") {
-        input.maxLength = 10000;
-        input.dir = "auto";
-      }
-      input.required = field.required && !isSwitch;
-      form.append(
-        labelled(field.label, input, isSwitch ? "ws-turn-ask-option" : "ws-turn-ask-field"),
-      );
-      return [field, input];
-    });
-    const valueOf = ({ type }, input) => {
-      if (type === "switch") return input.checked;
-      if (type === "number") return input.value === "" ? null : input.valueAsNumber;
-      return input.value;
-    };
-    // from entries, because a name could be "__proto__"
-    return () =>
-      Object.fromEntries(inputs.map(([field, input]) => [field.name, valueOf(field, input)]));
+  /**
+   * @param {HTMLFormElement} form
+   * @param {QuestionData} data
+   */
+  textFields(form, data) {
+    const field = data.multiline
+      ? make("textarea", "ws-turn-ask-input", { rows: "4" })
+      : make("input", "ws-turn-ask-input", { type: "text" });
+    field.placeholder = data.placeholder;
+    field.required = true;
+    field.maxLength = 10000;
+    field.dir = "auto";
+    field.setAttribute("aria-label", this.words.your_answer);
+    form.append(field);
+    return () => field.value;
   },
 
-  // The answer of a question that is not open, as text; what it was to be if there is none.
+  /**
+   * @param {HTMLFormElement} form
+   * @param {QuestionData} data
+   */
+  formFields(form, data) {
+    const inputs = data.fields.map((field) => {
+      const { input, isOption, read } = this.inputOf(field);
+      form.append(labelled(field.label, input, isOption ? "ws-turn-ask-option" : undefined));
+      return { name: field.name, read };
+    });
+    // from entries, because a name could be "__proto__"
+    return () => Object.fromEntries(inputs.map(({ name, read }) => [name, read()]));
+  },
+
+  /**
+   * Returns the input of a field of a form, with a function that reads its value.
+   * @param {FieldData} field
+   * @returns {{ input: HTMLElement, isOption?: boolean, read: () => unknown }}
+   */
+  inputOf({ type, value, options, required }) {
+    if (type === "choice") {
+      const input = optionList(options, value, required);
+      input.required = required;
+      return { input, read: () => input.value };
+    }
+    if (type === "switch") {
+      const input = make("input", "", { type: "checkbox" });
+      input.checked = value === true;
+      return { input, isOption: true, read: () => input.checked };
+    }
+    const isNumber = type === "number";
+    const input = make("input", "ws-turn-ask-input", { type: isNumber ? "number" : "text" });
+    input.value = String(value ?? "");
+    input.required = required;
+    if (isNumber) {
+      input.step = "any";
+      return { input, read: () => (input.value === "" ? null : input.valueAsNumber) };
+    }
+    input.maxLength = 10000;
+    input.dir = "auto";
+    return { input, read: () => input.value };
+  },
+
+  /**
+   * The answer of a question that is not open, as text; what it was to be if there is none.
+   * @param {QuestionData} data
+   */
   givenAnswer(data) {
     const el = make("div", "ws-turn-ask-answer", { dir: "auto", "data-testid": "question-answer" });
     if (data.answer === null) {
@@ -224,7 +293,7 @@ export const questions = {
       return el;
     }
     if (data.type === "file") {
-      el.textContent = String(data.answer.name ?? "—");
+      el.textContent = String(Object(data.answer).name ?? "—");
       return el;
     }
     if (data.type !== "form") {
@@ -245,9 +314,15 @@ export const questions = {
     return el;
   },
 
+  /**
+   * @param {Partial<Pick<QuestionData, "options" | "yes" | "no">>} question or a field of a form
+   * @param {unknown} value
+   */
   answerText({ options = [], yes, no }, value) {
     if (typeof value === "boolean") return value ? yes || this.words.yes : no || this.words.no;
-    const labelOf = (one) => options.find((option) => option.value === one)?.label ?? String(one);
+    /** @param {unknown} one */
+    const labelOf = (/** @type {unknown} */ one) =>
+      options.find((option) => option.value === one)?.label ?? String(one);
     if (Array.isArray(value)) return value.map(labelOf).join(", ") || "—";
     return value === null || value === "" ? "—" : labelOf(value);
   },

@@ -1,7 +1,9 @@
+// @ts-check
 // The reader's position: the end of the conversation, or a turn that does not move while others change.
 
 const NEAR_END = 40; // px from the end that count as "at the end"
 
+/** @satisfies {ThisType<Transcript>} */
 export const scrolling = {
   onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
@@ -41,6 +43,7 @@ export const scrolling = {
     this.arrange();
   },
 
+  /** @param {number} top */
   setTop(top) {
     this.scroller.scrollTop = top;
     this.lastTop = this.scroller.scrollTop;
@@ -71,10 +74,11 @@ export const scrolling = {
   },
 
   holdAnchor() {
-    const el = this.anchor && this.list.children[this.anchor.index - this.first];
+    const { anchor } = this;
+    const el = anchor && this.list.children[anchor.index - this.first];
     if (!el) return;
     const moved =
-      el.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - this.anchor.top;
+      el.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - anchor.top;
     if (Math.abs(moved) > 0.5) this.setTop(this.scroller.scrollTop + moved);
   },
 };

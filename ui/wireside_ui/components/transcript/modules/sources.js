@@ -1,11 +1,16 @@
+// @ts-check
 // Sources of an answer: numbered chips where they are named, and a list of all of them below the answer.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 
 const CARD_GAP = 8; // px between the card of a chip and the edge of the column
 
 let cards = 0;
 
-// Returns a link, or a span if the source has no address.
+/**
+ * Returns a link, or a span if the source has no address.
+ * @param {SourceData} source
+ * @param {string} className
+ */
 function linkTo({ url }, className) {
   if (!url) return make("span", className);
   return make("a", className, {
@@ -16,23 +21,33 @@ function linkTo({ url }, className) {
   });
 }
 
+/**
+ * @param {string} className
+ * @param {string} text
+ */
 function textNode(className, text) {
   const el = make("span", className, { dir: "auto" });
   el.textContent = text;
   return el;
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const sources = {
+  /**
+   * @param {Row} row
+   * @param {Whole<"source">} part
+   */
   putSource(row, part) {
     const number = this.numberOf(row, part.data);
     const known = row.partsById.get(part.id);
     if (known?.matches(".ws-turn-source")) return this.fillSource(known, number, part.data);
-    let group = row.body.lastElementChild;
+    let group = /** @type {HTMLElement | null} */ (row.body.lastElementChild);
     if (!group?.matches(".ws-turn-sources")) {
       group = make("ul", "ws-turn-sources", { "aria-label": this.words.sources });
       this.addToBody(row, group);
     }
-    if ([...group.children].some((el) => el.dataset.number === String(number))) return;
+    const shown = [...group.querySelectorAll("li")];
+    if (shown.some((li) => li.dataset.number === String(number))) return;
     const el = make("li", "ws-turn-source");
     el.addEventListener("pointerenter", () => this.placeCard(el));
     el.addEventListener("focusin", () => this.placeCard(el));
@@ -41,13 +56,23 @@ export const sources = {
     if (part.id) row.partsById.set(part.id, el);
   },
 
-  // The number of a source is its place in the answer; one address has one number.
+  /**
+   * The number of a source is its place in the answer; one address has one number.
+   * @param {Row} row
+   * @param {SourceData} data
+   */
   numberOf(row, data) {
     const key = data.url || `title ${data.title}`;
-    if (!row.sources.has(key)) row.sources.set(key, { ...data, number: row.sources.size + 1 });
-    return row.sources.get(key).number;
+    const source = row.sources.get(key) ?? { ...data, number: row.sources.size + 1 };
+    row.sources.set(key, source);
+    return source.number;
   },
 
+  /**
+   * @param {HTMLElement} el
+   * @param {number} number
+   * @param {SourceData} data
+   */
   fillSource(el, number, data) {
     const title = data.title || data.host || this.words.source;
     const chip = linkTo(data, "ws-turn-source-chip");
@@ -66,14 +91,17 @@ export const sources = {
     if (data.text) card.append(" ", textNode("ws-turn-source-text", data.text));
     chip.setAttribute("aria-describedby", card.id);
     chip.removeAttribute("title"); // the card says it
-    el.dataset.number = number;
+    el.dataset.number = String(number);
     el.replaceChildren(chip, card);
   },
 
-  // Moves the card of a chip into the column.
+  /**
+   * Moves the card of a chip into the column.
+   * @param {HTMLElement} el
+   */
   placeCard(el) {
-    const card = el.lastChild;
-    const column = this.scroller.firstChild.getBoundingClientRect();
+    const card = within(el, ".ws-turn-source-card");
+    const column = this.column.getBoundingClientRect();
     const start = el.getBoundingClientRect();
     const isLtr = getComputedStyle(el).direction === "ltr";
     const width = Math.min(352, column.width - 2 * CARD_GAP);
@@ -87,14 +115,17 @@ export const sources = {
     );
   },
 
-  // The list below the answer; without it an excerpt could not be read on a touch screen.
+  /**
+   * The list below the answer; without it an excerpt could not be read on a touch screen.
+   * @param {Row} row
+   */
   paintSourceList(row) {
     const all = [...row.sources.values()];
     const isOpen = row.sourcePart.querySelector("details")?.open ?? false;
     if (all.length < 2 && !all.some(({ text }) => text)) return row.sourcePart.replaceChildren();
     const el = this.fold("ws-turn-source-list");
     el.open = isOpen;
-    el.querySelector(".ws-turn-fold-label").textContent =
+    within(el, ".ws-turn-fold-label").textContent =
       `${this.words.sources} · ${all.length.toLocaleString(document.documentElement.lang)}`;
     const list = make("ol", "ws-turn-source-items");
     for (const data of all) {

@@ -1,10 +1,15 @@
+// @ts-check
 // A growing answer: applies the operations described in `markdown/incremental.py`, in slices of a frame.
-import { make } from "wireside-kit/dom.js";
+import { make, within } from "wireside-kit/dom.js";
 import { morph } from "./morph.js";
+import { nodesAfter } from "./states.js";
 
 const SLICE_MS = 8; // limit of DOM work in one frame
 
-// The text that grows at the end of an answer: none.
+/**
+ * The text that grows at the end of an answer: none.
+ * @type {LiveText}
+ */
 const NO_TEXT = {
   prose: null,
   place: null,
@@ -16,14 +21,29 @@ const NO_TEXT = {
   muted: false,
 };
 
+/**
+ * @param {LiveText} live
+ * @returns {live is GrowingText}
+ */
+const isGrowing = (live) => live.prose !== null;
+
+/** @satisfies {ThisType<Transcript>} */
 export const streaming = {
+  /**
+   * @param {string} id
+   * @param {AnswerOp[]} ops
+   */
   ops(id, ops) {
-    for (const op of ops) this.queue.push([id, (row) => this.apply(row, op)]);
+    for (const op of ops) this.queue.push({ id, work: (row) => this.apply(row, op) });
     this.pump();
   },
 
+  /**
+   * @param {string} id
+   * @param {(row: Row) => void} work
+   */
   enqueue(id, work) {
-    this.queue.push([id, work]);
+    this.queue.push({ id, work });
     this.pump();
   },
 
@@ -33,10 +53,10 @@ export const streaming = {
     const touched = new Set();
     while (this.queue.length && performance.now() - started < SLICE_MS) {
       // checking the clock once a batch would be cheaper, but one operation can be a long block
-      const [id, work] = this.queue.shift();
-      const row = this.byId.get(id);
+      const next = this.queue.shift();
+      const row = next && this.byId.get(next.id);
       if (!row) continue;
-      work(row);
+      next.work(row);
       touched.add(row);
     }
     for (const row of touched) if (row.live) this.afterOps(row);
@@ -50,6 +70,10 @@ export const streaming = {
     }
   },
 
+  /**
+   * @param {Row} row
+   * @param {AnswerOp} op
+   */
   apply(row, op) {
     this.build(row);
     row.grew = true;
@@ -79,10 +103,10 @@ export const streaming = {
         break;
       case "c": {
         this.setTail(live, '<div class="ws-code"><pre><code></code></pre></div>');
-        const frame = live.mark ? live.mark.nextSibling : live.place.firstChild;
+        const frame = /** @type {HTMLElement} */ (nodesAfter(live)[0]);
         frame.dataset.lang = op[1];
         live.code = document.createTextNode(op[2]);
-        frame.querySelector("code").append(live.code);
+        within(frame, "code").append(live.code);
         live.html = "";
         break;
       }
@@ -98,7 +122,7 @@ export const streaming = {
       case "o": {
         this.setTail(live, op[1]);
         this.settle(live);
-        const block = live.prose.lastElementChild;
+        const block = /** @type {HTMLElement} */ (live.prose.lastElementChild);
         live.place = block.querySelector(":scope > table > tbody") ?? block;
         live.mark = live.place.lastChild;
         break;
@@ -118,28 +142,41 @@ export const streaming = {
     }
   },
 
-  // Returns the state of the text at the end of a growing answer; begins one after another part.
+  /**
+   * Returns the state of the text at the end of a growing answer; begins one after another part.
+   * @param {Row} row
+   */
   openText(row) {
     const live = (row.live ??= { ...NO_TEXT });
-    if (live.prose) return live;
-    const last = row.body.lastElementChild;
+    if (isGrowing(live)) return live;
+    const last = /** @type {HTMLElement | null} */ (row.body.lastElementChild);
     const prose = last?.matches(".ws-prose") ? last : this.textBlock();
     prose.hidden = !prose.firstChild;
     row.body.append(prose);
     return Object.assign(live, { prose, place: prose, mark: prose.lastChild });
   },
 
-  // Ends the text that grows, before another part.
+  /**
+   * Ends the text that grows, before another part.
+   * @param {Row} row
+   */
   closeText(row) {
     row.live = { ...NO_TEXT, muted: row.live?.muted ?? false };
   },
 
-  // Keeps the height of a turn until its new content arrives, so that the layout does not jump.
+  /**
+   * Keeps the height of a turn until its new content arrives, so that the layout does not jump.
+   * @param {Row} row
+   */
   holdHeight(row) {
-    row.el.style.minHeight = `${row.el.offsetHeight}px`;
+    if (row.el) row.el.style.minHeight = `${row.el.offsetHeight}px`;
   },
 
-  // Adds text after the tail, without markup; the next change of the tail removes it.
+  /**
+   * Adds text after the tail, without markup; the next change of the tail removes it.
+   * @param {GrowingText} live
+   * @param {string} text
+   */
   addPlain(live, text) {
     if (!live.plain) {
       const isBody = live.place.tagName === "TBODY";
@@ -154,43 +191,38 @@ export const streaming = {
     live.plain.appendData(text);
   },
 
+  /**
+   * @param {GrowingText} live
+   * @param {string} html
+   */
   setTail(live, html) {
     live.code = null;
     live.plain = null;
     this.template.innerHTML = html; // sanitised on the server
     morph(live.place, live.mark, this.template.content);
     live.html = html;
-    for (
-      let el = live.mark ? live.mark.nextSibling : live.place.firstChild;
-      el;
-      el = el.nextSibling
-    )
-      this.drawFormulas(el);
+    for (const node of nodesAfter(live)) this.drawFormulas(node);
   },
 
+  /** @param {GrowingText} live */
   settle(live) {
-    const fresh = [];
-    for (
-      let el = live.mark ? live.mark.nextSibling : live.place.firstChild;
-      el;
-      el = el.nextSibling
-    )
-      fresh.push(el);
+    const fresh = nodesAfter(live);
     live.mark = live.place.lastChild;
     live.html = "";
     live.code = null;
     for (const el of fresh) {
-      if (el.nodeType !== Node.ELEMENT_NODE) continue;
+      if (!(el instanceof HTMLElement)) continue;
       this.decorate(el);
       if (this.isReadOut) this.say(live, this.spoken(el));
       live.said = 0;
     }
   },
 
+  /** @param {Row} row */
   afterOps(row) {
-    if (!row.grew) return;
+    const { el, live } = row;
+    if (!row.grew || !el || !live) return;
     row.grew = false;
-    const { live } = row;
     if (row.body.children.length !== row.painted || (live.prose?.hidden && live.prose.firstChild)) {
       row.painted = row.body.children.length;
       this.paintState(row);
@@ -199,7 +231,7 @@ export const streaming = {
     this.paintSourceList(row);
     if (this.isReadOut && live.prose) this.sayTail(live);
     live.muted = false;
-    row.el.style.minHeight = "";
+    el.style.minHeight = "";
     if (!this.stick) this.newText.hidden = false;
   },
 };

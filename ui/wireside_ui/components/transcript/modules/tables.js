@@ -1,9 +1,11 @@
+// @ts-check
 // Tables of an answer: pages of rows, and a CSV file of all of them.
 import { make } from "wireside-kit/dom.js";
 import { download } from "wireside-kit/download.js";
 
 const PAGE_ROWS = 20;
 
+/** @param {Cell} cell */
 const shown = (cell) =>
   cell === null
     ? ""
@@ -11,7 +13,10 @@ const shown = (cell) =>
       ? String(Number(cell.toPrecision(12)))
       : String(cell);
 
-// Returns a value of a CSV file. A text that a spreadsheet would take for a formula begins with an apostrophe.
+/**
+ * Returns a value of a CSV file. A text that a spreadsheet would take for a formula begins with an apostrophe.
+ * @param {Cell} cell
+ */
 function csvField(cell) {
   if (cell === null) return "";
   const text =
@@ -19,10 +24,16 @@ function csvField(cell) {
   return /[",;\r\n\t]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+/** @param {Pick<TableData, "columns" | "rows">} table */
 export function csvOf({ columns, rows }) {
   return [columns, ...rows].map((row) => row.map(csvField).join(",")).join("\r\n") + "\r\n";
 }
 
+/**
+ * @param {"td" | "th"} tag
+ * @param {string} text
+ * @param {boolean} isRight
+ */
 function cellOf(tag, text, isRight) {
   const cell = make(tag, isRight ? "ws-right" : "");
   const box = make("div", "ws-turn-cell", { dir: "auto" });
@@ -31,24 +42,29 @@ function cellOf(tag, text, isRight) {
   return cell;
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const tables = {
+  /** @param {Whole<"table">} part */
   tableElement({ data }) {
     const el = make("div", "ws-turn-grid", { "data-testid": "table" });
     const box = make("div", "ws-table");
     const table = make("table", "");
     const head = make("tr", "");
     head.append(...data.columns.map((name, i) => cellOf("th", name, data.right[i])));
-    for (const cell of head.children) cell.scope = "col";
+    for (const cell of head.cells) cell.scope = "col";
     const body = make("tbody", "");
-    table.append(make("thead", ""), body);
-    table.firstChild.append(head);
+    const top = make("thead", "");
+    top.append(head);
+    table.append(top, body);
     box.append(table);
     const foot = make("div", "ws-turn-grid-foot");
     el.append(box, foot);
+    /** @param {number} value */
     const number = (value) => value.toLocaleString(document.documentElement.lang);
     const place = make("span", "ws-turn-grid-place", { role: "status" });
     let page = 0;
     const last = Math.max(0, Math.ceil(data.rows.length / PAGE_ROWS) - 1);
+    /** @param {number} to */
     const show = (to) => {
       page = Math.min(last, Math.max(0, to));
       const first = page * PAGE_ROWS;
@@ -66,25 +82,22 @@ export const tables = {
             .replace("{last}", number(first + rows.length))
             .replace("{count}", number(data.rows.length))
         : this.words.table_rows.replace("{count}", number(data.rows.length));
-      for (const [button, isOff] of [
-        [previous, page === 0],
-        [next, page === last],
-      ])
-        button.setAttribute("aria-disabled", String(isOff)); // a disabled button would lose the focus
+      // a disabled button would lose the focus
+      previous.setAttribute("aria-disabled", String(page === 0));
+      next.setAttribute("aria-disabled", String(page === last));
       this.reachWide(box);
     };
+    /** @param {number} step */
     const turn = (step) => {
       this.stick = false; // the last page may be shorter
       show(page + step);
     };
-    const previous = this.plainButton(this.words.find_previous, () => turn(-1), {
-      icon: "previous",
-    });
-    const next = this.plainButton(this.words.find_next, () => turn(1), { icon: "next" });
+    const previous = this.plainButton(this.words.find_previous, () => turn(-1), "previous");
+    const next = this.plainButton(this.words.find_next, () => turn(1), "next");
     const save = this.plainButton(
       this.words.download_csv,
       () => download(new Blob(["\ufeff", csvOf(data)], { type: "text/csv" }), "table.csv"), // the mark tells Excel the encoding
-      { icon: "download" },
+      "download",
     );
     foot.append(place, ...(last ? [previous, next] : []), save);
     show(0);

@@ -1,3 +1,4 @@
+// @ts-check
 // The turns of the conversation: added, changed and replaced by the server.
 import { isMathRequested } from "./formulas.js";
 import { OPEN } from "./states.js";
@@ -5,15 +6,29 @@ import { OPEN } from "./states.js";
 const FOUND_MS = 2000; // how long the target of a jump is highlighted
 const ASK_AGAIN_MS = 3000; // retry delay for turns that could not be loaded
 
+/**
+ * What is shown above an answer.
+ * @type {(keyof RowData)[]}
+ */
+const ABOVE = ["question", "state", "sibling", "siblings"];
+
+/** @param {NewRowData} data */
+const isUnfinished = ({ state }) => state !== undefined && OPEN.has(state);
+
+/** @satisfies {ThisType<Transcript>} */
 export const turns = {
+  /**
+   * @param {number} page
+   * @param {NewRowData[]} rows
+   */
   put(page, rows) {
     this.asked.delete(page);
     rows.forEach((data, k) => {
       const i = page * this.pageSize + k;
       if (i >= this.rows.length || this.rows[i] || this.byId.has(data.id)) return;
-      this.rows[i] = this.newRow(data);
+      const row = (this.rows[i] = this.newRow(data));
       if (i < this.first || i >= this.end) return;
-      this.list.replaceChild(this.build(this.rows[i]), this.list.children[i - this.first]);
+      this.list.replaceChild(this.build(row), this.list.children[i - this.first]);
       this.measure(i);
     });
     this.arrange();
@@ -21,6 +36,7 @@ export const turns = {
     this.paintFind();
   },
 
+  /** @param {number} page */
   miss(page) {
     setTimeout(() => {
       this.asked.delete(page);
@@ -28,6 +44,7 @@ export const turns = {
     }, ASK_AGAIN_MS);
   },
 
+  /** @param {NewRowData} data */
   append(data) {
     if (this.byId.has(data.id)) return this.update(data.id, data);
     const row = this.newRow(data);
@@ -40,10 +57,15 @@ export const turns = {
     this.tellState(row);
   },
 
+  /**
+   * @param {string} id
+   * @param {Partial<RowData>} patch
+   */
   update(id, patch) {
     this.enqueue(id, (row) => this.patch(row, patch));
   },
 
+  /** @param {string} id */
   remove(id) {
     this.enqueue(id, (row) => {
       this.drop(this.rows.indexOf(row));
@@ -51,6 +73,10 @@ export const turns = {
     });
   },
 
+  /**
+   * @param {NewRowData[]} rows
+   * @param {number} total
+   */
   reset(rows, total) {
     this.goal = null;
     this.found = undefined;
@@ -58,7 +84,9 @@ export const turns = {
     const start = total - rows.length;
     const held = this.rows.slice(0, start);
     this.clear();
-    this.byId = new Map(held.filter(Boolean).map((row) => [row.data.id, row]));
+    this.byId = new Map(
+      /** @type {[string, Row][]} */ (held.flatMap((row) => (row ? [[row.data.id, row]] : []))),
+    );
     this.rows = held;
     this.rows.length = start;
     this.heights = Array.from({ length: start }, (_, i) => this.heights[i] ?? this.guess);
@@ -77,6 +105,11 @@ export const turns = {
     this.arrange();
   },
 
+  /**
+   * @param {number} index
+   * @param {NewRowData[]} rows
+   * @param {number} total
+   */
   replaceFrom(index, rows, total) {
     const place = this.placeFor(index, rows, total);
     const focus = this.focusIn(index);
@@ -86,16 +119,16 @@ export const turns = {
       gone.set(row.data.id, row);
       this.byId.delete(row.data.id);
     }
-    this.queue = this.queue.filter(([id]) => !gone.has(id)); // the rows contain the result of all these operations
+    this.queue = this.queue.filter(({ id }) => !gone.has(id)); // the rows contain the result of all these operations
     while (this.list.children.length > Math.max(0, index - this.first))
-      this.list.lastChild.remove();
+      this.list.lastChild?.remove();
     this.first = Math.min(this.first, index);
     this.end = this.first + this.list.children.length;
     this.heights.length = Math.min(this.heights.length, index);
     for (let i = this.rows.length; i < index; i++) this.rows.push(undefined);
     for (const data of rows) {
       const row = gone.get(data.id) ?? this.newRow(data);
-      const isOpen = OPEN.has(data.state);
+      const isOpen = isUnfinished(data);
       if (gone.has(data.id)) {
         this.byId.set(data.id, row);
         if (isOpen && row.el?.isConnected) row.el.style.minHeight = `${row.height}px`; // until its text has arrived again
@@ -108,8 +141,8 @@ export const turns = {
       this.heights.push(this.rows[i]?.height || this.guess);
     this.rows.length = this.heights.length = total;
     for (const page of this.asked) if ((page + 1) * this.pageSize > index) this.asked.delete(page);
-    if (this.anchor?.index >= index && !place) this.anchor = null;
-    if (place || this.goal?.index >= index) this.goal = null;
+    if (this.anchor && this.anchor.index >= index && !place) this.anchor = null;
+    if (place || (this.goal && this.goal.index >= index)) this.goal = null;
     this.arrange(place);
     if (place) this.arrange(); // a tall view shows more above the position than the margin
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
@@ -117,6 +150,7 @@ export const turns = {
     this.refocus(focus);
   },
 
+  /** @param {number} index */
   jump(index) {
     if (!(index >= 0 && index < this.rows.length)) return;
     this.stick = false;
@@ -126,10 +160,15 @@ export const turns = {
     this.showFound();
   },
 
-  // Returns which turn to move to which position when the turns from `index` on change; undefined if the view needs no correction.
+  /**
+   * Returns which turn to move to which position when the turns from `index` on change; undefined if the view needs no correction.
+   * @param {number} index
+   * @param {NewRowData[]} rows
+   * @param {number} total
+   */
   placeFor(index, rows, total) {
     const last = rows.at(-1);
-    if (last && OPEN.has(last.state) && total === index + rows.length && !this.byId.has(last.id)) {
+    if (last && isUnfinished(last) && total === index + rows.length && !this.byId.has(last.id)) {
       this.stick = true; // the question has just been sent
       this.goal = null;
       return undefined;
@@ -145,13 +184,15 @@ export const turns = {
     return { index: index + k, top: box && box.bottom > view.top ? box.top - view.top : 16 };
   },
 
+  /** @param {number} index */
   focusIn(index) {
-    const el = document.activeElement;
-    const turn = this.list.contains(el) ? el.closest(".ws-turn") : null;
+    const el = /** @type {HTMLElement | null} */ (document.activeElement);
+    const turn = el && this.list.contains(el) ? el.closest(".ws-turn") : null;
     const i = turn ? this.first + [...this.list.children].indexOf(turn) : -1;
-    return i >= index ? { index: i, action: el.dataset.action } : null;
+    return el && i >= index ? { index: i, action: el.dataset.action } : null;
   },
 
+  /** @param {{ index: number, action: string | undefined } | null} focus */
   refocus(focus) {
     if (!focus || this.list.contains(document.activeElement)) return;
     const el = this.rows[focus.index]?.el;
@@ -161,7 +202,7 @@ export const turns = {
   },
 
   showFound() {
-    const row = this.rows[this.found];
+    const row = this.rows[this.found ?? -1];
     if (!row?.el?.isConnected) return; // its content is still loading
     this.found = undefined;
     if (!document.activeElement?.closest("form, dialog, .ws-transcript-find"))
@@ -169,12 +210,13 @@ export const turns = {
     row.el.classList.add("ws-turn-found");
     setTimeout(() => {
       row.el?.classList.remove("ws-turn-found");
-      if (this.rows[this.goal?.index] === row) this.goal = null;
+      if (this.goal && this.rows[this.goal.index] === row) this.goal = null;
     }, FOUND_MS);
   },
 
+  /** @param {NewRowData} data */
   newRow(data) {
-    const row = {
+    const row = /** @type {Row} */ ({
       data: {
         state: "done",
         question: "",
@@ -189,37 +231,43 @@ export const turns = {
         asked_at: 0,
         ...data,
       },
-    };
+    });
     this.byId.set(data.id, row);
     this.setDeadline(row);
-    if (!isMathRequested() && row.data.parts.some(({ html }) => html?.includes("ws-tex")))
+    if (
+      !isMathRequested() &&
+      row.data.parts.some((part) => part.kind === "text" && part.html.includes("ws-tex"))
+    )
       this.formulasReady(); // also without DOM: printing does not wait for it
     return row;
   },
 
+  /**
+   * @param {Row} row
+   * @param {Partial<RowData>} patch
+   */
   patch(row, patch, isReset = false) {
     const { data } = row;
-    const changed = Object.keys(patch).filter(
-      (key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]),
-    );
+    const names = /** @type {(keyof RowData)[]} */ (Object.keys(patch));
+    const changed = names.filter((key) => JSON.stringify(patch[key]) !== JSON.stringify(data[key]));
     // `parts` replace an answer that has grown here; none from a reset keep the current content
     const arePartsNew =
-      "parts" in patch &&
+      patch.parts !== undefined &&
       (row.live ? patch.parts.length > 0 || !isReset : changed.includes("parts"));
     Object.assign(data, patch);
     if ("retry_after" in patch) this.setDeadline(row);
     if (changed.includes("state")) this.tellState(row);
     if (!row.el) return;
     if (arePartsNew) this.paintParts(row);
-    if (["question", "state", "sibling", "siblings"].some((key) => changed.includes(key)))
-      this.paintQuestion(row);
+    if (ABOVE.some((key) => changed.includes(key))) this.paintQuestion(row);
     if (!OPEN.has(data.state)) row.el.style.minHeight = "";
     if (changed.includes("state")) this.paintReasoning(row);
     if (changed.length) this.paintState(row);
     if (changed.length) this.paintFind();
   },
 
+  /** @param {HTMLElement} el */
   rowOf(el) {
-    return this.byId.get(el.closest(".ws-turn").dataset.id);
+    return this.byId.get(el.closest(".ws-turn")?.dataset.id ?? "");
   },
 };

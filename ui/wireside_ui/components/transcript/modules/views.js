@@ -1,3 +1,4 @@
+// @ts-check
 // Views: NiceGUI elements that the server builds in a page of their own, shown in a frame. Quasar and NiceGUI's style
 // sheets are therefore loaded with the first view, and none of their rules reaches the chat.
 import { make } from "wireside-kit/dom.js";
@@ -6,20 +7,23 @@ const MAX_HEIGHT = 4000; // px; a higher view scrolls
 
 const isDark = () => document.documentElement.style.colorScheme === "dark"; // as the page has set it
 
-// Gives a frame the height of its content, and the colours of the page.
+/**
+ * Gives a frame the height of its content, and the colours of the page.
+ * @param {HTMLIFrameElement} frame
+ */
 function fit(frame) {
-  const inner = frame.contentDocument;
+  const { contentDocument: inner, contentWindow: view } = frame;
   const root = inner?.querySelector(".ws-own-page-view");
-  if (!root) return false;
+  if (!view || !root) return false;
   const resize = () => {
     const height = Math.ceil(root.getBoundingClientRect().height);
     frame.style.height = `${Math.min(height, MAX_HEIGHT)}px`;
   };
   const paint = () => {
-    frame.contentWindow.wiresideTheme?.(); // reads the same choice as the page
-    frame.contentWindow.Quasar?.Dark.set(isDark());
+    view.wiresideTheme?.(); // reads the same choice as the page
+    view.Quasar?.Dark.set(isDark());
   };
-  new frame.contentWindow.ResizeObserver(resize).observe(root);
+  new view.ResizeObserver(resize).observe(root);
   const theme = new MutationObserver(() => (frame.isConnected ? paint() : theme.disconnect()));
   theme.observe(document.documentElement, { attributeFilter: ["class"] });
   paint();
@@ -27,7 +31,10 @@ function fit(frame) {
   return true;
 }
 
-// The elements exist only after NiceGUI's script has mounted them.
+/**
+ * The elements exist only after NiceGUI's script has mounted them.
+ * @param {HTMLIFrameElement} frame
+ */
 function fitOnceMounted(frame) {
   if (fit(frame)) return;
   const inner = frame.contentDocument;
@@ -36,8 +43,13 @@ function fitOnceMounted(frame) {
   waiting.observe(inner.body, { childList: true, subtree: true });
 }
 
+/** @satisfies {ThisType<Transcript>} */
 export const views = {
-  // Returns the frame of a view; its text stands for a view that this server does not have.
+  /**
+   * Returns the frame of a view; its text stands for a view that this server does not have.
+   * @param {Row} row
+   * @param {Whole<"view">} part
+   */
   viewElement(row, part) {
     const { name } = part.data;
     if (!this.viewNames.includes(name)) return this.plainPart(part.text);
