@@ -25,7 +25,8 @@
 
   // deletes drafts and unsent questions on sign-out, so that the next user does not see them
   document.addEventListener("submit", (e) => {
-    if (!new URL(e.target.action).pathname.endsWith("/logout")) return;
+    const form = /** @type {HTMLFormElement} */ (e.target);
+    if (!new URL(form.action).pathname.endsWith("/logout")) return;
     const kept = [keys + "theme", keys + "sidebar"];
     try {
       for (const storage of [localStorage, sessionStorage]) {
@@ -39,25 +40,27 @@
   // prevents a second click from submitting the form again
   document.addEventListener("submit", (e) => {
     if (e.defaultPrevented) return;
-    if (e.target.dataset.sent) return e.preventDefault();
-    e.target.dataset.sent = "true";
+    const form = /** @type {HTMLFormElement} */ (e.target);
+    if (form.dataset.sent) return e.preventDefault();
+    form.dataset.sent = "true";
   });
   addEventListener("pageshow", () =>
     document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent),
   );
 
   document.addEventListener("click", async (e) => {
-    const copy = e.target.closest("[data-copy]");
-    if (copy) {
-      const text = document.getElementById(copy.dataset.copy).textContent;
+    const target = /** @type {Element} */ (e.target);
+    const copy = target.closest("[data-copy]");
+    const source = document.getElementById(copy?.dataset.copy ?? "");
+    if (copy && source) {
       try {
-        await navigator.clipboard.writeText(text);
-        copy.textContent = copy.dataset.done;
+        await navigator.clipboard.writeText(source.textContent);
+        copy.textContent = copy.dataset.done ?? "";
       } catch {
-        getSelection().selectAllChildren(document.getElementById(copy.dataset.copy));
+        getSelection()?.selectAllChildren(source);
       }
     }
-    const sure = e.target.closest("[data-sure]");
+    const sure = target.closest("[data-sure]");
     if (sure && !confirm(sure.dataset.sure)) e.preventDefault();
   });
 })();

@@ -14,7 +14,8 @@ window.wiresideMath ??= (() => {
   const MAX_NODES = 20000;
 
   const DELIMITED = /^(\$\$|\\\[|\\\(|\$)([\s\S]*?)(?:(\$\$|\\\]|\\\)|\$)([.,;:!?。，；：]?))?$/;
-  const IN_TEXT = { $: true, "\\(": true };
+  const IN_TEXT = ["$", "\\("];
+  /** @type {Record<string, number>} */
   const EMS = {
     em: 1,
     ex: 0.431,
@@ -33,27 +34,48 @@ window.wiresideMath ??= (() => {
     px: 0.1,
   };
 
+  /** @type {Record<string, string>} */
+  const INLINE_NAMES = {
+    equation: "aligned",
+    align: "aligned",
+    gather: "gathered",
+    alignat: "alignedat",
+  };
+
+  /** @param {HTMLElement} el */
   function sourceOf(el) {
     return el.dataset.source ?? el.textContent;
   }
 
-  // Parses a source into {tex, isDisplay, after}, where `after` is the punctuation that follows a displayed formula.
+  /**
+   * Parses a source into {tex, isDisplay, after}, where `after` is the punctuation that follows a displayed formula.
+   * @param {string} source
+   */
   function read(source) {
     const found = DELIMITED.exec(source);
     if (!found) return { tex: source, isDisplay: true, after: "" };
-    return { tex: found[2], isDisplay: !IN_TEXT[found[1]], after: found[4] ?? "" };
+    return { tex: found[2], isDisplay: !IN_TEXT.includes(found[1]), after: found[4] ?? "" };
   }
 
-  // Replaces what KaTeX draws only under another name. Equation numbers would be counted across the whole page.
+  /**
+   * Replaces what KaTeX draws only under another name. Equation numbers would be counted across the whole page.
+   * @param {string} tex
+   * @param {boolean} isDisplay
+   */
   function known(tex, isDisplay) {
+    /** @param {string} name */
     const rename = (name) => {
       if (name === "multline") return "gather";
       if (name === "flalign") return "align";
       return name;
     };
+    /**
+     * @param {string} _
+     * @param {string} edge
+     * @param {string} name
+     */
     const star = (_, edge, name) => {
-      if (!isDisplay)
-        return `\\${edge}{${{ equation: "aligned", align: "aligned", gather: "gathered", alignat: "alignedat" }[rename(name)] ?? name}}`;
+      if (!isDisplay) return `\\${edge}{${INLINE_NAMES[rename(name)] ?? name}}`;
       return `\\${edge}{${rename(name)}*}`;
     };
     return tex
@@ -67,7 +89,12 @@ window.wiresideMath ??= (() => {
       .replace(/\\(begin|end)\{(equation|align|gather|alignat|multline|flalign)\*?\}/g, star);
   }
 
-  // Throws for a formula that would cost too much or leave its box.
+  /**
+   * Throws for a formula that would cost too much or leave its box.
+   * @param {Record<string, any>} node of KaTeX's parse tree
+   * @param {{ nodes: number }} state
+   * @param {number} depth
+   */
   function check(node, state, depth) {
     if (depth > MAX_DEPTH || ++state.nodes > MAX_NODES)
       throw new RangeError("This formula is too large.");
@@ -83,6 +110,7 @@ window.wiresideMath ??= (() => {
     }
   }
 
+  /** @param {string} source */
   function draw(source) {
     const { tex, isDisplay, after } = read(source);
     const hasMacros =
@@ -114,14 +142,18 @@ window.wiresideMath ??= (() => {
   }
 
   const scrolled = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
+    for (const entry of entries) {
+      const target = /** @type {HTMLElement} */ (entry.target);
       // focusable elements can be scrolled by keyboard
       if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
     }
   });
 
-  // Draws the formula of an element; if that fails, its source stays.
+  /**
+   * Draws the formula of an element; if that fails, its source stays.
+   * @param {HTMLElement} el
+   */
   function typeset(el, source = sourceOf(el)) {
     const isGrowing = el.dataset.open !== undefined;
     try {
@@ -143,18 +175,23 @@ window.wiresideMath ??= (() => {
     }
   }
 
+  /** @param {ParentNode} root */
   function typesetAll(root) {
     for (const el of root.querySelectorAll(".ws-tex"))
       if (el.dataset.drawn === undefined) typeset(el);
   }
 
-  // Ctrl+C in an exported page: copies formulas as their source, between dollars.
+  /**
+   * Ctrl+C in an exported page: copies formulas as their source, between dollars.
+   * @param {ClipboardEvent} event
+   */
   function onCopy(event) {
     const selection = document.getSelection();
-    if (!selection.rangeCount || selection.isCollapsed) return;
+    if (!selection?.rangeCount || selection.isCollapsed || !event.clipboardData) return;
     const range = selection.getRangeAt(0).cloneRange();
+    /** @param {Node} node */
     const formulaAt = (node) =>
-      (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".ws-tex");
+      (node instanceof Element ? node : node.parentElement)?.closest(".ws-tex");
     const [first, last] = [formulaAt(range.startContainer), formulaAt(range.endContainer)];
     if (first) range.setStartBefore(first);
     if (last) range.setEndAfter(last);

@@ -103,14 +103,21 @@ interface PageSocket {
 interface EarlyInput {
   text: string;
   hasFocus: boolean;
-  selection: [number, number];
+  selection: [start: number, end: number];
   sends: boolean;
   asks: string;
 }
 
 interface Window {
   /** Draws formulas; set by assets/math.js. */
-  wiresideMath?: { typeset(el: Element, source?: string): void };
+  wiresideMath?: {
+    typeset(el: HTMLElement, source?: string): void;
+    typesetAll(root: ParentNode): void;
+  };
+  katex: {
+    __parse(tex: string, options: object): Record<string, unknown>;
+    render(tex: string, el: HTMLElement, options: object): void;
+  };
   /** The browser blocks its storage; values are in memory. */
   wiresideStorageBlocked?: boolean;
   /** Returns the theme, or sets it; of inline_scripts/before_paint.js. */
@@ -121,6 +128,8 @@ interface Window {
   Quasar?: { Dark: { set(isDark: boolean): void } };
   ResizeObserver: typeof ResizeObserver;
   wiresideBubble?: { open(): void; close(): void; toggle(): void };
+  /** The prefix of the chat's keys in the browser's storage. */
+  wiresideKeys?: string;
   socket?: PageSocket;
   did_handshake?: boolean;
   Vue: unknown;
@@ -134,10 +143,18 @@ interface PageApplication {
 
 type IconName = import("../ui/wireside_ui/components/kit/modules/icons.js").IconName;
 
+/** What a page sends to inline_scripts/before_paint.js. */
+interface Beginning {
+  keys: string;
+  theme: Theme;
+  lang: string;
+  dir: string;
+  light: string;
+  dark: string;
+}
+
 type Theme = "system" | "light" | "dark";
 
-/** The prefix of the chat's keys in the browser's storage. */
-declare var wiresideKeys: string | undefined;
 
 /** The scripts look for elements of HTML only, by selectors. */
 type Selected<S extends string> = S extends keyof HTMLElementTagNameMap

@@ -8,7 +8,7 @@
 // ancestor (WIRESIDE_FRAME_ANCESTORS).
 (() => {
   const script = document.currentScript;
-  if (!script || window.wiresideBubble) return;
+  if (!(script instanceof HTMLScriptElement) || window.wiresideBubble) return;
   const { label = "Chat", accent = "#2f6f5e", side = "right", close = "Close" } = script.dataset;
   const chat = new URL("../../", script.src).href; // of .../assets/client/embed.js
 
@@ -61,9 +61,11 @@
   button.append(svg);
   root.append(button);
 
+  /** @type {HTMLIFrameElement | null} */
   let frame = null; // created when it is first opened; a closed chat keeps its page
-  const isOpen = () => Boolean(frame) && !frame.hidden;
+  const isOpen = () => frame !== null && !frame.hidden;
 
+  /** @param {boolean} opens */
   const show = (opens) => {
     if (opens && !frame) {
       frame = document.createElement("iframe");
@@ -77,7 +79,7 @@
     button.setAttribute("aria-expanded", String(opens));
     button.title = opens ? close : label;
     button.setAttribute("aria-label", opens ? close : label);
-    if (opens) frame.focus();
+    if (opens) frame?.focus();
   };
 
   window.wiresideBubble = {

@@ -1,5 +1,11 @@
 // The findings, as elements and as text.
 
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} [className]
+ * @param {string} [text]
+ */
 const element = (tag, className, text) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -7,8 +13,10 @@ const element = (tag, className, text) => {
   return made;
 };
 
+/** @type {Record<FindingState, string>} */
 const MARKS = { ok: "✓", warning: "!", failed: "✗", skipped: "–" };
 
+/** @param {Finding} finding */
 export const shown = (finding) => {
   const item = element("li");
   item.dataset.state = finding.state;
@@ -38,6 +46,7 @@ export const shown = (finding) => {
   return item;
 };
 
+/** @param {Finding[]} findings */
 export const asText = (findings) =>
   findings
     .map((one) => {

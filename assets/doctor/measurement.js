@@ -5,23 +5,29 @@ import { CHAT, PAGE, PROBE, question, silence, talk, upgrade } from "./sockets.j
 
 const LARGE_BYTES = 1_310_720;
 
+/**
+ * @param {number} seconds how long an idle connection is watched
+ * @param {() => void} step called after each part
+ */
 export const measure = async (seconds, step) => {
+  /** @type {Measured} */
   const found = { prober: "browser", asked: location.origin, origin: location.origin, http: "" };
   const ready = await ask("/api/health/ready");
   found.ready = { ...ready.reply, is_ours: "provider" in ready.said || ready.reply.is_ours };
   if (typeof ready.said.memory_mb === "number") found.memory_mb = ready.said.memory_mb;
   step();
-  found.upgrades = await Promise.all([CHAT, PROBE, PAGE].map(upgrade));
+  const upgrades = await Promise.all([CHAT, PROBE, PAGE].map(upgrade));
+  found.upgrades = upgrades;
   step();
-  const isOpen = (path) => found.upgrades.some((one) => one.path === path && one.is_open);
+  /** @param {string} path */
+  const isOpen = (path) => upgrades.some((one) => one.path === path && one.is_open);
   const quiet = isOpen(PROBE) ? silence(seconds) : null;
   const echo = await ask("/api/doctor/echo");
   if ("host" in echo.said) found.seen = echo.said;
-  found.http =
-    performance
-      .getEntriesByType("resource")
-      .filter((e) => e.name.includes("/api/doctor/echo"))
-      .at(-1)?.nextHopProtocol || "";
+  const loaded = /** @type {PerformanceResourceTiming[]} */ (
+    performance.getEntriesByType("resource")
+  );
+  found.http = loaded.findLast((e) => e.name.includes("/api/doctor/echo"))?.nextHopProtocol || "";
   found.post = (await ask("/api/doctor/echo", { method: "POST" })).reply;
   step();
   const [, streamed] = await Promise.all([

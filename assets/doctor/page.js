@@ -3,22 +3,31 @@ import { asText, shown } from "./findings.js";
 import { measure } from "./measurement.js";
 import { base, judged } from "./requests.js";
 
-const root = document.getElementById("doctor");
-const at = (id) => document.getElementById(id);
+const { dataset: words } = at("doctor");
+/** @param {string} id */
+function at(id) {
+  const el = document.getElementById(id);
+  if (!el) throw new Error(`There is no #${id}.`);
+  return el;
+}
+
 let report = "";
 
 const examine = async () => {
-  const [button, progress, verdict] = [at("examine"), at("progress"), at("verdict")];
+  const button = /** @type {HTMLButtonElement} */ (at("examine"));
+  const progress = /** @type {HTMLProgressElement} */ (at("progress"));
+  const verdict = at("verdict");
   button.disabled = true;
   at("report").hidden = true;
   progress.hidden = false;
   progress.value = 0;
   delete verdict.dataset.state;
-  verdict.textContent = root.dataset.measuring;
+  verdict.textContent = words.measuring ?? "";
+  /** @type {Finding[] | undefined} */
   let findings;
   try {
     findings = await judged(
-      await measure(Number(at("silence").value), () => {
+      await measure(Number(/** @type {HTMLInputElement} */ (at("silence")).value), () => {
         progress.value += 1 / 7;
       }),
     );
@@ -27,10 +36,10 @@ const examine = async () => {
   }
   progress.hidden = true;
   button.disabled = false;
-  button.textContent = root.dataset.again;
+  button.textContent = words.again ?? "";
   if (!findings) {
     verdict.dataset.state = "failed";
-    verdict.textContent = root.dataset.unjudged;
+    verdict.textContent = words.unjudged ?? "";
     return;
   }
   const bad = findings.filter((one) => one.state === "failed" || one.state === "warning");
@@ -40,12 +49,12 @@ const examine = async () => {
       ? "warning"
       : "ok";
   verdict.textContent = bad.length
-    ? root.dataset.look.replace("{count}", bad.length)
-    : root.dataset.well;
+    ? (words.look ?? "").replace("{count}", String(bad.length))
+    : (words.well ?? "");
   at("findings").replaceChildren(...findings.map(shown));
   at("report").hidden = false;
   report = asText(findings);
-  at("copy").textContent = root.dataset.copyWord;
+  at("copy").textContent = words.copyWord ?? "";
 };
 
 export function start() {
@@ -54,9 +63,9 @@ export function start() {
   at("copy").addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(report);
-      at("copy").textContent = root.dataset.copied;
+      at("copy").textContent = words.copied ?? "";
     } catch {
-      getSelection().selectAllChildren(at("findings"));
+      getSelection()?.selectAllChildren(at("findings"));
     }
   });
 }

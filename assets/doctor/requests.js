@@ -2,8 +2,13 @@
 
 export const REPLY_MS = 10_000;
 
-export const base = document.getElementById("doctor").dataset.base;
+export const base = document.getElementById("doctor")?.dataset.base ?? "";
 
+/**
+ * Returns a JSON object; an empty one for any other text.
+ * @param {string} text
+ * @returns {Record<string, any>}
+ */
 export const object = (text) => {
   try {
     const value = JSON.parse(text);
@@ -13,11 +18,20 @@ export const object = (text) => {
   }
 };
 
+/** @param {unknown} error */
+const textOf = (error) => String(Object(error).message || error).slice(0, 200);
+
+/** @param {Response} response */
 const names = (response) => ({
   server: (response.headers.get("server") || "").slice(0, 100),
   via: (response.headers.get("via") || "").slice(0, 100),
 });
 
+/**
+ * @param {string} path
+ * @param {RequestInit} [init]
+ * @returns {Promise<{ said: Record<string, any>, reply: Reply }>}
+ */
 export const ask = async (path, init = {}) => {
   try {
     const response = await fetch(base + path, {
@@ -37,13 +51,17 @@ export const ask = async (path, init = {}) => {
   } catch (e) {
     return {
       said: {},
-      reply: { status: 0, is_ours: false, message: String(e.message || e).slice(0, 200) },
+      reply: { status: 0, is_ours: false, message: textOf(e) },
     };
   }
 };
 
 export const stream = async () => {
-  const [sent, came] = [[], []];
+  /** @type {number[]} */
+  const sent = [];
+  /** @type {number[]} */
+  const came = [];
+  /** @type {Reply} */
   let reply = { status: 0 };
   let encoding = "";
   const began = performance.now();
@@ -54,6 +72,7 @@ export const stream = async () => {
     });
     encoding = response.headers.get("content-encoding") || "";
     reply = { status: response.status, is_ours: response.ok, ...names(response) };
+    if (!response.body) throw new Error("no body");
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -61,7 +80,7 @@ export const stream = async () => {
       if (done) break;
       const ms = Math.round(performance.now() - began);
       const lines = (rest + value).split("\n");
-      rest = lines.pop();
+      rest = lines.pop() ?? "";
       for (const line of lines) {
         if (!line.startsWith("data:")) continue;
         sent.push(object(line.slice(5)).sent_ms);
@@ -69,11 +88,15 @@ export const stream = async () => {
       }
     }
   } catch (e) {
-    reply.message = String(e.message || e).slice(0, 200);
+    reply.message = textOf(e);
   }
   return { sent_ms: sent, came_ms: came, reply, encoding };
 };
 
+/**
+ * @param {Measured} found
+ * @returns {Promise<Finding[] | undefined>}
+ */
 export const judged = async (found) => {
   const text = JSON.stringify(found);
   let { said } = await ask("/api/doctor/judge", {

@@ -1,12 +1,16 @@
 // A WebSocket of the connection doctor.
 import { base, object, REPLY_MS } from "./requests.js";
 
+/** @param {number} ms */
 export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Returns frames one after another, so that a measurement can be written sequentially. `next` throws when it is closed.
 export class Socket {
+  /** @param {string} path */
   constructor(path) {
+    /** @type {[text: string, when: number][]} */
     this.frames = [];
+    /** @type {number | null} */
     this.code = null;
     this.wake = () => {};
     this.isOpen = false;
@@ -25,13 +29,17 @@ export class Socket {
     };
   }
 
+  /**
+   * @param {() => boolean} isSo
+   * @param {number} ms
+   */
   async until(isSo, ms) {
     const end = performance.now() + ms;
     while (!isSo()) {
       const left = end - performance.now();
       if (left <= 0) throw new Error("no answer in time");
       const woken = new Promise((done) => {
-        this.wake = done;
+        this.wake = () => done(undefined);
       });
       await Promise.race([woken, pause(left)]);
     }
@@ -42,13 +50,16 @@ export class Socket {
     if (!this.isOpen) throw new Error("it does not open");
   }
 
+  /** @returns {Promise<Record<string, any> & Told>} */
   async next(ms = REPLY_MS) {
     await this.until(() => this.frames.length > 0 || this.code !== null, ms);
-    if (!this.frames.length) throw new Error("closed");
-    const [text, when] = this.frames.shift();
-    return { ...object(text), when };
+    const first = this.frames.shift();
+    if (!first) throw new Error("closed");
+    const [text, when] = first;
+    return /** @type {Record<string, any> & Told} */ ({ ...object(text), when });
   }
 
+  /** @param {object} frame */
   say(frame) {
     this.ws.send(JSON.stringify(frame));
   }

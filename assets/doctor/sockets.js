@@ -8,6 +8,10 @@ export const PROBE = "/ws/doctor";
 export const PAGE = "/_nicegui_ws/socket.io/";
 const ANSWER_MS = 90_000;
 
+/**
+ * @param {string} path
+ * @returns {Promise<Upgrade>}
+ */
 export const upgrade = async (path) => {
   const socket = new Socket(path === PAGE ? `${path}?EIO=4&transport=websocket` : path);
   try {
@@ -15,10 +19,12 @@ export const upgrade = async (path) => {
   } catch (e) {
     socket.ws.close();
     // pages can't see the response to a failed handshake: a plain request shows at least how far requests get
-    const reply = path === PAGE ? { status: 0, message: e.message } : (await ask(path)).reply;
+    const reply =
+      path === PAGE ? { status: 0, message: String(Object(e).message) } : (await ask(path)).reply;
     return { path, is_open: false, reply };
   }
   const opened = performance.now();
+  /** @type {Upgrade} */
   const found = {
     path,
     is_open: true,
@@ -38,6 +44,7 @@ export const upgrade = async (path) => {
   return found;
 };
 
+/** @param {Measured} found */
 export const talk = async (found) => {
   const socket = new Socket(PROBE);
   try {
@@ -52,8 +59,15 @@ export const talk = async (found) => {
   socket.ws.close();
 };
 
+/**
+ * @param {Socket} socket
+ * @returns {Promise<Streamed>}
+ */
 const pieces = async (socket) => {
-  const [sent, came] = [[], []];
+  /** @type {number[]} */
+  const sent = [];
+  /** @type {number[]} */
+  const came = [];
   const began = performance.now();
   socket.say({ type: "pieces" });
   socket.say({ type: "ping" }); // the pong arrives after the pieces
@@ -66,6 +80,7 @@ const pieces = async (socket) => {
   return { sent_ms: sent, came_ms: came, reply: { status: 101, is_ours: true }, encoding: "" };
 };
 
+/** @param {number} seconds */
 export const silence = async (seconds) => {
   const socket = new Socket(PROBE);
   try {
@@ -91,6 +106,7 @@ export const silence = async (seconds) => {
 
 export const question = async () => {
   const socket = new Socket(CHAT);
+  /** @type {number[]} */
   const times = [];
   const began = performance.now();
   try {
@@ -108,7 +124,7 @@ export const question = async () => {
         };
     }
   } catch (e) {
-    return { times_ms: times.slice(0, 500), code: "cut", message: e.message };
+    return { times_ms: times.slice(0, 500), code: "cut", message: String(Object(e).message) };
   } finally {
     socket.ws.close();
   }

@@ -1,33 +1,42 @@
 // Runs before the body exists, so that nothing flashes in the wrong colours or direction, and before
 // NiceGUI's scripts, which read `sessionStorage` without catching errors: if the browser blocks it,
 // it is replaced by an in-memory implementation.
-(begin) => {
+(/** @type {Beginning} */ begin) => {
   const { keys } = begin; // the prefix of this chat's keys in the storage
   window.wiresideKeys = keys;
   const inMemory = () =>
-    Object.create({
-      getItem(key) {
-        return Object.hasOwn(this, key) ? this[key] : null;
-      },
-      setItem(key, value) {
-        this[key] = String(value);
-      },
-      removeItem(key) {
-        delete this[key];
-      },
-      key(n) {
-        return Object.keys(this)[n] ?? null;
-      },
-      clear() {
-        for (const key of Object.keys(this)) delete this[key];
-      },
-    });
-  for (const name of ["sessionStorage", "localStorage"]) {
+    Object.create(
+      /** @satisfies {ThisType<Record<string, string>>} */ ({
+        /** @param {string} key */
+        getItem(key) {
+          return Object.hasOwn(this, key) ? this[key] : null;
+        },
+        /**
+         * @param {string} key
+         * @param {unknown} value
+         */
+        setItem(key, value) {
+          this[key] = String(value);
+        },
+        /** @param {string} key */
+        removeItem(key) {
+          delete this[key];
+        },
+        /** @param {number} n */
+        key(n) {
+          return Object.keys(this)[n] ?? null;
+        },
+        clear() {
+          for (const key of Object.keys(this)) delete this[key];
+        },
+      }),
+    );
+  for (const name of /** @type {const} */ (["sessionStorage", "localStorage"])) {
     try {
       window[name].setItem("wireside.probe", "1");
       window[name].removeItem("wireside.probe");
     } catch (error) {
-      if (error.name === "QuotaExceededError" && name === "localStorage") continue; // it is full
+      if (Object(error).name === "QuotaExceededError" && name === "localStorage") continue; // it is full
       window.wiresideStorageBlocked = true;
       try {
         Object.defineProperty(window, name, { value: inMemory(), configurable: true });
@@ -37,11 +46,11 @@
   const root = document.documentElement;
   root.lang = begin.lang;
   root.dir = begin.dir;
-  let theme;
+  let { theme } = begin;
   const recall = () => {
     theme = begin.theme;
     try {
-      theme = localStorage.getItem(keys + "theme") || theme;
+      theme = /** @type {Theme | null} */ (localStorage.getItem(keys + "theme")) || theme;
     } catch {}
   };
   const bar = document.head.appendChild(document.createElement("meta"));
@@ -51,7 +60,8 @@
     root.classList.toggle("ws-sidebar-closed", isClosed);
   } catch {}
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  window.wiresideTheme = (choice) => {
+  /** @param {Theme} [choice] */
+  const show = (choice) => {
     recall();
     if (choice) {
       theme = choice;
@@ -66,7 +76,8 @@
     document.body?.classList.toggle("body--dark", isDark);
     return theme;
   };
-  dark.addEventListener("change", () => window.wiresideTheme());
-  document.addEventListener("DOMContentLoaded", () => window.wiresideTheme());
-  window.wiresideTheme();
+  window.wiresideTheme = show;
+  dark.addEventListener("change", () => show());
+  document.addEventListener("DOMContentLoaded", () => show());
+  show();
 };

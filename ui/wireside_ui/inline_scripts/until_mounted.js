@@ -1,10 +1,14 @@
 // The message box until the composer is mounted. A page in a frame must not take the focus when it loads.
 // Otherwise the script follows the composer's behaviour: Enter sends or inserts a line break, and the box
 // grows with its text.
-(keys, conversation, notStarted) => {
+(
+  /** @type {string} */ keys,
+  /** @type {string} */ conversation,
+  /** @type {string} */ notStarted,
+) => {
   const draftKey = `${keys}draft.${conversation}`;
-  const shell = document.getElementById("ws-shell");
-  const box = shell.querySelector("textarea");
+  const shell = /** @type {HTMLElement} */ (document.getElementById("ws-shell"));
+  const box = /** @type {HTMLTextAreaElement} */ (shell.querySelector("textarea"));
   let isTyped = false;
   let sends = false;
   let asks = "";
@@ -13,32 +17,35 @@
     box.style.height = "auto";
     box.style.height = box.scrollHeight + "px";
   };
+  /** @type {string | Draft} */
   let draft = "";
   try {
-    draft = JSON.parse(sessionStorage.getItem(draftKey)) || "";
+    draft = JSON.parse(sessionStorage.getItem(draftKey) ?? "null") || "";
   } catch {}
-  box.value = draft.text ?? draft;
+  box.value = typeof draft === "string" ? draft : draft.text;
   const keep = () => {
-    const value = draft.edits || draft.files?.length ? { ...draft, text: box.value } : box.value;
+    const isMore = typeof draft !== "string" && (draft.edits || draft.files?.length);
+    const value = isMore ? Object.assign({}, draft, { text: box.value }) : box.value;
     try {
       sessionStorage.setItem(draftKey, JSON.stringify(value));
     } catch {}
   };
   const tell = () => {
     const hint = shell.querySelector(".ws-composer-hint");
+    if (!hint) return;
     hint.setAttribute("role", "alert");
     hint.textContent = notStarted;
   };
   const waiting = setTimeout(tell, 20_000);
-  const onError = (e) => e.target instanceof HTMLScriptElement && tell(); // it was not loaded
+  const onError = (/** @type {Event} */ e) => e.target instanceof HTMLScriptElement && tell(); // it was not loaded
   addEventListener("error", onError, true);
   let enterSends = !matchMedia("(hover: none) and (pointer: coarse)").matches;
   try {
-    enterSends = JSON.parse(localStorage.getItem(keys + "enter_sends")) ?? enterSends;
+    enterSends = JSON.parse(localStorage.getItem(keys + "enter_sends") ?? "null") ?? enterSends;
   } catch {}
   box.enterKeyHint = enterSends ? "send" : "enter";
   grow();
-  const height = shell.querySelector(".ws-composer").offsetHeight;
+  const height = shell.querySelector(".ws-composer")?.offsetHeight ?? 0;
   document.documentElement.style.setProperty("--ws-composer-height", height + "px");
   box.addEventListener("input", () => {
     isTyped = true;
@@ -52,7 +59,8 @@
     sends = Boolean(box.value.trim());
   });
   shell.addEventListener("click", (e) => {
-    const starter = e.target.closest(".ws-welcome-starters button");
+    const target = /** @type {Element} */ (e.target);
+    const starter = target.closest(".ws-welcome-starters button");
     if (starter) asks = starter.textContent;
   });
   const isOwnPage = window.parent === window || document.hasFocus();
@@ -62,6 +70,7 @@
     takeOver() {
       clearTimeout(waiting);
       removeEventListener("error", onError, true);
+      /** @type {[start: number, end: number]} */
       const selection = [box.selectionStart, box.selectionEnd];
       const hasFocus = document.activeElement === box;
       shell.remove();

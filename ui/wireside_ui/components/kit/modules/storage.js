@@ -4,7 +4,7 @@
 // Chats at different paths of one origin share the storage: the prefix of a key names the path.
 
 /** @type {string} */
-export const PREFIX = globalThis.wiresideKeys ?? "wireside.";
+export const PREFIX = window.wiresideKeys ?? "wireside.";
 
 export const memory = {
   /**
