@@ -42,7 +42,11 @@ def shell_html(
         footer: the line below the message box, "" for the built-in one.
         user: see ``storage_keys``.
     """
-    main = _welcome(name, logo, tagline, starters, welcome) if is_empty else ""
+    main = (
+        _welcome(name, logo, tagline=tagline, starters=starters, welcome=welcome)
+        if is_empty
+        else ""
+    )
     return (
         '<div class="ws-page ws-shell" id="ws-shell">'
         '<div class="ws-sidebar-frame"><div class="ws-sidebar"></div></div>'
@@ -64,7 +68,7 @@ def shell_html(
     )
 
 
-def _welcome(name: str, logo: str, tagline: str, starters: Sequence[str], welcome: str) -> str:
+def _welcome(name: str, logo: str, *, tagline: str, starters: Sequence[str], welcome: str) -> str:
     choices = "".join(
         f'<li><button type="button">{escape(text)}</button></li>' for text in starters
     )

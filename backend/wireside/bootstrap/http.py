@@ -63,7 +63,7 @@ def build_asgi(
     chat_endpoint = _chat_endpoint(settings, parts)
     _add_routes(app, settings, parts, chat_endpoint)
     _add_pages(app, settings, parts)
-    _add_middleware(app, settings, parts, chat_endpoint, host)
+    _add_middleware(app, settings, parts, chat_endpoint=chat_endpoint, host=host)
     return app
 
 
@@ -118,6 +118,7 @@ def _add_middleware(
     app: FastAPI,
     settings: Settings,
     parts: Parts,
+    *,
     chat_endpoint: ChatEndpoint,
     host: HostRules | None,
 ) -> None:

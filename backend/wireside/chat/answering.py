@@ -128,8 +128,8 @@ class ConversationRunner:
                 conversation,
                 conversation.branches,
                 turn,
-                chosen,
-                caller,
+                options=chosen,
+                caller=caller,
                 continues=continues,
                 answer=answer,
                 files=files,
@@ -159,7 +159,9 @@ class ConversationRunner:
         question.in_conversation(conversation.id)
         with question.being_asked():
             branches = conversation.branches | {branch.id: branch}
-            what = await self._request_for(conversation, branches, record, record.options, caller)
+            what = await self._request_for(
+                conversation, branches, record, options=record.options, caller=caller
+            )
             segment = self._new_segment(record, what, record.options.model)
             begun = conversation.begin_answer(record, segment)
             await self._conversations.store_together(added, begun)
@@ -176,9 +178,9 @@ class ConversationRunner:
         conversation: Conversation,
         branches: Mapping[int, Branch],
         turn: Turn | TurnRecord,
+        *,
         options: Options,
         caller: Caller,
-        *,
         continues: bool = False,
         answer: str | None = None,
         files: Sequence[ImagePart | FilePart] = (),

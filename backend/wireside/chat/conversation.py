@@ -275,7 +275,7 @@ class Conversation:
         self.check_queue()
         title = self.title or title_from_question(text_of(question) or name_of_file(question))
         branch = tree.extend_branch(self.branches, self.shown)
-        record = self._turn_record(turn_id, question, options, branch, now)
+        record = self._turn_record(turn_id, question, options, branch=branch, now=now)
         return self._turn_added(record, branch, replace(self.info, title=title))
 
     def fork_turn(
@@ -292,7 +292,9 @@ class Conversation:
         The new turn is a sibling of ``turn``; the turns after that leave the shown path.
         """
         branch = tree.fork_branch(self.branches, turn.branch, turn.depth)
-        record = self._turn_record(turn_id, question, options_for(turn, options), branch, now)
+        record = self._turn_record(
+            turn_id, question, options_for(turn, options), branch=branch, now=now
+        )
         return self._turn_added(record, branch, self.info)
 
     def retry_in_progress(self, turn: Turn, options: Options | None) -> Turn | None:
@@ -381,7 +383,13 @@ class Conversation:
         return InfoChanged(replace(self.info, **changes))
 
     def _turn_record(
-        self, turn_id: str, question: tuple[Part, ...], options: Options, branch: Branch, now: float
+        self,
+        turn_id: str,
+        question: tuple[Part, ...],
+        options: Options,
+        *,
+        branch: Branch,
+        now: float,
     ) -> TurnRecord:
         return TurnRecord(
             id=turn_id,

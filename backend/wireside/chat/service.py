@@ -419,7 +419,11 @@ class ChatService:
                     )
                     return turn
                 again = await self._ask_in_place(
-                    conversation, turn, new_stream_name(), turn.question_parts, options
+                    conversation,
+                    turn,
+                    turn_id=new_stream_name(),
+                    question=turn.question_parts,
+                    options=options,
                 )
         self._answers.schedule_next(conversation, self.caller)
         return again
@@ -448,7 +452,9 @@ class ChatService:
                 await self._resolve_model(options or turn.options)
                 await self._quotas.record_message(self.caller)
                 parts = with_text(turn.question_parts, question)
-                edited = await self._ask_in_place(conversation, turn, new_turn_id, parts, options)
+                edited = await self._ask_in_place(
+                    conversation, turn, turn_id=new_turn_id, question=parts, options=options
+                )
         self._answers.schedule_next(conversation, self.caller)
         return edited
 
@@ -644,6 +650,7 @@ class ChatService:
         self,
         conversation: Conversation,
         turn: Turn,
+        *,
         turn_id: str,
         question: tuple[Part, ...],
         options: Options | None,

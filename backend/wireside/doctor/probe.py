@@ -233,7 +233,13 @@ class _Probe:
                             int(_parse_object(line[5:].encode()).get("sent_ms", 0))
                         )
         except Failures as error:
-            reply = Reply(reply.status, False, _failure_reason(error), reply.server, reply.via)
+            reply = Reply(
+                reply.status,
+                is_ours=False,
+                message=_failure_reason(error),
+                server=reply.server,
+                via=reply.via,
+            )
         return arrivals.to_timing(reply, encoding)
 
     async def _negotiated_protocol(self) -> str:

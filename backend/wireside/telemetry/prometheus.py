@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,10 +38,11 @@ class Metric:
 
     name: str
     kind: Kind
-    unit: str
-    labels: tuple[str, ...]
+    _: KW_ONLY
     help: str
     read: Callable[[State], Values | Histograms]
+    labels: tuple[str, ...] = ()
+    unit: str = ""
 
 
 def _single_value(value: float) -> Values:
@@ -97,174 +98,176 @@ def _task_count() -> int:
 METRICS: tuple[Metric, ...] = (
     # ---- connections
     Metric(
-        "wireside_connections", "gauge", "", ("kind",),
-        "Open connections: `raw` at /ws/ai-chat, `page` behind chat pages.",
-        lambda s: {("raw",): s.telemetry.connections, ("page",): s.open_pages},
+        "wireside_connections", "gauge", labels=("kind",),
+        help="Open connections: `raw` at /ws/ai-chat, `page` behind chat pages.",
+        read=lambda s: {("raw",): s.telemetry.connections, ("page",): s.open_pages},
     ),
     Metric(
-        "wireside_raw_connections_total", "counter", "", (),
-        "Connections opened at /ws/ai-chat.",
-        lambda s: _single_value(s.telemetry.connections_opened),
+        "wireside_raw_connections_total", "counter",
+        help="Connections opened at /ws/ai-chat.",
+        read=lambda s: _single_value(s.telemetry.connections_opened),
     ),
     Metric(
-        "wireside_refused_requests_total", "counter", "", (),
-        "Requests refused for their Host or Origin, or for too many connections of one address.",
-        lambda s: _single_value(s.telemetry.refused),
+        "wireside_refused_requests_total", "counter",
+        help="Requests refused for their Host or Origin, or for too many connections of one"
+        " address.",
+        read=lambda s: _single_value(s.telemetry.refused),
     ),
     Metric(
-        "wireside_frames_total", "counter", "", ("direction", "type"),
-        "Frames at /ws/ai-chat; `refused` and `binary` are not part of the protocol.",
-        _frame_counts,
+        "wireside_frames_total", "counter", labels=("direction", "type"),
+        help="Frames at /ws/ai-chat; `refused` and `binary` are not part of the protocol.",
+        read=_frame_counts,
     ),
     Metric(
-        "wireside_messages_total", "counter", "", ("type",),
-        "Questions: `turn` in conversations, `again` for retries and continuations, else `ask`.",
-        lambda s: {(kind,): s.telemetry.questions[kind] for kind in QUESTIONS},
+        "wireside_messages_total", "counter", labels=("type",),
+        help="Questions: `turn` in conversations, `again` for retries and continuations, else"
+        " `ask`.",
+        read=lambda s: {(kind,): s.telemetry.questions[kind] for kind in QUESTIONS},
     ),
     Metric(
-        "wireside_errors_total", "counter", "", ("door", "code"),
-        "Errors sent to clients, at /ws/ai-chat (`raw`) and by REST routes (`http`).",
-        _error_counts,
+        "wireside_errors_total", "counter", labels=("door", "code"),
+        help="Errors sent to clients, at /ws/ai-chat (`raw`) and by REST routes (`http`).",
+        read=_error_counts,
     ),
     Metric(
-        "wireside_chunk_characters", "histogram", "characters", (),
-        "Characters of one chunk frame: the text sent to a reader at once.",
-        _chunk_sizes,
+        "wireside_chunk_characters", "histogram", unit="characters",
+        help="Characters of one chunk frame: the text sent to a reader at once.",
+        read=_chunk_sizes,
     ),
     # ---- answers
     Metric(
-        "wireside_open_streams", "gauge", "", (),
-        "Answers in progress.",
-        lambda s: _single_value(s.open_streams),
+        "wireside_open_streams", "gauge",
+        help="Answers in progress.",
+        read=lambda s: _single_value(s.open_streams),
     ),
     Metric(
-        "wireside_streams_total", "counter", "", ("model", "outcome"),
-        "Finished answers by outcome: a reason of the protocol, or `error`.",
-        lambda s: dict(s.telemetry.streams),
+        "wireside_streams_total", "counter", labels=("model", "outcome"),
+        help="Finished answers by outcome: a reason of the protocol, or `error`.",
+        read=lambda s: dict(s.telemetry.streams),
     ),
     Metric(
-        "wireside_stream_errors_total", "counter", "", ("code",),
-        "Answers that ended with an error, counted once for all readers.",
-        lambda s: _by_error_code(s.telemetry.stream_errors),
+        "wireside_stream_errors_total", "counter", labels=("code",),
+        help="Answers that ended with an error, counted once for all readers.",
+        read=lambda s: _by_error_code(s.telemetry.stream_errors),
     ),
     Metric(
-        "wireside_time_to_first_token_seconds", "histogram", "seconds", ("model",),
-        "Time from the start of an answer to the model's first piece.",
-        lambda s: _of_models(s.telemetry.first_token_s.items),
+        "wireside_time_to_first_token_seconds", "histogram", unit="seconds", labels=("model",),
+        help="Time from the start of an answer to the model's first piece.",
+        read=lambda s: _of_models(s.telemetry.first_token_s.items),
     ),
     Metric(
-        "wireside_tokens_per_second", "histogram", "tokens per second", ("model",),
-        "Speed of an answer after its first token, if the model reports its usage.",
-        lambda s: _of_models(s.telemetry.speed.items),
+        "wireside_tokens_per_second", "histogram", unit="tokens per second", labels=("model",),
+        help="Speed of an answer after its first token, if the model reports its usage.",
+        read=lambda s: _of_models(s.telemetry.speed.items),
     ),
     Metric(
-        "wireside_tokens_total", "counter", "tokens", ("model", "direction"),
-        "Tokens sent to models (`input`) and generated (`output`), if the model reports them.",
-        lambda s: dict(s.telemetry.tokens),
+        "wireside_tokens_total", "counter", unit="tokens", labels=("model", "direction"),
+        help="Tokens sent to models (`input`) and generated (`output`), if the model reports them.",
+        read=lambda s: dict(s.telemetry.tokens),
     ),
     Metric(
-        "wireside_stream_duration_seconds", "histogram", "seconds", ("model",),
-        "Time from the start of an answer to its end.",
-        lambda s: _of_models(s.telemetry.stream_s.items),
+        "wireside_stream_duration_seconds", "histogram", unit="seconds", labels=("model",),
+        help="Time from the start of an answer to its end.",
+        read=lambda s: _of_models(s.telemetry.stream_s.items),
     ),
     Metric(
-        "wireside_stream_length_characters", "histogram", "characters", (),
-        "Length of an answer as counted by offsets, including reasoning and tool calls.",
-        lambda s: {(): s.telemetry.stream_length},
+        "wireside_stream_length_characters", "histogram", unit="characters",
+        help="Length of an answer as counted by offsets, including reasoning and tool calls.",
+        read=lambda s: {(): s.telemetry.stream_length},
     ),
     Metric(
-        "wireside_kept_streams", "gauge", "", (),
-        "Finished answers kept in memory for resume.",
-        lambda s: _single_value(s.kept_streams),
+        "wireside_kept_streams", "gauge",
+        help="Finished answers kept in memory for resume.",
+        read=lambda s: _single_value(s.kept_streams),
     ),
     Metric(
-        "wireside_kept_characters", "gauge", "characters", (),
-        "Characters of finished answers kept in memory for resume.",
-        lambda s: _single_value(s.kept_chars),
+        "wireside_kept_characters", "gauge", unit="characters",
+        help="Characters of finished answers kept in memory for resume.",
+        read=lambda s: _single_value(s.kept_chars),
     ),
     # ---- readers
     Metric(
-        "wireside_readers", "gauge", "", (),
-        "Readers that follow an answer: WebSockets and pages.",
-        lambda s: _single_value(len(s.lags)),
+        "wireside_readers", "gauge",
+        help="Readers that follow an answer: WebSockets and pages.",
+        read=lambda s: _single_value(len(s.lags)),
     ),
     Metric(
-        "wireside_reader_lag_characters", "gauge", "characters", (),
-        "Lag of the slowest reader behind its answer.",
-        lambda s: _single_value(max(s.lags, default=0)),
+        "wireside_reader_lag_characters", "gauge", unit="characters",
+        help="Lag of the slowest reader behind its answer.",
+        read=lambda s: _single_value(max(s.lags, default=0)),
     ),
     Metric(
-        "wireside_reader_backlog_characters", "gauge", "characters", (),
-        "Sum of the lags of all readers.",
-        lambda s: _single_value(sum(s.lags)),
+        "wireside_reader_backlog_characters", "gauge", unit="characters",
+        help="Sum of the lags of all readers.",
+        read=lambda s: _single_value(sum(s.lags)),
     ),
     # ---- the store
     Metric(
-        "wireside_commit_duration_seconds", "histogram", "seconds", (),
-        "Duration of one group commit of running answers.",
-        lambda s: {(): s.telemetry.commit_s},
+        "wireside_commit_duration_seconds", "histogram", unit="seconds",
+        help="Duration of one group commit of running answers.",
+        read=lambda s: {(): s.telemetry.commit_s},
     ),
     Metric(
-        "wireside_commit_characters", "histogram", "characters", (),
-        "Characters written by one group commit.",
-        lambda s: {(): s.telemetry.commit_length},
+        "wireside_commit_characters", "histogram", unit="characters",
+        help="Characters written by one group commit.",
+        read=lambda s: {(): s.telemetry.commit_length},
     ),
     Metric(
-        "wireside_commit_failures_total", "counter", "", (),
-        "Failed commits to the store.",
-        lambda s: _single_value(s.telemetry.commit_failures),
+        "wireside_commit_failures_total", "counter",
+        help="Failed commits to the store.",
+        read=lambda s: _single_value(s.telemetry.commit_failures),
     ),
     Metric(
-        "wireside_commit_backlog_streams", "gauge", "", (),
-        "Answers with text that is not committed yet.",
-        lambda s: _single_value(s.backlog.streams),
+        "wireside_commit_backlog_streams", "gauge",
+        help="Answers with text that is not committed yet.",
+        read=lambda s: _single_value(s.backlog.streams),
     ),
     Metric(
-        "wireside_commit_backlog_characters", "gauge", "characters", (),
-        "Characters that are not committed yet.",
-        lambda s: _single_value(s.backlog.length),
+        "wireside_commit_backlog_characters", "gauge", unit="characters",
+        help="Characters that are not committed yet.",
+        read=lambda s: _single_value(s.backlog.length),
     ),
     Metric(
-        "wireside_commit_backlog_writes", "gauge", "", (),
-        "Other writes that are queued while the store fails.",
-        lambda s: _single_value(s.backlog.writes),
+        "wireside_commit_backlog_writes", "gauge",
+        help="Other writes that are queued while the store fails.",
+        read=lambda s: _single_value(s.backlog.writes),
     ),
     Metric(
-        "wireside_commit_behind_seconds", "gauge", "seconds", (),
-        "How long uncommitted text has been shown; 0 while the store keeps up.",
-        lambda s: _single_value(s.backlog.behind_s),
+        "wireside_commit_behind_seconds", "gauge", unit="seconds",
+        help="How long uncommitted text has been shown; 0 while the store keeps up.",
+        read=lambda s: _single_value(s.backlog.behind_s),
     ),
     # ---- the provider
     Metric(
-        "wireside_provider_errors_total", "counter", "", ("code",),
-        "Failed requests for an answer at the model service, each attempt counted.",
-        lambda s: _by_error_code(s.telemetry.provider_errors),
+        "wireside_provider_errors_total", "counter", labels=("code",),
+        help="Failed requests for an answer at the model service, each attempt counted.",
+        read=lambda s: _by_error_code(s.telemetry.provider_errors),
     ),
     Metric(
-        "wireside_provider_retries_total", "counter", "", ("code",),
-        "Retried requests for an answer, by the error that caused the retry.",
-        lambda s: _by_error_code(s.telemetry.provider_retries),
+        "wireside_provider_retries_total", "counter", labels=("code",),
+        help="Retried requests for an answer, by the error that caused the retry.",
+        read=lambda s: _by_error_code(s.telemetry.provider_retries),
     ),
     # ---- the process
     Metric(
-        "wireside_event_loop_tasks", "gauge", "", (),
-        "Tasks of the event loop; constant for days on an idle server.",
-        lambda s: _single_value(_task_count()),
+        "wireside_event_loop_tasks", "gauge",
+        help="Tasks of the event loop; constant for days on an idle server.",
+        read=lambda s: _single_value(_task_count()),
     ),
     Metric(
-        "wireside_event_loop_lag_seconds", "histogram", "seconds", (),
-        "Lag of the event loop, sampled twice a second.",
-        lambda s: {(): s.telemetry.loop_lag_s},
+        "wireside_event_loop_lag_seconds", "histogram", unit="seconds",
+        help="Lag of the event loop, sampled twice a second.",
+        read=lambda s: {(): s.telemetry.loop_lag_s},
     ),
     Metric(
-        "wireside_draining", "gauge", "", (),
-        "1 while the server is shutting down, else 0.",
-        lambda s: _single_value(s.is_draining),
+        "wireside_draining", "gauge",
+        help="1 while the server is shutting down, else 0.",
+        read=lambda s: _single_value(s.is_draining),
     ),
     Metric(
-        "wireside_build_info", "gauge", "", ("version",),
-        "Always 1; the label says which version runs.",
-        lambda s: {(__version__,): 1},
+        "wireside_build_info", "gauge", labels=("version",),
+        help="Always 1; the label says which version runs.",
+        read=lambda s: {(__version__,): 1},
     ),
 )  # fmt: skip
 

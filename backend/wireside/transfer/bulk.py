@@ -68,7 +68,11 @@ async def export_all(
                     name = names.unique_name(owners.get(owner) or NOBODY) if owners else ""
                     places[owner] = _Place(inside / name)
                 count += await _export_conversation(
-                    store, conversation_id, new_exporter(), places[owner], files_of(owner)
+                    store,
+                    conversation_id,
+                    new_exporter(),
+                    place=places[owner],
+                    files=files_of(owner),
                 )
                 on_progress(done, len(conversations))
     except OSError as error:
@@ -80,7 +84,7 @@ async def export_all(
 
 
 async def _export_conversation(
-    store: Store, conversation_id: str, exporter: Exporter, place: _Place, files: CallerFiles
+    store: Store, conversation_id: str, exporter: Exporter, *, place: _Place, files: CallerFiles
 ) -> bool:
     stored = await store.conversation(conversation_id)
     if stored is None:

@@ -237,7 +237,7 @@ class BlockStream:
             if not last:  # not a row after all: it is hidden until its line is complete
                 return source[len(container.head) :], ""
             if not self._container:
-                self._open_container(ops, container, block, done, env)
+                self._open_container(ops, container, block, done=done, env=env)
             elif done:
                 self._freeze(ops, self._markup.html(joined(done), env))
             return source[starts[lines_of(last[0])[0]] :], self._markup.html(last, env)
@@ -273,6 +273,7 @@ class BlockStream:
         ops: list[Op],
         container: OpenContainer,
         block: list[Token],
+        *,
         done: list[list[Token]],
         env: Env,
     ) -> None:

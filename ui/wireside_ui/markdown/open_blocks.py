@@ -131,11 +131,11 @@ class OpenFence:
         """Return the fence of ``token``, which starts at the beginning of ``source``."""
         line = source[: source.index("\n") + 1]
         return cls(
-            token.markup,
-            len(line) - len(line.lstrip(" ")),
-            code_label(unescapeAll(token.info)),
-            FenceEnd(token.markup, token.info),
-            len(line),
+            markup=token.markup,
+            indent=len(line) - len(line.lstrip(" ")),
+            label=code_label(unescapeAll(token.info)),
+            end=FenceEnd(token.markup, token.info),
+            at=len(line),
         )
 
     @property

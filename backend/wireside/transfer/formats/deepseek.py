@@ -102,7 +102,9 @@ def _deepseek_message(
         elif kind in ("RESPONSE", "TEXT", "ANSWER"):
             answer.append_text(_without_deepseek_citations(text, urls))
         elif found := _deepseek_found(fragment, text):
-            answer.append_entry(ToolDelta(answer.next_call(), kind.lower(), "done", "", found))
+            answer.append_entry(
+                ToolDelta(answer.next_call(), kind.lower(), "done", arguments="", result=found)
+            )
         elif kind not in _DEEPSEEK_SEARCHES:
             left_out += 1
     if not fragments:

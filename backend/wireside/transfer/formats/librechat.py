@@ -106,8 +106,8 @@ def _add_librechat_part(part: dict[str, Any], answer: EntryCollector) -> bool:
                     string_or_empty(call.get("id")) or answer.next_call(),
                     one_line_name(call.get("name") or function.get("name")),
                     "done" if output is not None else "requested",
-                    string_or_json(call.get("args", function.get("arguments"))),
-                    string_or_json(output) if output is not None else None,
+                    arguments=string_or_json(call.get("args", function.get("arguments"))),
+                    result=string_or_json(output) if output is not None else None,
                 )
             )
         case _:

@@ -140,7 +140,9 @@ def _open_webui_output(items: list[Any]) -> list[Entry]:
                 code, output = string_or_empty(item.get("code")), item.get("output")
                 result = None if output is None else string_or_json(output)
                 call = answer.next_call()
-                answer.append_entry(ToolDelta(call, "code_interpreter", "done", code, result))
+                answer.append_entry(
+                    ToolDelta(call, "code_interpreter", "done", arguments=code, result=result)
+                )
             case _:
                 pass
     return answer.entries
@@ -168,8 +170,8 @@ def _open_webui_entries(text: str) -> Iterator[Entry]:
                 attributes.get("id") or f"call-{number + 1}",
                 attributes.get("name") or kind,
                 "done" if attributes.get("done", "true") == "true" else "failed",
-                attributes.get("arguments", ""),
-                attributes.get("result") or html.unescape(inside) or None,
+                arguments=attributes.get("arguments", ""),
+                result=attributes.get("result") or html.unescape(inside) or None,
             )
     if rest := text[at:].strip("\n") if at else text:
         yield TextDelta(f"\n\n{rest}" if has_text else rest)

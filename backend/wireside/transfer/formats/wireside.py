@@ -143,8 +143,8 @@ def _read_entry(part: dict[str, Any], calls: dict[str, str]) -> Entry | None:
                 call,
                 single_line(found.name, MAX_NAME_CHARS),
                 found.state,
-                string_or_empty(found.arguments),
-                None if found.result is None else string_or_empty(found.result),
+                arguments=string_or_empty(found.arguments),
+                result=None if found.result is None else string_or_empty(found.result),
             )
         case "image" | "file" | "data":
             other = part_from_object(part)
