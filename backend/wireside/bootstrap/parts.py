@@ -113,7 +113,7 @@ def build_parts(
     async def sees(model: str) -> bool | None:
         return await accepts_images(catalog, model)
 
-    handlers: HandlerProvider | None = None
+    handlers = None
     if chat is not None:
         handlers = chat.provider(provider, mcp_servers, can_see=sees)
     elif mcp_servers:

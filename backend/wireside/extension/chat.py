@@ -67,13 +67,13 @@ class Chat:
         options: type | None = None,
         state: type | None = None,
         starters: Sequence[str] = (),
+        mcp_servers: Sequence[McpServer] = (),
         accent: str = "",
         logo: str | Path | None = None,
         welcome: str = "",
         footer: str = "",
         links: Mapping[str, str] | None = None,
         css_variables: Mapping[str, CssValue] | None = None,
-        mcp_servers: Sequence[McpServer] = (),
     ) -> None:
         """Make a chat without handlers.
 
@@ -82,6 +82,7 @@ class Chat:
             options: a dataclass or pydantic model of the options of each handler.
             state: a dataclass or pydantic model of the state, whose fields have defaults.
             starters: questions offered in an empty chat.
+            mcp_servers: MCP servers whose tools the models of the configured service may call.
             accent: the accent colour, ``#rrggbb``.
             logo: the path of an SVG or PNG file.
             welcome: the text of an empty chat, instead of the tagline; Markdown.
@@ -89,7 +90,6 @@ class Chat:
             links: addresses by label, below the message box.
             css_variables: values of CSS variables of the page, such as ``--ws-bg``; a pair is for
                 light and dark.
-            mcp_servers: MCP servers whose tools the models of the configured service may call.
         """
         self.name = name
         self.starters = _texts(starters)

@@ -1,7 +1,8 @@
 """Speaks MCP with a server that runs as a child process, on its standard input and output.
 
 The process gets a small environment, without the secrets of Wireside. It leads a process group,
-which ends with the session. Lines on its standard error are logged, within limits.
+which ends with the session. Lines on its standard error are logged, within limits; once the session
+is open they may quote users and models, and are logged for debugging only.
 """
 
 from __future__ import annotations
@@ -67,13 +68,18 @@ _ID_AT_END: Final = re.compile(rb'"id"\s*:\s*(\d{1,15})\s*\}\s*$')
 
 @asynccontextmanager
 async def child_process_streams(
-    server: McpServer, throttle: Throttle, *, on_end: Callable[[str], None]
+    server: McpServer,
+    throttle: Throttle,
+    *,
+    is_open: Callable[[], bool],
+    on_end: Callable[[str], None],
 ) -> AsyncGenerator[Streams]:
     """Start a server; yield its messages, and a stream of messages for it.
 
     Args:
         server: a server with a ``command``.
         throttle: slows the server down.
+        is_open: returns whether the session has been opened.
         on_end: called with the reason, a sentence, if the process ends or is given up.
 
     Raises:
@@ -92,7 +98,7 @@ async def child_process_streams(
     work = [
         asyncio.create_task(_read(process, read, throttle, ended)),
         asyncio.create_task(_write(process, written, ended)),
-        asyncio.create_task(_log_errors(process.stderr, server)),
+        asyncio.create_task(_log_errors(process.stderr, server, is_open)),
         asyncio.create_task(_watch(process, ended)),
     ]
     try:
@@ -213,7 +219,9 @@ def _exit_of(process: Process) -> str:
     return f"It has ended with exit code {process.returncode}."
 
 
-async def _log_errors(stderr: asyncio.StreamReader, server: McpServer) -> None:
+async def _log_errors(
+    stderr: asyncio.StreamReader, server: McpServer, is_open: Callable[[], bool]
+) -> None:
     """Log the lines of standard error, as many as fit; the others are counted."""
     clock = asyncio.get_running_loop().time
     lines = LineSplitter(LOG_LINE_CHARS)
@@ -229,7 +237,8 @@ async def _log_errors(stderr: asyncio.StreamReader, server: McpServer) -> None:
             text = server.redacted(raw.decode(errors="replace")).strip()
             if text:
                 more = {"dropped": dropped} if dropped else {}
-                _log.info("mcp_server_stderr", server=server.name, text=text, **more)
+                log = _log.debug if is_open() else _log.info
+                log("mcp_server_stderr", server=server.name, text=text, **more)
                 dropped = 0
         await asyncio.sleep(0)
 

@@ -220,7 +220,9 @@ class McpSession:
             async with http_streams(self._server, throttle) as streams:
                 yield streams
         else:
-            async with child_process_streams(self._server, throttle, on_end=self._end) as streams:
+            async with child_process_streams(
+                self._server, throttle, is_open=self._opened.is_set, on_end=self._end
+            ) as streams:
                 yield streams
 
     def _end(self, reason: str) -> None:

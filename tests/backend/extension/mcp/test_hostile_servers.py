@@ -110,12 +110,25 @@ async def test_a_program_that_does_not_exist_is_named(open_tools: Open) -> None:
     assert "sesame" not in str(logs)
 
 
+async def test_a_package_that_can_not_be_imported_leaves_the_tools_out(
+    open_tools: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(connection, "import_module", fail)
+    with capture_logs() as logs:
+        assert not await by_name(open_tools(raw_server("good")))
+    assert [log["event"] for log in logs] == ["mcp_server_failed", "mcp_server_unavailable"]
+
+
 @pytest.mark.parametrize(
     ("habit", "sentence"),
     [
         ("invalid result", "result of the tool is invalid"),
         ("die in call", "was lost during the call"),
         ("close in call", "was lost during the call"),
+        ("closes its input", "was lost during the call"),
         ("long line", "more than 4 MB"),
     ],
 )
@@ -137,6 +150,18 @@ async def test_a_call_without_an_answer_ends_in_time(
     async with responsive():
         with pytest.raises((TimeoutError, ToolFailed)):
             await call(tools)
+
+
+async def test_a_server_that_does_not_read_holds_nothing(open_tools: Open) -> None:
+    all_tools = open_tools(raw_server("hang in call"))
+    tools = await by_name(all_tools)
+    async with responsive():
+        for _ in range(2):  # the second one can't even be written
+            with pytest.raises(TimeoutError):
+                await call(tools, text="x" * 1_000_000)
+    began = time.monotonic()
+    await all_tools.aclose()
+    assert time.monotonic() - began < 6
 
 
 async def test_a_flood_does_not_fill_memory_and_the_others_go_on(open_tools: Open) -> None:
@@ -221,19 +246,22 @@ async def test_standard_error_is_logged_within_limits_and_without_secrets(
         server = raw_server("stderr", env={"SECRET": "sesame-1234"})
         tools = await by_name(open_tools(server))
         assert await call(tools) == GOOD
-    lines = [log["text"] for log in logs if log["event"] == "mcp_server_stderr"]
+    logged = [log for log in logs if log["event"] == "mcp_server_stderr"]
+    lines = [log["text"] for log in logged]
+    assert logged[-1]["log_level"] == "debug", "it may quote users"
     assert 1 <= len(lines) <= 60
     assert all(len(line) < 600 for line in lines)
     assert "sesame" not in str(lines)
 
 
 async def test_a_process_that_does_not_end_is_killed_with_its_children(open_tools: Open) -> None:
+    before = children()
     with capture_logs() as logs:
         all_tools = open_tools(raw_server("does not end"))
         await by_name(all_tools)
-        assert len(children()) == 1
+        assert len(children() - before) == 1
         await all_tools.aclose()
-    assert not children()
+    assert children() <= before
     (pid,) = [int(log["text"]) for log in logs if log["event"] == "mcp_server_stderr"]
     await until(lambda: not is_running(pid))
 

@@ -184,9 +184,10 @@ async def test_progress_and_standard_error_do_not_disturb_a_call(
 
 
 async def test_the_end_leaves_no_process(package_server: McpServer, open_tools: Open) -> None:
+    before = children()
     all_tools = open_tools(package_server)
     await by_name(all_tools)
-    (process,) = children()
+    (process,) = children() - before
     began = time.monotonic()
     await all_tools.aclose()
     assert time.monotonic() - began < 4

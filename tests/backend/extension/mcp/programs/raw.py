@@ -150,7 +150,11 @@ def main() -> None:
         OUT.write("Welcome!\n\n{}\n[1]\nnull\n" + "[" * 100_000 + "\n\xff\n")
         OUT.flush()
     for line in sys.stdin:
-        answer(json.loads(line))
+        message = json.loads(line)
+        answer(message)
+        if HABIT == "closes its input" and message.get("method") == "tools/list":
+            os.close(0)
+            hang()
     if HABIT == "does not end":
         hang()
 
