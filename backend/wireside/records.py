@@ -242,7 +242,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class UserAccount:
     """An account. ``name`` is the sign-in name, in one normalised spelling.
 
     ``password`` is a hash, None for an account of an external identity provider; ``subject`` is its

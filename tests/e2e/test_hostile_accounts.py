@@ -34,10 +34,10 @@ from wireside.records import (
     Invitation,
     Share,
     SignIn,
-    User,
+    UserAccount,
 )
 from wireside.store.store import SqlStore
-from wireside.telemetry.steps import Step
+from wireside.telemetry.steps import IntervalFigures
 from wireside.tokens import hash_secret, new_record_id
 
 PASSWORD = "a good long password"
@@ -110,7 +110,7 @@ async def _seed(data: Path, owner: str, texts: Sequence[str]) -> None:
     for text in texts:
         for at in (None, now):  # enabled, disabled
             await accounts.add_user(
-                User(
+                UserAccount(
                     id=new_record_id(),
                     name=text + (" " if at else ""),
                     role="user",
@@ -179,7 +179,7 @@ async def _add_mallory(data: Path, owner: str, name: str) -> None:
     """Create an administrator with this name, and a link to set the password."""
     store, now = await _store(data), time.time()
     await store.accounts.add_user(
-        User(id=owner, name=name, role="admin", created_at=now, password="none yet")
+        UserAccount(id=owner, name=name, role="admin", created_at=now, password="none yet")
     )
     await store.accounts.add_invitation(
         Invitation(
@@ -220,7 +220,7 @@ async def _keep_figures(data: Path, names: Sequence[str]) -> None:
     store = SqlStore(f"sqlite:///{data / 'wireside.db'}")
     await store.open()
     at = int(time.time()) // 60 * 60 - 300
-    step = Step(at=at, seconds=60, counts=Counter(messages=9, answers=9))
+    step = IntervalFigures(at=at, seconds=60, counts=Counter(messages=9, answers=9))
     step.models = step.errors = Counter(dict.fromkeys(names, 1000))
     step.examples = {name: name for name in names}
     await store.figures.store_steps([FigureStep(at, 60, step.to_json())])

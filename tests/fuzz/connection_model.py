@@ -20,7 +20,15 @@ from wireside.protocol.connection import (
     StartAnswer,
     Stop,
 )
-from wireside.protocol.frames import Batch, Cancel, Chat, Heartbeat, Ping, Refused, Resume
+from wireside.protocol.frames import (
+    BatchFrame,
+    CancelFrame,
+    ChatFrame,
+    Heartbeat,
+    PingFrame,
+    RefusedFrame,
+    ResumeFrame,
+)
 
 LIMITS = ConnectionLimits(messages_per_minute=12, streams=3, waiting=4, max_message_chars=100)
 ADDRESS_LIMIT = 30
@@ -42,7 +50,7 @@ class Model:
         self._window = SlidingWindow(ADDRESS_LIMIT)  # of the address: shared with other connections
         self.connection = Connection(LIMITS, self._window)
         self.is_closed = False
-        self.running: list[OpenRequest | Resume] = []
+        self.running: list[OpenRequest | ResumeFrame] = []
         self.asked = 0
         """Requests made: each requires exactly one last frame."""
         self.ended = 0
@@ -104,7 +112,7 @@ class Model:
             return
         origin = self.running.pop(which % len(self.running))
         self.ended += 1
-        if isinstance(origin, Resume):
+        if isinstance(origin, ResumeFrame):
             if refused:
                 error = self.connection.refuse(origin.id, NotFound(), level=2)
                 assert self._told(error, origin)["id"] == origin.id
@@ -136,12 +144,12 @@ class Model:
 
     # ---- expected reactions ------------------------------------------------------------------
 
-    def _follows(self, parsed: frames.ClientFrame | Refused, events: list[Event]) -> None:
+    def _follows(self, parsed: frames.ClientFrame | RefusedFrame, events: list[Event]) -> None:
         match parsed:
-            case Refused():
+            case RefusedFrame():
                 (error,) = events
                 self._told(error, parsed)
-            case Ping(t=t):
+            case PingFrame(t=t):
                 (pong,) = events
                 told = self._told(pong, parsed)
                 assert told["type"] == "pong"
@@ -151,19 +159,21 @@ class Model:
             case Heartbeat(reply=reply):
                 assert reply is not None
                 assert events == [Send(reply)]
-            case Cancel():
+            case CancelFrame():
                 self._cancels(parsed.id, events)
-            case Chat():
+            case ChatFrame():
                 self._asks(parsed, [parsed.message], events)
-            case Batch():
+            case BatchFrame():
                 self._asks(parsed, parsed.messages, events)
-            case Resume():
+            case ResumeFrame():
                 self._asks(parsed, ["resume"], events)
         assert self._line <= 1 + LIMITS.waiting
         assert len(self._lanes) <= LIMITS.streams
         assert sum(isinstance(o, OpenRequest) and o.level == 1 for o in self.running) <= 1
 
-    def _asks(self, parsed: Chat | Batch | Resume, messages: Any, events: list[Event]) -> None:
+    def _asks(
+        self, parsed: ChatFrame | BatchFrame | ResumeFrame, messages: Any, events: list[Event]
+    ) -> None:
         """Check that each message is accepted, or refused at once with a separate error."""
         if parsed.id is None:
             taken = min(len(messages), 1 + LIMITS.waiting - self._line)
@@ -173,7 +183,7 @@ class Model:
         refused = [self._told(e, parsed) for e in events if isinstance(e, Send)]
         begun = [event for event in events if not isinstance(event, Send)]
         assert len(refused) == len(messages) - taken
-        if isinstance(parsed, Batch):
+        if isinstance(parsed, BatchFrame):
             indexes = [frame["index"] for frame in refused if "index" in frame]
             assert indexes in ([], list(range(len(messages))))
         assert len(begun) == int(taken > 0 and (parsed.id is not None or self._line == 0))
@@ -215,13 +225,13 @@ class Model:
             times.popleft()
         return len(times) + count <= limit
 
-    def _told(self, event: Event, parsed: frames.ClientFrame | Refused) -> dict[str, Any]:
+    def _told(self, event: Event, parsed: frames.ClientFrame | RefusedFrame) -> dict[str, Any]:
         """Decode an outgoing frame, and check it against the protocol level of its request."""
         assert isinstance(event, Send)
         told: dict[str, Any] = json.loads(event.frame.encode(), parse_constant=_never)
         if parsed_is_level_1 := self._is_level_1(parsed):
             assert set(told) - {"t"} == {"type"} | KEYS_1[told["type"]]
-            assert "t" not in told or (isinstance(parsed, Ping) and told["type"] == "pong")
+            assert "t" not in told or (isinstance(parsed, PingFrame) and told["type"] == "pong")
         elif told["type"] == "error":
             assert {"message", "code", "retryable"} <= set(told) <= {"type"} | KEYS_2
         if told["type"] == "error":
@@ -231,23 +241,23 @@ class Model:
             assert parsed_is_level_1 or told.get("id") in (None, getattr(parsed, "id", None))
         return told
 
-    def _is_level_1(self, parsed: frames.ClientFrame | Refused) -> bool:
-        if isinstance(parsed, Refused | Heartbeat):
+    def _is_level_1(self, parsed: frames.ClientFrame | RefusedFrame) -> bool:
+        if isinstance(parsed, RefusedFrame | Heartbeat):
             level = getattr(parsed, "level", None)
             return level == 1 or (level is None and not self._speaks_level_2)
         return getattr(parsed, "id", None) is None
 
 
-def _messages(parsed: frames.ClientFrame | Refused) -> int:
+def _messages(parsed: frames.ClientFrame | RefusedFrame) -> int:
     """Number of messages that a frame counts for in the rate limits."""
-    if isinstance(parsed, Refused):
+    if isinstance(parsed, RefusedFrame):
         return parsed.messages
-    return len(parsed.messages) if isinstance(parsed, Batch) else 1
+    return len(parsed.messages) if isinstance(parsed, BatchFrame) else 1
 
 
-def _last_frames(parsed: frames.ClientFrame | Refused) -> int:
+def _last_frames(parsed: frames.ClientFrame | RefusedFrame) -> int:
     """Number of last frames that a frame requires."""
-    return len(parsed.messages) if isinstance(parsed, Batch) else 1
+    return len(parsed.messages) if isinstance(parsed, BatchFrame) else 1
 
 
 def _never(literal: str) -> None:

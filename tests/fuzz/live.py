@@ -28,7 +28,7 @@ from tests.fuzz import words
 from tests.fuzz.dice import Dice
 from tests.fuzz.served import Served, served
 from wireside.protocol import frames
-from wireside.protocol.frames import Batch, Cancel, Heartbeat, Ping
+from wireside.protocol.frames import BatchFrame, CancelFrame, Heartbeat, PingFrame
 
 CLIENTS = 96
 PATIENCE_S = 60.0
@@ -213,7 +213,7 @@ class Client:
         while True:
             text = words.frame(Dice(dice.randbytes(120))).encode("utf-8", "replace").decode()
             parsed = frames.parse_client_frame(text, max_message_chars=MAX_CHARS)
-            if not isinstance(parsed, Batch) or len(parsed.messages) <= MAX_BATCH:
+            if not isinstance(parsed, BatchFrame) or len(parsed.messages) <= MAX_BATCH:
                 return text
             if dice.random() < 0.05:
                 return text
@@ -242,13 +242,13 @@ class Client:
         if request_id := getattr(parsed, "id", None):
             self._ids.add(request_id)
         match parsed:
-            case Ping():
+            case PingFrame():
                 self._pongs += 1
             case Heartbeat():
                 self._pongs += parsed.reply is not None
-            case Cancel():
+            case CancelFrame():
                 pass
-            case Batch():
+            case BatchFrame():
                 self._expected += len(parsed.messages)
             case _:
                 self._expected += 1

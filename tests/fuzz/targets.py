@@ -30,7 +30,14 @@ from wireside.openai_wire.errors import (
 )
 from wireside.openai_wire.sse import EventTooLong, SseDecoder
 from wireside.protocol import frames
-from wireside.protocol.frames import Batch, Chat, Heartbeat, Ping, Refused, Resume
+from wireside.protocol.frames import (
+    BatchFrame,
+    ChatFrame,
+    Heartbeat,
+    PingFrame,
+    RefusedFrame,
+    ResumeFrame,
+)
 from wireside.protocol.handshake import Accept, Handshake, HandshakePolicy, Refuse
 from wireside.protocol.sanitize import ScriptEscaper
 from wireside.protocol.strict_json import MAX_NESTING, parse_object
@@ -53,11 +60,11 @@ def check_frames(data: bytes) -> None:
     """A frame is parsed, or refused with an error message."""
     text = _text(Dice(data))
     frame = frames.parse_client_frame(text, max_message_chars=MAX_CHARS)
-    if isinstance(frame, Refused):
+    if isinstance(frame, RefusedFrame):
         assert frame.messages >= 1
         assert frame.id is None or frame.level == 2
         for level in (1, 2):
-            told = json.loads(frames.Error.of(frame.error, level=level, id=frame.id).encode())
+            told = json.loads(frames.ErrorFrame.of(frame.error, level=level, id=frame.id).encode())
             assert told["message"]
             assert len(told["message"]) < 400
             assert told["message"].isprintable()
@@ -70,9 +77,9 @@ def check_frames(data: bytes) -> None:
         return
     fields = msgspec.json.decode(text.encode())  # a second parser reads the same values
     assert fields["type"] == type(frame).__name__.lower()
-    assert isinstance(frame, Ping) or frame.id == fields.get("id")
+    assert isinstance(frame, PingFrame) or frame.id == fields.get("id")
     match frame:
-        case Chat():
+        case ChatFrame():
             _holds_message(frame.message)
             assert frame.message == fields["message"]
             assert frame.temperature is None or 0 <= frame.temperature <= 2
@@ -87,17 +94,17 @@ def check_frames(data: bytes) -> None:
                 else []
             )
             assert sum(len(m.text) for m in frame.messages) <= frames.CONTEXT_CHARS * MAX_CHARS
-        case Batch():
+        case BatchFrame():
             assert 1 <= len(frame.messages) <= frames.MAX_BATCH
             for message in frame.messages:
                 _holds_message(message)
             assert len(frame.offsets) <= len(frame.messages)
             assert all(type(offset) is int and 0 <= offset < 2**53 for offset in frame.offsets)
             assert len(frame.chats()) == len(frame.messages)
-        case Ping():
-            pong = json.loads(frames.Pong(t=frame.t).encode())
+        case PingFrame():
+            pong = json.loads(frames.PongFrame(t=frame.t).encode())
             assert pong == {"type": "pong"} | ({} if frame.t is None else {"t": frame.t})
-        case Resume():
+        case ResumeFrame():
             assert re.fullmatch(r"[A-Za-z0-9_\-.:]{1,64}", frame.id, re.ASCII)
             assert 0 <= frame.offset < 2**53
         case _:
@@ -362,7 +369,7 @@ def _answer(pieces: list[bytes]) -> object:
                 else:
                     kinds.append([type(delta).__name__, text])
             case ToolDelta():
-                frames.Tool(
+                frames.ToolFrame(
                     id="a",
                     offset=1,
                     name=delta.name,
@@ -374,7 +381,7 @@ def _answer(pieces: list[bytes]) -> object:
                 kinds.append(["tool", f"{delta.call} {delta.name} {delta.arguments}"])
     usage = completion.usage
     reason = completion.reason or "interrupted"
-    frames.Done(id="a", offset=1, reason=reason, usage=usage).encode()
+    frames.DoneFrame(id="a", offset=1, reason=reason, usage=usage).encode()
     for tokens in (usage.input_tokens, usage.output_tokens):
         assert tokens is None or 0 <= tokens < 2**53
     return kinds, completion.reason, type(completion.failure), usage
@@ -490,7 +497,7 @@ def check_failures(data: bytes) -> None:
         status = dice.pick((None, 200, 302, 400, 401, 403, 404, 413, 422, 429, 500, 504, 999))
         failure = failure_for(status, problem, model=dice.pick(("m", "x" * 500)))
         assert isinstance(failure.error, WiresideError)
-        frames.Error.of(failure.error, level=2, id="a").encode()
+        frames.ErrorFrame.of(failure.error, level=2, id="a").encode()
         assert len(str(failure.error)) < 400
         is_error(document)
         roles = [{"role": role} for role in ("system", "user", "user")]

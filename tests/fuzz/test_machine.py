@@ -119,7 +119,7 @@ def test_the_model_tells_a_connection_that_is_wrong(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(model.connection, "receive", lambda text, now: [])
     with pytest.raises(AssertionError):
         model.receive('{"type": "chat", "message": "Hi"}')
-    pong = Send(frames.Pong())
+    pong = Send(frames.PongFrame())
     monkeypatch.setattr(model.connection, "receive", lambda text, now: [pong, pong])
     with pytest.raises(ValueError, match="too many"):
         model.receive('{"type": "ping"}')

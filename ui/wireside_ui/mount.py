@@ -18,7 +18,7 @@ from wireside.api.policy import FILE, STATIC, route_policy, with_policy
 from wireside.assets import assets_folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
-from wireside.extension.pages import ChatPage
+from wireside.extension.pages import SidePage
 from wireside.extension.views import ViewFunction
 from wireside.transfer.sharing import Sharing
 from wireside_ui.application_pages import NICEGUI_PATH, ApplicationPages
@@ -46,7 +46,7 @@ def mount(
     base_url: str = "",
     frame_ancestors: Iterable[str] = (),
     views: Mapping[str, ViewFunction[Any]] = {},
-    own_pages: Sequence[ChatPage] = (),
+    own_pages: Sequence[SidePage] = (),
     count_error: Callable[[str], None],
 ) -> None:
     """Register the pages at ``/`` and ``/c/{id}`` and everything they need.
@@ -107,7 +107,7 @@ def mount(
     register_unknown_paths(app, errors)
 
 
-def _check_paths(app: FastAPI, pages: ApplicationPages, own: Iterable[ChatPage]) -> None:
+def _check_paths(app: FastAPI, pages: ApplicationPages, own: Iterable[SidePage]) -> None:
     """Raise ``ValueError`` if a page beside the chat has the path of one of ours."""
     for page in own:
         scope = {"type": "http", "method": "GET", "path": page.path, "root_path": "", "headers": []}

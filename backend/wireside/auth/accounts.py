@@ -15,7 +15,7 @@ from wireside.identity import LOCAL, Caller, Role
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
-from wireside.records import Invitation, User
+from wireside.records import Invitation, UserAccount
 from wireside.tokens import hash_secret, new_record_id, new_secret
 
 MAX_NAME_CHARS = 64
@@ -109,7 +109,7 @@ class Accounts:
         user = await self._store.find_user(found.user_id)
         return found, user.name if user else ""
 
-    async def accept_invitation(self, secret: str, name: str, password: str) -> User:
+    async def accept_invitation(self, secret: str, name: str, password: str) -> UserAccount:
         """Create the invited account, or set the password of the account that the link resets.
 
         Raises:
@@ -122,7 +122,7 @@ class Accounts:
         name = checked_name(invitation.name or name)
         if await self._store.user_named(name):
             raise BadMessage("That name is taken; choose another name.")
-        user = User(
+        user = UserAccount(
             id=new_record_id(),
             name=name,
             role=invitation.role,
@@ -134,7 +134,7 @@ class Accounts:
         self._record(_caller_of_user(user), "account_made", f"as {user.role}")
         return user
 
-    async def _reset_password(self, invitation: Invitation, password: str) -> User:
+    async def _reset_password(self, invitation: Invitation, password: str) -> UserAccount:
         user = await self._store.find_user(invitation.user_id or "")
         if user is None:
             raise NotFound("This account no longer exists.")
@@ -148,7 +148,7 @@ class Accounts:
 
     async def sign_in_external(
         self, somebody: ExternalIdentity, *, visit_from: str | None = None
-    ) -> User:
+    ) -> UserAccount:
         """Return the account of an externally authenticated user; create it on the first visit.
 
         ``visit_from`` is the client address where no session is created (proxy, host): the first
@@ -180,11 +180,11 @@ class Accounts:
                 self._record(replace(_caller_of_user(user), address=visit_from), "signed_in", by)
         return user
 
-    async def _make_vouched(self, somebody: ExternalIdentity) -> User:
+    async def _make_vouched(self, somebody: ExternalIdentity) -> UserAccount:
         role_of_first: Role | None = None if somebody.role else "admin"
         name = clean_name(somebody.name) or "somebody"
         for attempt in range(1, 100):
-            user = User(
+            user = UserAccount(
                 id=new_record_id(),
                 name=name if attempt == 1 else f"{name} {attempt}",
                 role=somebody.role or "user",
@@ -206,7 +206,7 @@ class Accounts:
 
     # ---- operations of every user ------------------------------------------------------------
 
-    async def find_user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> UserAccount | None:
         """Return an account by id, without an authorisation check."""
         return await self._store.find_user(user_id)
 
@@ -238,7 +238,7 @@ class Accounts:
 
     # ---- administration ----------------------------------------------------------------------
 
-    async def list_users(self, caller: Caller) -> Sequence[User]:
+    async def list_users(self, caller: Caller) -> Sequence[UserAccount]:
         """Return all accounts."""
         caller.require("admin")
         return await self._store.list_users()
@@ -249,7 +249,9 @@ class Accounts:
         now = self._now()
         return [one for one in await self._store.invitations() if one.expires_at > now]
 
-    async def create_user(self, caller: Caller, *, name: str, role: Role, password: str) -> User:
+    async def create_user(
+        self, caller: Caller, *, name: str, role: Role, password: str
+    ) -> UserAccount:
         """Create an account with a password.
 
         Raises:
@@ -261,7 +263,9 @@ class Accounts:
         name = checked_name(name)
         hashed = await self._passwords.hash_password(password)
         user = await self._store.add_user(
-            User(id=new_record_id(), name=name, role=role, created_at=self._now(), password=hashed)
+            UserAccount(
+                id=new_record_id(), name=name, role=role, created_at=self._now(), password=hashed
+            )
         )
         if user is None:
             raise BadMessage("That name is taken; choose another name.")
@@ -369,7 +373,7 @@ class Accounts:
                 return Forbidden()
         return BadMessage(LAST)
 
-    async def _require_user(self, user_id: str) -> User:
+    async def _require_user(self, user_id: str) -> UserAccount:
         user = await self._store.find_user(user_id)
         if user is None:
             raise NotFound("There is no such account.")
@@ -385,7 +389,7 @@ def _account_of(caller: Caller) -> str | None:
     return caller.user_id or None
 
 
-def _caller_of_user(user: User) -> Caller:
+def _caller_of_user(user: UserAccount) -> Caller:
     return Caller(user_id=user.id, name=user.name, role=user.role)
 
 

@@ -15,7 +15,7 @@ from wireside.identity import Caller, unauthenticated_at
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
-from wireside.records import SignIn, User
+from wireside.records import SignIn, UserAccount
 from wireside.tokens import hash_secret, new_record_id, new_secret
 
 MAX_AGENT_CHARS = 200
@@ -87,7 +87,7 @@ class BrowserSessions:
             raise
         return await self.create_session(user, agent=agent, address=address)
 
-    async def create_session(self, user: User, *, agent: str, address: str) -> str:
+    async def create_session(self, user: UserAccount, *, agent: str, address: str) -> str:
         """Create a new session and return the cookie's value; an id is never reused (fixation).
 
         ``user`` is the record that was authenticated. Checking a password takes time, so the store

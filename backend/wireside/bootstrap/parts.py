@@ -27,7 +27,7 @@ from wireside.chat.library import Retention
 from wireside.chat.service import ChatService
 from wireside.extension.chat import Chat
 from wireside.extension.hooks import Hooks
-from wireside.extension.pages import ChatPage
+from wireside.extension.pages import SidePage
 from wireside.extension.provider import HANDLERS, HandlerProvider
 from wireside.extension.views import ViewFunction
 from wireside.files.service import Files
@@ -70,7 +70,7 @@ class Parts:
     look: Branding
     pages: ApplicationPages
     views: Mapping[str, ViewFunction[Any]]
-    own_pages: Sequence[ChatPage]
+    own_pages: Sequence[SidePage]
     retention: Retention
 
 

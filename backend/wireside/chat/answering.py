@@ -13,7 +13,7 @@ import structlog
 
 from wireside.chat import tree
 from wireside.chat.context import answer_messages, recent_messages, turn_messages
-from wireside.chat.conversation import Conversation, Turn, options_for
+from wireside.chat.conversation import Conversation, ConversationTurn, options_for
 from wireside.chat.dependencies import ChatDependencies, ChatRules, accepts_images
 from wireside.chat.models import CallerModels
 from wireside.chat.opened import OpenConversations
@@ -67,13 +67,13 @@ class ConversationRunner:
         self._now = parts.wall_clock
         self._quotas = parts.quotas
         self._watcher = parts.watcher
-        self._questions: WeakKeyDictionary[Turn, QuestionObserver] = WeakKeyDictionary()
+        self._questions: WeakKeyDictionary[ConversationTurn, QuestionObserver] = WeakKeyDictionary()
         """Instrumentation of each question whose answer has not started.
 
         A question may wait and then start in the context of another request.
         """
 
-    def observe_turn(self, turn: Turn, question: QuestionObserver) -> None:
+    def observe_turn(self, turn: ConversationTurn, question: QuestionObserver) -> None:
         """Instrument the answer of a turn that waits by the observer of its question."""
         self._questions[turn] = question
 
@@ -99,7 +99,7 @@ class ConversationRunner:
     async def start_answer(
         self,
         conversation: Conversation,
-        turn: Turn,
+        turn: ConversationTurn,
         caller: Caller,
         *,
         continues: bool = False,
@@ -150,7 +150,7 @@ class ConversationRunner:
         added: TurnAdded,
         caller: Caller,
         question: QuestionObserver,
-    ) -> Turn:
+    ) -> ConversationTurn:
         """Add a turn that is answered at once: one commit stores it and the start of its answer.
 
         Raises the errors of ``OpenConversations.store_together``; nothing has changed then.
@@ -177,7 +177,7 @@ class ConversationRunner:
         self,
         conversation: Conversation,
         branches: Mapping[int, Branch],
-        turn: Turn | TurnRecord,
+        turn: ConversationTurn | TurnRecord,
         *,
         options: Options,
         caller: Caller,
@@ -214,13 +214,13 @@ class ConversationRunner:
             _log.exception("answer_failed", turn=turn.id)
             return End(None, InternalError())
 
-    def _said_before(self, turn: Turn | TurnRecord) -> tuple[Message, ...]:
+    def _said_before(self, turn: ConversationTurn | TurnRecord) -> tuple[Message, ...]:
         """Return the messages that let a model continue an answer; none for an empty one."""
         answered = answer_messages(turn.answer, self._rules.history)
         return (*answered, GO_ON) if answered else ()
 
     async def stop_answers_from(
-        self, conversation: Conversation, turn: Turn, caller: Caller
+        self, conversation: Conversation, turn: ConversationTurn, caller: Caller
     ) -> None:
         """Stop the running answers and cancel the waiting turns of the shown path from ``turn``."""
         self._conversations.publish_events(conversation, conversation.stop_from(turn))
@@ -232,7 +232,7 @@ class ConversationRunner:
     async def _start_segment(
         self,
         conversation: Conversation,
-        turn: Turn,
+        turn: ConversationTurn,
         what: ModelRequest | End,
         caller: Caller,
         *,
@@ -255,7 +255,7 @@ class ConversationRunner:
         self._run_in_background(self._follow_stream(conversation, turn, stream, caller))
 
     def _new_segment(
-        self, turn: Turn | TurnRecord, what: ModelRequest | End, model: str | None
+        self, turn: ConversationTurn | TurnRecord, what: ModelRequest | End, model: str | None
     ) -> Segment:
         name = what.model if isinstance(what, ModelRequest) else model or turn.options.model or ""
         return Segment(
@@ -297,7 +297,7 @@ class ConversationRunner:
         )
 
     async def _follow_stream(
-        self, conversation: Conversation, turn: Turn, stream: Stream, caller: Caller
+        self, conversation: Conversation, turn: ConversationTurn, stream: Stream, caller: Caller
     ) -> None:
         """Wait for the end of an answer, then start the next one. Does not need the lock."""
         try:
@@ -314,7 +314,7 @@ class ConversationRunner:
             stream
         )  # keeps the turn in memory until the store has all of it
 
-    async def _name_conversation(self, conversation: Conversation, turn: Turn) -> None:
+    async def _name_conversation(self, conversation: Conversation, turn: ConversationTurn) -> None:
         """Let a model name the conversation after its first answer."""
         if self._rules.title_model is None or not turn.text:
             return
@@ -333,7 +333,7 @@ class ConversationRunner:
         self,
         conversation: Conversation,
         branches: Mapping[int, Branch],
-        turn: Turn | TurnRecord,
+        turn: ConversationTurn | TurnRecord,
     ) -> tuple[tuple[Message, ...], tuple[DataPart, ...]]:
         """Return the context for the model, and the states that the turns before ``turn`` left.
 

@@ -66,7 +66,7 @@ FindStream = Callable[[str], Stream | None]
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True, kw_only=True)
-class Turn:
+class ConversationTurn:
     """A question with its answer: one stream, and another for each "Continue"."""
 
     id: str
@@ -120,9 +120,9 @@ class Conversation:
         self.shown = stored.shown
         self.options: Options | None = stored.options
         """The model and settings chosen for the conversation; None until a choice was made."""
-        self.waiting: dict[str, Turn | None] = dict.fromkeys(stored.waiting)
+        self.waiting: dict[str, ConversationTurn | None] = dict.fromkeys(stored.waiting)
         """The waiting turns in their order; None for one that is not in memory."""
-        self.live: dict[str, Turn] = {}
+        self.live: dict[str, ConversationTurn] = {}
         """The turns being answered."""
         self.reserved_slots = 0
         """Number of concurrent answers for which a question that is being stored needs slots."""
@@ -130,7 +130,7 @@ class Conversation:
         self.is_deleted = False
         self.removals = 0
         """Number of withdrawn turns; when it changes, turns have moved to other depths."""
-        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, ConversationTurn] = WeakValueDictionary()
 
     @classmethod
     def new(cls, info: ConversationInfo) -> Conversation:
@@ -187,7 +187,7 @@ class Conversation:
         """Return the spans of the shown turns."""
         return tree.path_of_spans(self.branches, self.shown)
 
-    def siblings(self, turn: Turn) -> tuple[int, int]:
+    def siblings(self, turn: ConversationTurn) -> tuple[int, int]:
         """Return the index of a turn among its siblings, and their number.
 
         Siblings are turns that follow the same turn.
@@ -195,17 +195,17 @@ class Conversation:
         branches = tree.sibling_branches(self.branches, turn.branch, turn.depth)
         return branches.index(turn.branch), len(branches)
 
-    def is_on_shown_path(self, turn: Turn) -> bool:
+    def is_on_shown_path(self, turn: ConversationTurn) -> bool:
         """Return whether a turn is on the shown path."""
         return any(_span_contains(span, turn) for span in self.shown_path())
 
     # ---- turns in memory ---------------------------------------------------------------------
 
-    def turn_in_memory(self, turn_id: str) -> Turn | None:
+    def turn_in_memory(self, turn_id: str) -> ConversationTurn | None:
         """Return a turn that is already in memory, or None."""
         return self._turns.get(turn_id)
 
-    def load_turn(self, record: TurnRecord, find: FindStream) -> Turn:
+    def load_turn(self, record: TurnRecord, find: FindStream) -> ConversationTurn:
         """Return the turn of a stored record in its current state.
 
         A turn already in memory stays the same object.
@@ -220,7 +220,7 @@ class Conversation:
 
     def load_turns(
         self, spans: Sequence[Span], records: Iterable[TurnRecord], find: FindStream
-    ) -> list[Turn]:
+    ) -> list[ConversationTurn]:
         """Return the turns of ``spans`` in their current state, in order of their depth.
 
         ``records`` are those that the store has. Turns that it does not have yet are in memory.
@@ -231,8 +231,8 @@ class Conversation:
                 turns[turn.id] = turn
         return sorted(turns.values(), key=lambda turn: turn.depth)
 
-    def _remember_turn(self, record: TurnRecord, segments: list[Stream]) -> Turn:
-        turn = Turn(
+    def _remember_turn(self, record: TurnRecord, segments: list[Stream]) -> ConversationTurn:
+        turn = ConversationTurn(
             id=record.id,
             question_parts=record.question_parts,
             options=record.options,
@@ -280,7 +280,7 @@ class Conversation:
 
     def fork_turn(
         self,
-        turn: Turn,
+        turn: ConversationTurn,
         turn_id: str,
         question: tuple[Part, ...],
         options: Options | None,
@@ -297,7 +297,9 @@ class Conversation:
         )
         return self._turn_added(record, branch, self.info)
 
-    def retry_in_progress(self, turn: Turn, options: Options | None) -> Turn | None:
+    def retry_in_progress(
+        self, turn: ConversationTurn, options: Options | None
+    ) -> ConversationTurn | None:
         """Return the turn that already does what a retry of ``turn`` would do, or None.
 
         It is ``turn`` while that waits or is being answered, or a sibling with the same question
@@ -319,7 +321,7 @@ class Conversation:
                 return other
         return None
 
-    def withdraw_turn(self, turn: Turn) -> TurnWithdrawn:
+    def withdraw_turn(self, turn: ConversationTurn) -> TurnWithdrawn:
         """Withdraw a waiting turn. Raises ``NotFound`` if it is not waiting.
 
         If it ends the shown path as the only turn of its branch, a sibling is shown instead.
@@ -337,7 +339,7 @@ class Conversation:
 
     def begin_answer(
         self,
-        turn: Turn | TurnRecord,
+        turn: ConversationTurn | TurnRecord,
         segment: Segment,
         *,
         replaces: bool = False,
@@ -348,7 +350,7 @@ class Conversation:
         ``turn`` may be one that is added by the change before. ``file_ids`` are files to which the
         answer refers. Raises ``RuntimeError`` if it is being answered.
         """
-        if isinstance(turn, Turn) and turn.is_live:
+        if isinstance(turn, ConversationTurn) and turn.is_live:
             raise RuntimeError("the turn is being answered")
         return AnswerBegun(
             conversation_id=self.id,
@@ -358,11 +360,11 @@ class Conversation:
             file_ids=file_ids,
         )
 
-    def show_turn(self, turn: Turn) -> BranchShown | None:
+    def show_turn(self, turn: ConversationTurn) -> BranchShown | None:
         """Put a turn on the shown path; None if it is there."""
         return None if self.is_on_shown_path(turn) else self._branch_shown(turn.branch, turn.depth)
 
-    def show_sibling(self, turn: Turn, step: int) -> BranchShown | None:
+    def show_sibling(self, turn: ConversationTurn, step: int) -> BranchShown | None:
         """Show the next (1) or previous (-1) sibling of a turn; None if there is none."""
         siblings = tree.sibling_branches(self.branches, turn.branch, turn.depth)
         index = siblings.index(turn.branch) + step
@@ -374,7 +376,7 @@ class Conversation:
         """Choose the model and settings for the next answers; None if they are chosen already."""
         return None if options == self.options else OptionsChosen(options, self.is_stored)
 
-    def give_feedback(self, turn: Turn, feedback: Feedback | None) -> FeedbackGiven:
+    def give_feedback(self, turn: ConversationTurn, feedback: Feedback | None) -> FeedbackGiven:
         """Give feedback on an answer, or remove it (None)."""
         return FeedbackGiven(turn.id, feedback)
 
@@ -473,14 +475,14 @@ class Conversation:
 
     # ---- changes that the store knows already --------------------------------------------------
 
-    def end_answer(self, turn: Turn, stream: Stream) -> list[Event]:
+    def end_answer(self, turn: ConversationTurn, stream: Stream) -> list[Event]:
         """Record the end of a stream; the turn may have another one by now."""
         if turn.segments[-1] is stream:
             self.live.pop(turn.id, None)
         asks = [QuestionsChanged()] if _asks(turn) else []
         return [AnsweringChanged(bool(self.live)), TurnChanged(turn.id), *asks]
 
-    def stop_from(self, turn: Turn) -> list[Event]:
+    def stop_from(self, turn: ConversationTurn) -> list[Event]:
         """Stop the running answers of the shown path from ``turn`` on."""
         return [
             StopAnswer(later.segments[-1])
@@ -511,15 +513,15 @@ def name_of_file(question: Iterable[Part]) -> str:
     return next((part.name for part in question if isinstance(part, ImagePart | FilePart)), "")
 
 
-def options_for(turn: Turn, options: Options | None) -> Options:
+def options_for(turn: ConversationTurn, options: Options | None) -> Options:
     """Return ``options``, or those of ``turn``; ``sanitize`` is always that of the turn."""
     return turn.options if options is None else replace(options, sanitize=turn.options.sanitize)
 
 
-def _asks(turn: Turn) -> bool:
+def _asks(turn: ConversationTurn) -> bool:
     """Return whether an answer has ended with a question."""
     return turn.end is not None and turn.end.reason == "asking"
 
 
-def _span_contains(span: Span, turn: Turn) -> bool:
+def _span_contains(span: Span, turn: ConversationTurn) -> bool:
     return turn.branch == span.branch and span.first <= turn.depth <= span.last

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from wireside.chat import tree
-from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.watchers import Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound
@@ -92,7 +92,9 @@ class Library:
         """Return a conversation with an unguessable id; it is stored with its first turn."""
         return self._conversations.new_conversation(self._owner_id)
 
-    async def read_turns(self, conversation: Conversation, first: int, last: int) -> list[Turn]:
+    async def read_turns(
+        self, conversation: Conversation, first: int, last: int
+    ) -> list[ConversationTurn]:
         """Return the shown turns at the depths ``first`` … ``last``, both included."""
         self.caller.require("read")
         if not conversation.is_stored:
@@ -100,7 +102,7 @@ class Library:
         spans = tree.clip_spans(conversation.shown_path(), first, last)
         return await self._conversations.read_turns(conversation, spans)
 
-    async def read_turn(self, conversation: Conversation, turn_id: str) -> Turn:
+    async def read_turn(self, conversation: Conversation, turn_id: str) -> ConversationTurn:
         """Return a turn of any branch. Raises ``NotFound``."""
         return await self._conversations.read_turn(conversation, turn_id)
 

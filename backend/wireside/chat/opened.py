@@ -22,9 +22,16 @@ from wireside.chat.changes import (
     StopAnswer,
     TurnChanged,
 )
-from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.dependencies import ChatDependencies
-from wireside.chat.watchers import Answering, AnsweringLists, Asking, ListChange, Listed, Watchers
+from wireside.chat.watchers import (
+    Answering,
+    AnsweringLists,
+    AskingChanged,
+    ListChange,
+    Listed,
+    Watchers,
+)
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.runner import new_stream_name
 from wireside.records import AnswerBegun, ConversationInfo, Span, TurnAdded, TurnWithdrawn
@@ -79,7 +86,7 @@ class OpenConversations:
         """Return the conversations of ``owner`` that are in memory."""
         return [one for one in list(self._open.values()) if one.info.owner == owner]
 
-    async def read_turn(self, conversation: Conversation, turn_id: str) -> Turn:
+    async def read_turn(self, conversation: Conversation, turn_id: str) -> ConversationTurn:
         """Return a turn of any branch. Raises ``NotFound``."""
         if turn := conversation.turn_in_memory(turn_id):
             return turn
@@ -88,7 +95,9 @@ class OpenConversations:
             raise NotFound("This message is not in the conversation any more.")
         return conversation.load_turn(record, self._runner.stream_in_memory)
 
-    async def read_turns(self, conversation: Conversation, spans: Sequence[Span]) -> list[Turn]:
+    async def read_turns(
+        self, conversation: Conversation, spans: Sequence[Span]
+    ) -> list[ConversationTurn]:
         """Return the turns of ``spans``, in order of their depth."""
         if not spans:
             return []
@@ -160,7 +169,7 @@ class OpenConversations:
                         change = Answering(self.answering.answering_ids(owner), owner)
                         self.list_watchers.notify_watchers(owner, change)
                 case QuestionsChanged():
-                    self.list_watchers.notify_watchers(owner, Asking(owner))
+                    self.list_watchers.notify_watchers(owner, AskingChanged(owner))
                 case StopAnswer(stream):
                     stream.stop_answer()
                 case _:

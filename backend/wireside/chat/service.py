@@ -24,7 +24,7 @@ from typing import Any
 from wireside.chat.answering import count_tokens, request_chars
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
 from wireside.chat.context import ContextLimit
-from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import accepts_images
 from wireside.chat.library import Library
@@ -275,7 +275,7 @@ class ChatService:
         key: str | None,
         options: Options,
         attachments: Sequence[str] = (),
-    ) -> tuple[Conversation, Turn]:
+    ) -> tuple[Conversation, ConversationTurn]:
         """Ask in the conversation of that id, "new" for a new one.
 
         The same ``key`` with the same content is asked once. Raises what ``send_question`` does.
@@ -331,7 +331,7 @@ class ChatService:
         turn_id: str,
         options: Options,
         attachments: Sequence[str] = (),
-    ) -> Turn:
+    ) -> ConversationTurn:
         """Ask in a conversation. Idempotent for a ``turn_id``: a turn sent twice is asked once.
 
         While another answer is being generated, the turn waits and starts automatically. Nothing is
@@ -396,7 +396,7 @@ class ChatService:
     @runs_to_completion
     async def retry_turn(
         self, conversation: Conversation, turn_id: str, options: Options | None = None
-    ) -> Turn:
+    ) -> ConversationTurn:
         """Answer the same question again, with ``options`` or those of the turn.
 
         The earlier answer is kept: the new one is a sibling turn, and the turns after it leave the
@@ -437,7 +437,7 @@ class ChatService:
         *,
         new_turn_id: str,
         options: Options | None = None,
-    ) -> Turn:
+    ) -> ConversationTurn:
         """Ask a changed question in place of a turn, with ``options`` or those of the turn.
 
         The turns after it leave the shown path. Raises the errors of ``send_question``.
@@ -477,7 +477,7 @@ class ChatService:
     @runs_to_completion
     async def answer_question(
         self, conversation: Conversation, turn_id: str | None, part_id: str, value: object
-    ) -> Turn:
+    ) -> ConversationTurn:
         """Answer the open question of a turn, which then goes on. The first answer counts.
 
         Args:
@@ -526,7 +526,7 @@ class ChatService:
 
     async def _asking_turn(
         self, conversation: Conversation, turn_id: str | None, part_id: str
-    ) -> Turn:
+    ) -> ConversationTurn:
         """Return the turn that has a question. Raises ``NotFound``."""
         conversation.check_not_deleted()
         if turn_id is not None:
@@ -582,7 +582,7 @@ class ChatService:
             )
 
     @runs_to_completion
-    async def show_turn(self, conversation: Conversation, turn_id: str) -> Turn:
+    async def show_turn(self, conversation: Conversation, turn_id: str) -> ConversationTurn:
         """Put a turn on the shown path and return it. Raises ``NotFound``."""
         turn = await self.library.read_turn(conversation, turn_id)
         if self.caller.may("chat"):
@@ -639,7 +639,9 @@ class ChatService:
         if len(question) > limit:
             raise TooLarge(f"The message has {len(question):,} characters; at most {limit:,} fit.")
 
-    async def _sent_before(self, conversation: Conversation, turn_id: str) -> Turn | None:
+    async def _sent_before(
+        self, conversation: Conversation, turn_id: str
+    ) -> ConversationTurn | None:
         conversation.check_not_deleted()
         try:
             return await self.library.read_turn(conversation, turn_id)
@@ -649,18 +651,18 @@ class ChatService:
     async def _ask_in_place(
         self,
         conversation: Conversation,
-        turn: Turn,
+        turn: ConversationTurn,
         *,
         turn_id: str,
         question: tuple[Part, ...],
         options: Options | None,
-    ) -> Turn:
+    ) -> ConversationTurn:
         """Ask in place of ``turn`` and leave the turns after it."""
         added = conversation.fork_turn(turn, turn_id, question, options, now=self._now())
         await self._answers.stop_answers_from(conversation, turn, self.caller)
         return await self._store_turn(conversation, added)
 
-    async def _store_turn(self, conversation: Conversation, added: TurnAdded) -> Turn:
+    async def _store_turn(self, conversation: Conversation, added: TurnAdded) -> ConversationTurn:
         question = self._watcher.record_question("turn")
         if conversation.answers_at_once:
             turn = await self._answers.add_and_answer(conversation, added, self.caller, question)

@@ -35,13 +35,13 @@ class Answering:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class AskingChanged:
     """The conversations of ``owner`` with an open question may have changed."""
 
     owner: str
 
 
-ListChange = Listed | Gone | Answering | Asking
+ListChange = Listed | Gone | Answering | AskingChanged
 
 
 class Watchers(Generic[T]):

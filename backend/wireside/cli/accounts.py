@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wireside.auth.accounts import Accounts
     from wireside.auth.keys import Keys
     from wireside.ports.accounts import AccountStore
-    from wireside.records import User
+    from wireside.records import UserAccount
 
 users_app = typer.Typer(help="Manage accounts.", no_args_is_help=True)
 keys_app = typer.Typer(help="Manage API keys.", no_args_is_help=True)
@@ -292,7 +292,7 @@ async def _open_accounts(settings: Settings) -> AsyncIterator[_Opened]:
         await store.aclose()
 
 
-async def _find_user(opened: _Opened, name: str) -> User:
+async def _find_user(opened: _Opened, name: str) -> UserAccount:
     from wireside.auth.accounts import clean_name
     from wireside.errors import NotFound
 
@@ -302,7 +302,7 @@ async def _find_user(opened: _Opened, name: str) -> User:
     return user
 
 
-def _caller_of(user: User) -> Caller:
+def _caller_of(user: UserAccount) -> Caller:
     return Caller(user_id=user.id, name=user.name, role=user.role)
 
 

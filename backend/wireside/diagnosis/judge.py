@@ -20,7 +20,7 @@ from wireside.diagnosis.measured import (
     PAGE,
     PROBE,
     Measured,
-    Reply,
+    MeasuredReply,
     Seen,
     Silence,
     StreamTiming,
@@ -113,7 +113,7 @@ def has_proxy(measured: Measured) -> bool | None:
     return None
 
 
-def _all_replies(measured: Measured) -> list[Reply]:
+def _all_replies(measured: Measured) -> list[MeasuredReply]:
     found = [measured.ready, *(one.reply for one in measured.upgrades)]
     found += [one for one in (measured.post, measured.large) if one is not None]
     return [*found, *(one.reply for one in [measured.stream] if one is not None)]
@@ -264,7 +264,7 @@ def _refused_handshake(measured: Measured, tried: Upgrade, page: str) -> Finding
     )
 
 
-def _strange_host(measured: Measured, check: str, reply: Reply) -> Finding:
+def _strange_host(measured: Measured, check: str, reply: MeasuredReply) -> Finding:
     """Return whether the server's name is not configured, or the proxy changes the Host header."""
     found = re.search(r"the Host (\S+);", reply.message)
     if found is not None and _has_other_host(measured.asked, found[1]):
@@ -421,7 +421,7 @@ def _display_name(path: str) -> str:
     return {CHAT: CHAT, PROBE: PROBE, PAGE: "the page's WebSocket"}.get(path, path)
 
 
-def _describe_reply(reply: Reply) -> str:
+def _describe_reply(reply: MeasuredReply) -> str:
     if reply.status == 426:
         return "a plain request arrives (426)"
     if not reply.status:
@@ -729,7 +729,7 @@ def _check_http_version(measured: Measured) -> Finding:
 # ---- addresses -----------------------------------------------------------------------------------
 
 
-def _foreign_reply(reply: Reply) -> str:
+def _foreign_reply(reply: MeasuredReply) -> str:
     who = f" ({reply.server})" if reply.server else ""
     if not reply.status:
         return f"the connection failed: {reply.message or 'no response'}"

@@ -22,7 +22,7 @@ Prober = Literal["browser", "shell"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class MeasuredReply:
     """The response to a request: its status, and evidence of what sent it.
 
     ``status`` is 0 if there was no response. ``message`` is the error message if Wireside itself
@@ -46,7 +46,7 @@ class Upgrade:
 
     path: str
     is_open: bool
-    reply: Reply = field(default_factory=Reply)
+    reply: MeasuredReply = field(default_factory=MeasuredReply)
     closed_after_ms: int | None = None
     """Milliseconds until it was closed, if it opened but was closed before it could be used."""
     extensions: str = ""
@@ -93,7 +93,7 @@ class StreamTiming:
 
     sent_ms: tuple[int, ...] = ()
     came_ms: tuple[int, ...] = ()
-    reply: Reply = field(default_factory=Reply)
+    reply: MeasuredReply = field(default_factory=MeasuredReply)
     encoding: str = ""
 
 
@@ -115,17 +115,17 @@ class Measured:
     asked: str
     origin: str = ""
     """Origin of the page that runs the probe, or that it simulates."""
-    ready: Reply = field(default_factory=Reply)
+    ready: MeasuredReply = field(default_factory=MeasuredReply)
     memory_mb: float | None = None
     upgrades: tuple[Upgrade, ...] = ()
     answer: AnswerTiming | None = None
     seen: Seen | None = None
     socket_seen: Seen | None = None
-    post: Reply | None = None
+    post: MeasuredReply | None = None
     """Response to a POST request with an ``Origin`` header."""
     stream: StreamTiming | None = None
     socket_stream: StreamTiming | None = None
-    large: Reply | None = None
+    large: MeasuredReply | None = None
     """Response to a request with a large body."""
     silence: Silence | None = None
     skew_s: float | None = None

@@ -36,7 +36,13 @@ from wireside.errors import (
 )
 from wireside.messages import Finished, Message, ModelRequest
 from wireside.ports.provider import Provider
-from wireside.protocol.frames import Chat, Chunk, Done, Error, parse_server_frame
+from wireside.protocol.frames import (
+    ChatFrame,
+    ChunkFrame,
+    DoneFrame,
+    ErrorFrame,
+    parse_server_frame,
+)
 from wireside.providers import weights
 from wireside.server.port_check import bind_problem
 from wireside.settings.load import (
@@ -544,15 +550,15 @@ class _Refused(Exception):
 
 
 async def _chunk_times(ws: ClientConnection) -> list[float]:
-    await ws.send(Chat(message="Count from one to twenty.").encode())
+    await ws.send(ChatFrame(message="Count from one to twenty.").encode())
     times: list[float] = []
     async for text in ws:
         match parse_server_frame(str(text)):
-            case Chunk():
+            case ChunkFrame():
                 times.append(time.monotonic())
-            case Done():
+            case DoneFrame():
                 break
-            case Error(message=message):
+            case ErrorFrame(message=message):
                 raise _Refused(message)
     return times
 

@@ -30,7 +30,7 @@ from wireside.diagnosis.measured import (
     PROBE,
     AnswerTiming,
     Measured,
-    Reply,
+    MeasuredReply,
     Seen,
     Silence,
     StreamTiming,
@@ -168,17 +168,19 @@ class _Probe:
 
     # ---- over HTTP ---------------------------------------------------------------------------
 
-    async def _request_readiness(self, http: httpx2.AsyncClient) -> tuple[Reply, float | None]:
+    async def _request_readiness(
+        self, http: httpx2.AsyncClient
+    ) -> tuple[MeasuredReply, float | None]:
         try:
             response = await http.get("/api/health/ready")
         except Failures as error:
-            return Reply(message=_failure_reason(error)), None
+            return MeasuredReply(message=_failure_reason(error)), None
         body = _parse_object(response.content)
         if "provider" not in body:
             refusal = _reply_from(response.status_code, response.headers, response.content)
             return refusal, None
         memory = body.get("memory_mb")
-        reply = Reply(
+        reply = MeasuredReply(
             response.status_code,
             True,
             str(body.get("reason") or ""),
@@ -206,23 +208,23 @@ class _Probe:
         except (*Failures, LookupError):
             return {}
 
-    async def _post_foreign_origin(self, http: httpx2.AsyncClient) -> Reply:
+    async def _post_foreign_origin(self, http: httpx2.AsyncClient) -> MeasuredReply:
         try:
             response = await http.post("/api/doctor/echo", headers={"Origin": self._origin})
         except Failures as error:
-            return Reply(message=_failure_reason(error))
+            return MeasuredReply(message=_failure_reason(error))
         return _reply_from(response.status_code, response.headers, response.content)
 
-    async def _post_large_body(self, http: httpx2.AsyncClient) -> Reply:
+    async def _post_large_body(self, http: httpx2.AsyncClient) -> MeasuredReply:
         try:
             response = await http.post("/api/doctor/large", content=b"\0" * LARGE_BYTES)
         except Failures as error:
-            return Reply(message=_failure_reason(error))
+            return MeasuredReply(message=_failure_reason(error))
         return _reply_from(response.status_code, response.headers, response.content)
 
     async def _time_http_stream(self, http: httpx2.AsyncClient) -> StreamTiming:
         arrivals = _Arrivals()
-        reply, encoding = Reply(), ""
+        reply, encoding = MeasuredReply(), ""
         try:
             async with http.stream("GET", "/api/doctor/stream") as response:
                 encoding = response.headers.get("content-encoding", "")
@@ -233,7 +235,7 @@ class _Probe:
                             int(_parse_object(line[5:].encode()).get("sent_ms", 0))
                         )
         except Failures as error:
-            reply = Reply(
+            reply = MeasuredReply(
                 reply.status,
                 is_ours=False,
                 message=_failure_reason(error),
@@ -290,11 +292,13 @@ class _Probe:
             reply = _reply_from(response.status_code, response.headers, bytes(response.body or b""))
             return Upgrade(path=path, is_open=False, reply=reply)
         except Failures as error:
-            return Upgrade(path=path, is_open=False, reply=Reply(message=_failure_reason(error)))
+            return Upgrade(
+                path=path, is_open=False, reply=MeasuredReply(message=_failure_reason(error))
+            )
         return Upgrade(
             path=path,
             is_open=True,
-            reply=Reply(101, True, "", *names),
+            reply=MeasuredReply(101, True, "", *names),
             closed_after_ms=closed,
             extensions=extensions,
         )
@@ -335,7 +339,7 @@ class _Probe:
         await ws.send('{"type": "ping"}')  # its reply marks the end of the pieces
         while (frame := _parse_object(await ws.recv())).get("type") == "piece":
             arrivals.add_arrival(frame["sent_ms"])
-        return arrivals.to_timing(Reply(101, True))
+        return arrivals.to_timing(MeasuredReply(101, True))
 
     async def _measure_silence(self) -> Silence | None:
         began, code = time.monotonic(), None
@@ -397,7 +401,7 @@ class _Arrivals:
         self._sent_ms.append(sent_ms)
         self._came_ms.append(_ms_since(self._began))
 
-    def to_timing(self, reply: Reply, encoding: str = "") -> StreamTiming:
+    def to_timing(self, reply: MeasuredReply, encoding: str = "") -> StreamTiming:
         return StreamTiming(
             sent_ms=tuple(self._sent_ms),
             came_ms=tuple(self._came_ms),
@@ -436,11 +440,13 @@ def _parse_object(text: bytes | str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _reply_from(status: int, headers: Any, body: bytes) -> Reply:
+def _reply_from(status: int, headers: Any, body: bytes) -> MeasuredReply:
     said = _parse_object(body)
     is_ours = isinstance(said.get("message"), str) or (status == 200 and bool(said))
     message = str(said["message"]) if "message" in said else body[:200].decode("latin-1")
-    return Reply(status, is_ours, "" if status == 200 else message, *_server_and_via(headers))
+    return MeasuredReply(
+        status, is_ours, "" if status == 200 else message, *_server_and_via(headers)
+    )
 
 
 def _server_and_via(headers: Any) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from wireside.extension.hooks import Hooks
 from wireside.extension.icons import icon_of
 from wireside.extension.mcp.servers import McpServer
 from wireside.extension.options import schema_of
-from wireside.extension.pages import ChatPage
+from wireside.extension.pages import SidePage
 from wireside.extension.provider import HandlerModel, HandlerProvider
 from wireside.extension.run import Handler
 from wireside.extension.tools import CanSee, Tool, is_unknown
@@ -106,7 +106,7 @@ class Chat:
         self.hooks = Hooks()
         self.views: dict[str, ViewFunction[Any]] = {}
         """The views by name."""
-        self.pages: list[ChatPage] = []
+        self.pages: list[SidePage] = []
         """The pages beside the chat."""
         self.mcp_servers = tuple(mcp_servers)
         self._options = options
@@ -302,7 +302,7 @@ class Chat:
             if any(page.path == path for page in self.pages):
                 raise ValueError(f"There are two pages at {path!r}.")
             label = title or _in_words(path.rpartition("/")[2])
-            self.pages.append(ChatPage(path=path, title=label, function=found))
+            self.pages.append(SidePage(path=path, title=label, function=found))
             return found
 
         return register

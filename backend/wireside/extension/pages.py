@@ -15,7 +15,7 @@ _PATH = re.compile(r"(?:/[a-z0-9][a-z0-9_-]*)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatPage:
+class SidePage:
     """A page beside a chat."""
 
     path: str

@@ -12,7 +12,7 @@ from wireside.records import (
     Invitation,
     Share,
     SignIn,
-    User,
+    UserAccount,
 )
 
 
@@ -25,25 +25,25 @@ class AccountStore(Protocol):
 
     # ---- users -------------------------------------------------------------------------------
 
-    async def list_users(self) -> Sequence[User]:
+    async def list_users(self) -> Sequence[UserAccount]:
         """Return all accounts, oldest first."""
         ...
 
-    async def find_user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> UserAccount | None:
         """Return an account, or None."""
         ...
 
-    async def user_named(self, name: str) -> User | None:
+    async def user_named(self, name: str) -> UserAccount | None:
         """Return the account with that sign-in name."""
         ...
 
-    async def find_user_by_subject(self, subject: str) -> User | None:
+    async def find_user_by_subject(self, subject: str) -> UserAccount | None:
         """Return the account of that subject at an external identity provider."""
         ...
 
     async def add_user(
-        self, user: User, *, invitation: str | None = None, role_of_first: Role | None = None
-    ) -> User | None:
+        self, user: UserAccount, *, invitation: str | None = None, role_of_first: Role | None = None
+    ) -> UserAccount | None:
         """Add an account and use up the invitation of that id, in one transaction.
 
         The first account of all takes over the conversations without an owner, and gets
@@ -109,7 +109,7 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def find_sign_in(self, token: str) -> tuple[SignIn, User] | None:
+    async def find_sign_in(self, token: str) -> tuple[SignIn, UserAccount] | None:
         """Return the session with that token and its account; includes expired sessions."""
         ...
 
@@ -136,7 +136,7 @@ class AccountStore(Protocol):
         """Add an API key."""
         ...
 
-    async def find_key_by_id(self, key_id: str) -> tuple[ApiKey, User] | None:
+    async def find_key_by_id(self, key_id: str) -> tuple[ApiKey, UserAccount] | None:
         """Return an API key and its account; includes expired keys."""
         ...
 

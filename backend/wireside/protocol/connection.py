@@ -19,17 +19,17 @@ from typing import assert_never
 from wireside.errors import BadMessage, RateLimited, TooMany, WiresideError
 from wireside.limits.windows import SlidingWindow
 from wireside.protocol.frames import (
-    Batch,
-    Cancel,
-    Chat,
+    BatchFrame,
+    CancelFrame,
+    ChatFrame,
     ClientFrame,
-    Error,
+    ErrorFrame,
     Heartbeat,
     Level,
-    Ping,
-    Pong,
-    Refused,
-    Resume,
+    PingFrame,
+    PongFrame,
+    RefusedFrame,
+    ResumeFrame,
     ServerFrame,
     parse_client_frame,
 )
@@ -59,10 +59,10 @@ class OpenRequest:
         batch: the frame it came in, if the chat service answers that as a whole (level 2).
     """
 
-    chat: Chat
+    chat: ChatFrame
     index: int | None = None
     cancelled: bool = False
-    batch: Batch | None = None
+    batch: BatchFrame | None = None
 
     @property
     def level(self) -> Level:
@@ -81,7 +81,7 @@ class StartAnswer:
 class Attach:
     """Send the rest of a stream; call ``Connection.resume_ended`` when its last frame is sent."""
 
-    resume: Resume
+    resume: ResumeFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Connection:
         if self._is_closing:
             return []
         frame = parse_client_frame(text, max_message_chars=self._limits.max_message_chars)
-        self.last_type = type(frame).__name__.lower()
+        self.last_type = frame.type
         self._speaks_level_2 |= getattr(frame, "id", None) is not None
         return self._limit(frame, now) or self._accept(frame)
 
@@ -163,7 +163,7 @@ class Connection:
             del self._level_2[request.chat.id]
         return []
 
-    def resume_ended(self, resume: Resume) -> None:
+    def resume_ended(self, resume: ResumeFrame) -> None:
         """Record that the last frame of a resumed stream was sent."""
         del self._level_2[resume.id]
 
@@ -176,9 +176,9 @@ class Connection:
         index: int | None = None,
     ) -> Send:
         """Return the frame that reports ``error``."""
-        return Send(Error.of(error, level=level, id=request_id, index=index), error.code)
+        return Send(ErrorFrame.of(error, level=level, id=request_id, index=index), error.code)
 
-    def _limit(self, frame: ClientFrame | Refused, now: float) -> list[Event]:
+    def _limit(self, frame: ClientFrame | RefusedFrame, now: float) -> list[Event]:
         count = _messages_in(frame)
         if not self._window.count_if_allowed(now, count):
             self._is_closing = True
@@ -186,30 +186,30 @@ class Connection:
             return [self._about(frame, error), Close(POLICY_VIOLATION, str(error))]
         if not self._address.count_if_allowed(now, count):
             error = RateLimited(retry_after=round(self._address.retry_after(now, count), 1))
-            if isinstance(frame, Batch):
+            if isinstance(frame, BatchFrame):
                 return [self._about(frame, error, index) for index in range(count)]
             return [self._about(frame, error)]
         return []
 
-    def _accept(self, frame: ClientFrame | Refused) -> list[Event]:
+    def _accept(self, frame: ClientFrame | RefusedFrame) -> list[Event]:
         match frame:
-            case Refused():
+            case RefusedFrame():
                 return [self._about(frame, frame.error)]
-            case Ping():
-                return [Send(Pong(t=frame.t))]
+            case PingFrame():
+                return [Send(PongFrame(t=frame.t))]
             case Heartbeat():
                 return [] if frame.reply is None else [Send(frame.reply)]
-            case Chat():
+            case ChatFrame():
                 return self._enqueue(frame.id, [OpenRequest(chat=frame)])
-            case Batch():
+            case BatchFrame():
                 batch = None if frame.id is None else frame
                 requests = [
                     OpenRequest(chat=c, index=i, batch=batch) for i, c in enumerate(frame.chats())
                 ]
                 return self._enqueue(frame.id, requests)
-            case Cancel():
+            case CancelFrame():
                 return self._cancel(frame.id)
-            case Resume():
+            case ResumeFrame():
                 return self._resume(frame)
             case _:
                 assert_never(frame)
@@ -257,7 +257,7 @@ class Connection:
         lane.cancel()
         return [Stop(request_id)] if lane.requests or request_id is not None else []
 
-    def _resume(self, frame: Resume) -> list[Event]:
+    def _resume(self, frame: ResumeFrame) -> list[Event]:
         if problem := self._cannot_open(frame.id):
             return [problem]
         self._level_2[frame.id] = Lane()
@@ -267,7 +267,7 @@ class Connection:
         return self._level_1 if request_id is None else self._level_2[request_id]
 
     def _about(
-        self, frame: ClientFrame | Refused, error: WiresideError, index: int | None = None
+        self, frame: ClientFrame | RefusedFrame, error: WiresideError, index: int | None = None
     ) -> Send:
         level = self._level_of(frame)
         request_id = getattr(frame, "id", None)
@@ -275,21 +275,21 @@ class Connection:
             request_id = index = None  # else it would look like the end of the open request
         return self.refuse(request_id, error, level=level, index=index)
 
-    def _level_of(self, frame: ClientFrame | Refused) -> Level:
-        if isinstance(frame, Refused) and frame.level is not None:
+    def _level_of(self, frame: ClientFrame | RefusedFrame) -> Level:
+        if isinstance(frame, RefusedFrame) and frame.level is not None:
             return frame.level
         if getattr(frame, "id", None) is not None:
             return 2
         # unknown from the frame: use the level that this client has used so far
-        is_unknown = isinstance(frame, (Refused, Heartbeat))
+        is_unknown = isinstance(frame, (RefusedFrame, Heartbeat))
         return 2 if is_unknown and self._speaks_level_2 else 1
 
 
-def _messages_in(frame: ClientFrame | Refused) -> int:
+def _messages_in(frame: ClientFrame | RefusedFrame) -> int:
     match frame:
-        case Batch():
+        case BatchFrame():
             return len(frame.messages)
-        case Refused():
+        case RefusedFrame():
             return frame.messages
         case _:
             return 1

@@ -17,14 +17,14 @@ from wireside.protocol.frames import (
     CHUNK_BYTES,
     DEFAULT_FRAME_BYTES,
     MAX_NAME_CHARS,
-    Done,
-    Error,
+    DoneFrame,
+    ErrorFrame,
     Level,
-    Part,
-    Reasoning,
-    Resumed,
-    Start,
-    Tool,
+    PartFrame,
+    ReasoningFrame,
+    ResumedFrame,
+    StartFrame,
+    ToolFrame,
     encode_chunk,
     split_text,
 )
@@ -54,7 +54,7 @@ class Outgoing:
         request_id: str | None,
         sanitize: bool,
         index: int | None = None,
-        opening: Start | Resumed | None = None,
+        opening: StartFrame | ResumedFrame | None = None,
         is_saved: Callable[[], bool] = lambda: True,
         max_frame_bytes: int = DEFAULT_FRAME_BYTES,
     ) -> None:
@@ -109,7 +109,7 @@ class Outgoing:
                 offset = piece.offset - len(piece.text)
                 for part in self._split_text(piece.text):
                     offset += len(part)
-                    frame = Reasoning(id=self._id, content=part, offset=offset)
+                    frame = ReasoningFrame(id=self._id, content=part, offset=offset)
                     out.append(self._encode_frame(frame))
             case ToolPiece() if self._id is not None:
                 self._flush_text(out)
@@ -149,11 +149,20 @@ class Outgoing:
         counts.chunk_sizes[size.bit_length()] += 1
         counts.chunk_chars += size
 
-    def _encode_frame(self, frame: Start | Resumed | Reasoning | Tool | Part | Done | Error) -> str:
+    def _encode_frame(
+        self,
+        frame: StartFrame
+        | ResumedFrame
+        | ReasoningFrame
+        | ToolFrame
+        | PartFrame
+        | DoneFrame
+        | ErrorFrame,
+    ) -> str:
         self._counts.sent[frame.type] += 1
         return frame.encode()
 
-    def _last_frame(self, end: End) -> Done | Error:
+    def _last_frame(self, end: End) -> DoneFrame | ErrorFrame:
         return last_frame(
             end,
             self._reader.offset,
@@ -170,14 +179,14 @@ def last_frame(
     request_id: str | None,
     index: int | None = None,
     is_saved: bool = True,
-) -> Done | Error:
+) -> DoneFrame | ErrorFrame:
     """Return the frame that reports how an answer of ``offset`` length ended."""
     if end.error is not None:
         level: Level = 1 if request_id is None else 2
-        return Error.of(end.error, level=level, id=request_id, index=index)
+        return ErrorFrame.of(end.error, level=level, id=request_id, index=index)
     if request_id is None:
-        return Done()
-    return Done(
+        return DoneFrame()
+    return DoneFrame(
         id=request_id,
         offset=offset,
         reason=end.reason or "interrupted",
@@ -187,9 +196,9 @@ def last_frame(
     )
 
 
-def _tool_frame(request_id: str, piece: ToolPiece) -> Tool:
+def _tool_frame(request_id: str, piece: ToolPiece) -> ToolFrame:
     delta = piece.delta
-    return Tool(
+    return ToolFrame(
         id=request_id,
         offset=piece.offset,
         name=delta.name[:MAX_NAME_CHARS],
@@ -200,18 +209,20 @@ def _tool_frame(request_id: str, piece: ToolPiece) -> Tool:
     )
 
 
-def _part_frame(request_id: str, piece: PartPiece, max_bytes: int) -> Part:
+def _part_frame(request_id: str, piece: PartPiece, max_bytes: int) -> PartFrame:
     part = piece.delta.part
     if not isinstance(part, DataPart):
         fields = part_to_object(part)
         kind = fields.pop("type")
         data = msgspec.Raw(msgspec.json.encode(fields))
-        frame = Part(id=request_id, offset=piece.offset, kind=kind, text=label_of(part), data=data)
+        frame = PartFrame(
+            id=request_id, offset=piece.offset, kind=kind, text=label_of(part), data=data
+        )
         return frame.cut_to(max_bytes)
     # what fits into no frame is not parsed: that takes milliseconds for each reader
     is_too_large = len(part.data) > max_bytes
     is_sent = not is_too_large and data_of(part) is not None
-    frame = Part(
+    frame = PartFrame(
         id=request_id,
         offset=piece.offset,
         kind=part.kind[:MAX_NAME_CHARS],

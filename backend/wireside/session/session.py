@@ -33,11 +33,11 @@ from wireside.protocol.connection import (
 )
 from wireside.protocol.frames import (
     DEFAULT_FRAME_BYTES,
-    Batch,
-    Chat,
-    Resume,
-    Resumed,
-    Start,
+    BatchFrame,
+    ChatFrame,
+    ResumedFrame,
+    ResumeFrame,
+    StartFrame,
     StreamState,
 )
 from wireside.session.counts import FrameCounts
@@ -69,7 +69,7 @@ class Counters(Protocol):
 class Running:
     """A request or a resumed stream whose last frame has not been sent."""
 
-    def __init__(self, origin: OpenRequest | Resume) -> None:
+    def __init__(self, origin: OpenRequest | ResumeFrame) -> None:
         self.origin = origin
         self.stream: Stream | None = None
         self.batch: BatchRun | None = None
@@ -266,7 +266,7 @@ class Session:
             return self._end_cancelled(request)
         self._show_stream(running, request, outcome.stream, outcome.conversation)
 
-    def _batch_of_request(self, request: OpenRequest, frame: Batch) -> BatchRun:
+    def _batch_of_request(self, request: OpenRequest, frame: BatchFrame) -> BatchRun:
         if frame.id not in self._batches:
             ask = BatchQuestions(
                 questions=frame.messages,
@@ -319,7 +319,7 @@ class Session:
         chat = request.chat
         opening = None
         if chat.id is not None:
-            opening = Start(
+            opening = StartFrame(
                 id=chat.id,
                 stream=stream.name,
                 model=stream.model,
@@ -337,13 +337,13 @@ class Session:
             max_frame_bytes=chat.max_frame_bytes or self._max_frame_bytes,
         )
 
-    def _start_resume(self, resume: Resume) -> None:
+    def _start_resume(self, resume: ResumeFrame) -> None:
         running = self._running[resume.id] = Running(resume)
         self._run_owned(
             self._attach_stream(running, resume), lambda error: self._refuse_resume(resume, error)
         )
 
-    async def _attach_stream(self, running: Running, resume: Resume) -> None:
+    async def _attach_stream(self, running: Running, resume: ResumeFrame) -> None:
         stream = await self._chat.find_stream(resume.stream)
         reader = stream.new_reader(resume.offset, self._wake.set)
         running.stream = stream
@@ -353,7 +353,7 @@ class Session:
             request_id=resume.id,
             sanitize=stream.sanitize,
             index=stream.index,
-            opening=Resumed(
+            opening=ResumedFrame(
                 id=resume.id,
                 stream=stream.name,
                 head=stream.log.head,
@@ -367,7 +367,7 @@ class Session:
             stream.stop_answer()
         self._wake.set()
 
-    def _refuse_resume(self, resume: Resume, error: WiresideError) -> None:
+    def _refuse_resume(self, resume: ResumeFrame, error: WiresideError) -> None:
         del self._running[resume.id]
         self._send_frame(self._connection.refuse(resume.id, error, level=2))
         self._connection.resume_ended(resume)
@@ -428,7 +428,7 @@ class Session:
         if running.outgoing is not None:
             running.outgoing.stop_reading()
         origin = running.origin
-        if isinstance(origin, Resume):
+        if isinstance(origin, ResumeFrame):
             del self._running[origin.id]
             return self._connection.resume_ended(origin)
         del self._running[origin.chat.id]
@@ -444,12 +444,12 @@ def _stream_state(stream: Stream) -> StreamState:
     return "interrupted" if end is not None and end.reason == "interrupted" else "finished"
 
 
-def _options_of_frame(frame: Chat | Batch) -> Options:
+def _options_of_frame(frame: ChatFrame | BatchFrame) -> Options:
     return Options(
         model=frame.model,
         system=frame.system,
         temperature=frame.temperature,
         max_tokens=frame.max_tokens,
-        values=frame.options if isinstance(frame, Chat) else "",
+        values=frame.options if isinstance(frame, ChatFrame) else "",
         sanitize=frame.sanitize,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Delete, Row, Table, delete, or_, select, text
 from sqlalchemy.exc import IntegrityError
 
 from wireside.identity import Role
-from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, User
+from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, UserAccount
 from wireside.store import files
 from wireside.store.database import Database
 from wireside.store.sql import is_sqlite
@@ -35,32 +35,32 @@ class SqlAccounts:
 
     # ---- users -------------------------------------------------------------------------------
 
-    async def list_users(self) -> Sequence[User]:
+    async def list_users(self) -> Sequence[UserAccount]:
         """See ``AccountStore``."""
         return await self._fetch_all(
             _user_from_row, select(users).order_by(users.c.created_at, users.c.id)
         )
 
-    async def find_user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> UserAccount | None:
         """See ``AccountStore``."""
         return await self._fetch_one(_user_from_row, select(users).where(users.c.id == user_id))
 
-    async def user_named(self, name: str) -> User | None:
+    async def user_named(self, name: str) -> UserAccount | None:
         """See ``AccountStore``."""
         return await self._fetch_one(_user_from_row, select(users).where(users.c.name == name))
 
-    async def find_user_by_subject(self, subject: str) -> User | None:
+    async def find_user_by_subject(self, subject: str) -> UserAccount | None:
         """See ``AccountStore``."""
         return await self._fetch_one(
             _user_from_row, select(users).where(users.c.subject == subject)
         )
 
     async def add_user(
-        self, user: User, *, invitation: str | None = None, role_of_first: Role | None = None
-    ) -> User | None:
+        self, user: UserAccount, *, invitation: str | None = None, role_of_first: Role | None = None
+    ) -> UserAccount | None:
         """See ``AccountStore``."""
 
-        def insert_user(connection: Connection) -> User | None:
+        def insert_user(connection: Connection) -> UserAccount | None:
             if not is_sqlite(connection):  # serialises concurrent calls: only one is first
                 connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
             if invitation is not None and not _use_invitation(connection, invitation):
@@ -186,7 +186,7 @@ class SqlAccounts:
 
         return await self._database.write(insert_sign_in)
 
-    async def find_sign_in(self, token: str) -> tuple[SignIn, User] | None:
+    async def find_sign_in(self, token: str) -> tuple[SignIn, UserAccount] | None:
         """See ``AccountStore``."""
         return await self._with_user(sign_ins, sign_ins.c.token == token, _sign_in_from_row)
 
@@ -230,7 +230,7 @@ class SqlAccounts:
         values = asdict(key) | {"scopes": " ".join(sorted(key.scopes))}
         await self._execute_write(api_keys.insert().values(values))
 
-    async def find_key_by_id(self, key_id: str) -> tuple[ApiKey, User] | None:
+    async def find_key_by_id(self, key_id: str) -> tuple[ApiKey, UserAccount] | None:
         """See ``AccountStore``."""
         return await self._with_user(api_keys, api_keys.c.id == key_id, _key_from_row)
 
@@ -425,8 +425,8 @@ class SqlAccounts:
 
     async def _with_user(
         self, table: Table, which: Any, read: Callable[[Any], T]
-    ) -> tuple[T, User] | None:
-        def select_with_user(connection: Connection) -> tuple[T, User] | None:
+    ) -> tuple[T, UserAccount] | None:
+        def select_with_user(connection: Connection) -> tuple[T, UserAccount] | None:
             row = connection.execute(select(table).where(which)).first()
             if row is None:
                 return None
@@ -482,8 +482,8 @@ def _split_ids(ids: list[str], size: int) -> list[list[str]]:
     return [ids[at : at + size] for at in range(0, len(ids), size)]
 
 
-def _user_from_row(row: Any) -> User:
-    return User(**row)
+def _user_from_row(row: Any) -> UserAccount:
+    return UserAccount(**row)
 
 
 def _sign_in_from_row(row: Any) -> SignIn:

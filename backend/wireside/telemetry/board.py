@@ -9,7 +9,7 @@ from typing import Any, Final
 from wireside.identity import Caller
 from wireside.telemetry.counts import BOUNDS
 from wireside.telemetry.history import DAYS, History, Tick
-from wireside.telemetry.steps import Step, chart_columns, figures_of, merge_steps
+from wireside.telemetry.steps import IntervalFigures, chart_columns, figures_of, merge_steps
 
 TOP: Final = 8
 """Number of models and of errors listed."""
@@ -81,7 +81,7 @@ class Board:
             listener(told)
 
 
-def _sums_of(steps: Sequence[Step]) -> dict[str, Any]:
+def _sums_of(steps: Sequence[IntervalFigures]) -> dict[str, Any]:
     """Return the sums of all steps."""
     whole = merge_steps(steps, 0.0, 1.0)
     found = figures_of(whole, BOUNDS)

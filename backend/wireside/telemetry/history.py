@@ -18,7 +18,7 @@ from wireside.ports.figures import FigureStore
 from wireside.records import FigureStep
 from wireside.telemetry.counts import Histogram, Telemetry
 from wireside.telemetry.state import State
-from wireside.telemetry.steps import Step, merge_steps, thin_steps
+from wireside.telemetry.steps import IntervalFigures, merge_steps, thin_steps
 
 _log = structlog.get_logger(__name__)
 
@@ -56,8 +56,8 @@ class _Totals:
 class Tick:
     """One sample: the figures of the last ten seconds, and the step that ended, if any."""
 
-    now: Step
-    ended: Step | None
+    now: IntervalFigures
+    ended: IntervalFigures | None
 
 
 class History:
@@ -77,11 +77,11 @@ class History:
         self._now = wall_clock
         self._clock = clock
         self._cpu = cpu_clock
-        self._fine: deque[Step] = deque(maxlen=HOUR_S // FINE_S)
-        self._earlier: list[Step] = []
+        self._fine: deque[IntervalFigures] = deque(maxlen=HOUR_S // FINE_S)
+        self._earlier: list[IntervalFigures] = []
         """Minute steps of the last hour that an earlier process has stored."""
-        self._minutes: dict[int, Step] = {}
-        self._unsaved: dict[tuple[int, int], Step] = {}
+        self._minutes: dict[int, IntervalFigures] = {}
+        self._unsaved: dict[tuple[int, int], IntervalFigures] = {}
         self._listeners: set[Callable[[Tick], object]] = set()
         self._recent: deque[_Totals] = deque(maxlen=round(FINE_S / TICK_S) + 1)
         self._since = self._read_totals(look())
@@ -160,7 +160,7 @@ class History:
             if self._unsaved.get(key) is step:
                 del self._unsaved[key]
 
-    async def steps_between(self, since: float, until: float) -> list[Step]:
+    async def steps_between(self, since: float, until: float) -> list[IntervalFigures]:
         """Return at most ``MOST_POINTS`` steps of a period given in seconds since 1970.
 
         Raises:
@@ -183,7 +183,7 @@ class History:
         )
         return thin_steps([steps[at] for at in sorted(steps)], MOST_POINTS)
 
-    def _steps_not_stored(self, seconds: int) -> Iterator[tuple[int, Step]]:
+    def _steps_not_stored(self, seconds: int) -> Iterator[tuple[int, IntervalFigures]]:
         """Yield the steps missing in the store: the unsaved ones and the unfinished one."""
         for (length, at), step in self._unsaved.items():
             if length == seconds:
@@ -193,13 +193,13 @@ class History:
             so_far = min(seconds, max(FINE_S, self._now() - at))
             yield at, merge_steps([self._merged_step(seconds, at)], at, so_far)
 
-    def last_hour(self) -> list[Step]:
+    def last_hour(self) -> list[IntervalFigures]:
         """Return the steps of the last hour, including those of an earlier process."""
         since = self._now() - HOUR_S
         self._earlier = [step for step in self._earlier if step.end > since]
         return [*self._earlier, *(step for step in self._fine if step.end > since)]
 
-    def _keep_fine_step(self, fine: Step) -> None:
+    def _keep_fine_step(self, fine: IntervalFigures) -> None:
         """Add a fine step to memory and to its minute; queue a finished minute for the store."""
         self._fine.append(fine)
         minute = int(fine.at // MINUTE_S * MINUTE_S)
@@ -217,7 +217,7 @@ class History:
         self._unsaved[MINUTE_S, minute] = self._minutes[minute]
         self._unsaved[HOUR_S, hour] = self._merged_step(HOUR_S, hour)
 
-    def _merged_step(self, seconds: int, begin: int) -> Step:
+    def _merged_step(self, seconds: int, begin: int) -> IntervalFigures:
         """Return the step of ``seconds`` starting at ``begin``, merged from minutes in memory."""
         inside = [step for at, step in self._minutes.items() if begin <= at < begin + seconds]
         return merge_steps(inside, begin, seconds)
@@ -254,15 +254,15 @@ class History:
         totals.errors = telemetry.failures
         return totals
 
-    def _error_examples(self, telemetry: Telemetry, step: Step) -> dict[str, str]:
+    def _error_examples(self, telemetry: Telemetry, step: IntervalFigures) -> dict[str, str]:
         return {
             code: telemetry.examples[code] for code in step.errors if code in telemetry.examples
         }
 
 
-def _step_between(before: _Totals, now: _Totals) -> Step:
+def _step_between(before: _Totals, now: _Totals) -> IntervalFigures:
     seconds = max(now.clock - before.clock, 1e-9)
-    step = Step(at=now.at - seconds, seconds=seconds)
+    step = IntervalFigures(at=now.at - seconds, seconds=seconds)
     step.counts = now.counts - before.counts
     step.models = now.models - before.models
     step.errors = now.errors - before.errors
@@ -290,5 +290,5 @@ def _peak_values(state: State) -> dict[str, float]:
     }
 
 
-def _step_from_record(kept: FigureStep) -> Step:
-    return Step.from_json(kept.at, kept.seconds, kept.figures)
+def _step_from_record(kept: FigureStep) -> IntervalFigures:
+    return IntervalFigures.from_json(kept.at, kept.seconds, kept.figures)

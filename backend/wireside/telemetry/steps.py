@@ -21,7 +21,7 @@ Buckets = Counter[float]
 
 
 @dataclass(slots=True, kw_only=True)
-class Step:
+class IntervalFigures:
     """The figures of an interval: ``seconds`` long, starting at ``at`` (seconds since 1970).
 
     ``counts`` holds sums, ``peaks`` the maxima of sampled gauges, ``spread`` histograms.
@@ -69,10 +69,12 @@ class Step:
         )
 
     @staticmethod
-    def from_json(at: float, seconds: float, text: str) -> Step:
+    def from_json(at: float, seconds: float, text: str) -> IntervalFigures:
         """Parse the output of ``to_json``."""
         kept: dict[str, Any] = json.loads(text)
-        step = Step(at=at, seconds=seconds, counts=Counter(kept["counts"]), peaks=kept["peaks"])
+        step = IntervalFigures(
+            at=at, seconds=seconds, counts=Counter(kept["counts"]), peaks=kept["peaks"]
+        )
         for name, buckets in kept["spread"].items():
             step.spread[name] = Counter({float(bound): n for bound, n in buckets.items()})
         step.models = Counter(kept["models"])
@@ -81,9 +83,9 @@ class Step:
         return step
 
 
-def merge_steps(steps: Iterable[Step], at: float, seconds: float) -> Step:
+def merge_steps(steps: Iterable[IntervalFigures], at: float, seconds: float) -> IntervalFigures:
     """Merge steps into one with the given start and length."""
-    whole = Step(at=at, seconds=seconds)
+    whole = IntervalFigures(at=at, seconds=seconds)
     for step in steps:
         whole.counts.update(step.counts)
         for name, value in step.peaks.items():
@@ -96,7 +98,7 @@ def merge_steps(steps: Iterable[Step], at: float, seconds: float) -> Step:
     return whole
 
 
-def thin_steps(steps: Sequence[Step], most: int) -> list[Step]:
+def thin_steps(steps: Sequence[IntervalFigures], most: int) -> list[IntervalFigures]:
     """Return at most ``most`` steps, each merged from the steps of an equal part of the period.
 
     A merged step ends with its last one and is as long as all of them together, so that gaps do
@@ -110,7 +112,7 @@ def thin_steps(steps: Sequence[Step], most: int) -> list[Step]:
     return [_join_steps(some) for some in groups]
 
 
-def _join_steps(steps: Sequence[Step]) -> Step:
+def _join_steps(steps: Sequence[IntervalFigures]) -> IntervalFigures:
     seconds = sum(step.seconds for step in steps)
     return merge_steps(steps, steps[-1].end - seconds, seconds)
 
@@ -138,13 +140,13 @@ def percentile(buckets: Mapping[float, int], part: float, bounds: Sequence[float
 
 
 def chart_columns(
-    steps: Sequence[Step], bounds: Mapping[str, Sequence[float]]
+    steps: Sequence[IntervalFigures], bounds: Mapping[str, Sequence[float]]
 ) -> dict[str, list[float | None]]:
     """Return the chart series by name; ``t`` is the end of each step in ms since 1970.
 
     A period without steps becomes one row of None, which charts draw as a gap.
     """
-    rows: list[Step | float] = []
+    rows: list[IntervalFigures | float] = []
     for before, step in pairwise([None, *steps]):
         assert step is not None
         if before is not None and step.at - before.end > max(before.seconds, step.seconds):
@@ -172,7 +174,9 @@ lag in ms (p99); delay of commits in s; memory in MiB; CPU in percent of a core.
 """
 
 
-def figures_of(step: Step, bounds: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
+def figures_of(
+    step: IntervalFigures, bounds: Mapping[str, Sequence[float]]
+) -> dict[str, float | None]:
     """Return ``FIGURES`` of one step; None for figures without data."""
 
     def percentile_of(name: str, of: float) -> float | None:

@@ -16,8 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, assert_never
 
 from wireside.app import Application, create_app
-from wireside.chat.conversation import Conversation
-from wireside.chat.conversation import Turn as ChatTurn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.service import ChatService
 from wireside.errors import BY_CODE, InternalError, WiresideError
 from wireside.extension.chat import Chat
@@ -188,7 +187,7 @@ class ChatTester:
             reply = await self._answer(turn, question.id, value)
             return await self._after(reply)
 
-    async def _answer(self, turn: ChatTurn, part_id: str, value: object) -> Reply:
+    async def _answer(self, turn: ConversationTurn, part_id: str, value: object) -> Reply:
         match self._door:
             case "socket":
                 frame = {"conversation": self._conversation, "part": part_id, "value": value}
@@ -269,7 +268,7 @@ class ChatTester:
         if page is not None:
             await page.close()
 
-    async def _shown(self, page: Page, turn: ChatTurn) -> Reply:
+    async def _shown(self, page: Page, turn: ConversationTurn) -> Reply:
         """Wait for the end of an answer; return it with the parts that a reload shows."""
         reply = await self._follow(turn)
         await page.update()
@@ -289,7 +288,7 @@ class ChatTester:
         self._server = AsyncExitStack()
         await self._server.enter_async_context(app.router.lifespan_context(app))
 
-    async def _last_turn(self) -> tuple[Conversation, ChatTurn]:
+    async def _last_turn(self) -> tuple[Conversation, ConversationTurn]:
         """Return the last turn. Raises ``NoQuestion`` if there is none."""
         conversation = await self._service.library.open_conversation(self._conversation)
         if conversation is None:
@@ -298,7 +297,7 @@ class ChatTester:
         (turn,) = await self._service.library.read_turns(conversation, last, last)
         return conversation, turn
 
-    async def _follow(self, turn: ChatTurn) -> Reply:
+    async def _follow(self, turn: ConversationTurn) -> Reply:
         """Wait for the end of the last stream of a turn."""
         async with asyncio.timeout(ANSWER_S):
             while not turn.segments:  # noqa: ASYNC110 (a turn has no event)

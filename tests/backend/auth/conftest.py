@@ -31,7 +31,7 @@ from wireside.auth.passwords import Passwords
 from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
 from wireside.identity import Caller
-from wireside.records import User
+from wireside.records import UserAccount
 from wireside.store.store import SqlStore
 
 PASSWORD = "a good long password"
@@ -75,7 +75,7 @@ class House:
         assert secret is not None
         return as_caller(await self.accounts.accept_invitation(secret, name, PASSWORD))
 
-    async def person(self, admin: Caller, name: str, role: str = "user") -> User:
+    async def person(self, admin: Caller, name: str, role: str = "user") -> UserAccount:
         secret = await self.accounts.create_invitation(admin, role)  # type: ignore[arg-type]
         return await self.accounts.accept_invitation(secret, name, PASSWORD)
 
@@ -86,7 +86,7 @@ class House:
         return caller
 
 
-def as_caller(user: User) -> Caller:
+def as_caller(user: UserAccount) -> Caller:
     return Caller(user_id=user.id, name=user.name, role=user.role)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.hand_clock import HandClock
-from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import NEW, ChatService
@@ -35,7 +35,9 @@ async def conversation(chat: ChatService) -> Conversation:
     return chat.library.new_conversation()
 
 
-async def send(chat: ChatService, conversation: Conversation, question: str, turn_id: str) -> Turn:
+async def send(
+    chat: ChatService, conversation: Conversation, question: str, turn_id: str
+) -> ConversationTurn:
     return await chat.send_question(conversation, question, turn_id=turn_id, options=Options())
 
 
@@ -45,7 +47,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def answered(turn: Turn) -> Turn:
+async def answered(turn: ConversationTurn) -> ConversationTurn:
     await until(lambda: not turn.waiting and not turn.is_live)
     return turn
 
@@ -493,7 +495,7 @@ async def test_ten_thousand_resends_around_drops_ask_once(
 ) -> None:
     dice = random.Random(1)
 
-    async def resend() -> Turn | None:
+    async def resend() -> ConversationTurn | None:
         asking = asyncio.create_task(
             chat.ask_in_conversation(NEW, "Hi", key="k", options=Options())
         )

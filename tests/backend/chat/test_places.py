@@ -14,7 +14,7 @@ import pytest
 
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
-from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import NEW, Ask, ChatService
@@ -74,7 +74,7 @@ async def told_of(asked: Iterable[Awaitable[object]]) -> list[str]:
     return sorted(getattr(result, "code", "begun") for result in results)
 
 
-def ask_new(chat: ChatService) -> Awaitable[tuple[Conversation, Turn]]:
+def ask_new(chat: ChatService) -> Awaitable[tuple[Conversation, ConversationTurn]]:
     return chat.ask_in_conversation(NEW, "Hi", key=None, options=Options())
 
 
@@ -129,11 +129,11 @@ class TestInAConversation:
         return chat.library.new_conversation()
 
     @staticmethod
-    async def send(chat: ChatService, conversation: Conversation, turn_id: str) -> Turn:
+    async def send(chat: ChatService, conversation: Conversation, turn_id: str) -> ConversationTurn:
         return await chat.send_question(conversation, "Hi", turn_id=turn_id, options=Options())
 
     @staticmethod
-    async def begun(turn: Turn) -> None:
+    async def begun(turn: ConversationTurn) -> None:
         await until(lambda: not turn.waiting)
 
     async def test_what_waits_takes_no_place_and_has_one_when_it_is_its_turn(

@@ -28,7 +28,7 @@ from wireside.chat.changes import (
     OptionsChosen,
     StopAnswer,
 )
-from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
+from wireside.chat.conversation import WAITING_TURNS, Conversation, ConversationTurn
 from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options, TextDelta
@@ -126,11 +126,11 @@ class AnyTransitions(RuleBasedStateMachine):
         self.store = DictStore()
         self.stored: list[Change | AnswerBegun] = []
         self.numbers = itertools.count()
-        self.turns: dict[str, Turn] = {}
+        self.turns: dict[str, ConversationTurn] = {}
         self.parents: dict[str, str | None] = {}
         self.asked: list[str] = []
         """The turns that wait, in the order in which they were asked."""
-        self.running: list[tuple[Turn, Stream]] = []
+        self.running: list[tuple[ConversationTurn, Stream]] = []
         self.is_answering = False
         """What the last event said."""
 
@@ -164,7 +164,9 @@ class AnyTransitions(RuleBasedStateMachine):
         self.parents[turn.id] = parent
         self.asked.append(turn.id)
 
-    def begin(self, turn: Turn, *, replaces: bool = False, can_start: bool = True) -> None:
+    def begin(
+        self, turn: ConversationTurn, *, replaces: bool = False, can_start: bool = True
+    ) -> None:
         name = f"s{next(self.numbers)}"
         segment = Segment(stream=name, model="m", created_at=1.0)
         begun = self.conversation.begin_answer(turn, segment, replaces=replaces)
@@ -178,15 +180,15 @@ class AnyTransitions(RuleBasedStateMachine):
         if turn.id in self.asked:
             self.asked.remove(turn.id)
 
-    def shown(self, place: int) -> Turn:
+    def shown(self, place: int) -> ConversationTurn:
         turns = self.path()
         return turns[place % len(turns)]
 
-    def path(self) -> list[Turn]:
+    def path(self) -> list[ConversationTurn]:
         spans = self.conversation.shown_path()
         return self.conversation.load_turns(spans, (), lambda _: None)
 
-    def some(self, place: int) -> Turn:
+    def some(self, place: int) -> ConversationTurn:
         return list(self.turns.values())[place % len(self.turns)]
 
     # ---- transitions -------------------------------------------------------------------------
@@ -299,7 +301,7 @@ class AnyTransitions(RuleBasedStateMachine):
         with pytest.raises(NotFound):
             self.conversation.withdraw_turn(answered[place % len(answered)])
 
-    def gone(self, turn: Turn) -> None:
+    def gone(self, turn: ConversationTurn) -> None:
         assert not turn.waiting
         assert self.conversation.turn_in_memory(turn.id) is None
         self.asked.remove(turn.id)
@@ -441,7 +443,7 @@ def _state(conversation: Conversation) -> tuple[Any, ...]:
     )
 
 
-def _turn(turn: Turn) -> tuple[Any, ...]:
+def _turn(turn: ConversationTurn) -> tuple[Any, ...]:
     names = [stream.name for stream in turn.segments]
     place = (turn.id, turn.branch, turn.depth, turn.question, turn.waiting)
     return (*place, names, repr((turn.options, turn.feedback, turn.created_at)))

@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 from tests.server_process import ServerProcess
 from wireside.cli.main import app
 from wireside.parts import text_parts
-from wireside.records import Branch, ConversationInfo, TurnRecord, User
+from wireside.records import Branch, ConversationInfo, TurnRecord, UserAccount
 from wireside.store.store import SqlStore
 
 runner = CliRunner()
@@ -64,7 +64,9 @@ def fill(data: Path, count: int = 3, *, with_accounts: bool = False) -> None:
         store = SqlStore(url_of(data))
         await store.open()
         if with_accounts:
-            await store.accounts.add_user(User(id="u", name="ada", role="admin", created_at=1.0))
+            await store.accounts.add_user(
+                UserAccount(id="u", name="ada", role="admin", created_at=1.0)
+            )
         for number in range(count):
             name = f"c{number}"
             info = ConversationInfo(

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from wireside.cli.main import app
 from wireside.providers import weights
-from wireside.records import User
+from wireside.records import UserAccount
 from wireside.settings.model import Settings
 from wireside.store.migrate import NEWEST
 from wireside.store.store import SqlStore
@@ -268,7 +268,7 @@ def test_keys_are_made_listed_and_revoked_in_a_shell(
         finally:
             await store.aclose()
 
-    ada = User(id="u1", name="ada", role="user", created_at=1.0)
+    ada = UserAccount(id="u1", name="ada", role="user", created_at=1.0)
     assert asyncio.run(with_store(lambda store: store.accounts.add_user(ada)))
     create = ["keys", "create", "--user", "Ada"]
     limits = ["--messages-per-minute", "7", "--tokens-per-day", str(2**40)]

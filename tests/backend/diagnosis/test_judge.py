@@ -17,7 +17,7 @@ from wireside.diagnosis.measured import (
     PROBE,
     AnswerTiming,
     Measured,
-    Reply,
+    MeasuredReply,
     Seen,
     Silence,
     StreamTiming,
@@ -26,7 +26,7 @@ from wireside.diagnosis.measured import (
 from wireside.settings.model import Settings
 
 URL = "https://chat.example.org"
-OURS = Reply(200, True)
+OURS = MeasuredReply(200, True)
 EVEN = tuple(range(0, 1200, 100))
 SEEN = Seen(
     host="chat.example.org",
@@ -44,7 +44,8 @@ WELL = Measured(
     ready=OURS,
     memory_mb=150.0,
     upgrades=tuple(
-        Upgrade(path=path, is_open=True, reply=Reply(101, True)) for path in (CHAT, PROBE, PAGE)
+        Upgrade(path=path, is_open=True, reply=MeasuredReply(101, True))
+        for path in (CHAT, PROBE, PAGE)
     ),
     answer=AnswerTiming((400, 500, 1600)),
     seen=SEEN,
@@ -68,7 +69,7 @@ def found(measured: Measured, check: str) -> Finding:
 
 
 def refused(status: int, message: str, *, is_ours: bool = True) -> Measured:
-    reply = Reply(status, is_ours, message)
+    reply = MeasuredReply(status, is_ours, message)
     upgrades = tuple(Upgrade(path=path, is_open=False, reply=reply) for path in (CHAT, PROBE, PAGE))
     return Measured(
         prober="shell", asked=URL, origin=URL, ready=OURS, memory_mb=150.0, upgrades=upgrades
@@ -119,7 +120,9 @@ def test_each_failure_says_who_and_what() -> None:
     ],
 )
 def test_a_server_that_is_not_reached_is_no_fault_of_a_proxy(reason: str, remedy: str) -> None:
-    finding = found(Measured(prober="shell", asked=URL, ready=Reply(message=reason)), "WebSocket")
+    finding = found(
+        Measured(prober="shell", asked=URL, ready=MeasuredReply(message=reason)), "WebSocket"
+    )
     assert (finding.state, finding.hop) == ("failed", None)
     assert remedy in finding.remedy
 
@@ -176,7 +179,9 @@ def test_before_a_sign_in_a_lost_upgrade_is_told() -> None:
 
 
 def test_in_a_browser_a_refused_origin_is_no_lost_upgrade() -> None:
-    measured = replace(refused(426, "plain"), prober="browser", post=Reply(403, True, "Origin"))
+    measured = replace(
+        refused(426, "plain"), prober="browser", post=MeasuredReply(403, True, "Origin")
+    )
     assert found(measured, "Upgrade").state == "skipped"
     assert found(measured, "WebSocket").lines["nginx"].startswith("proxy_set_header Host")
 
@@ -201,7 +206,7 @@ def test_lines_are_those_of_the_proxy_that_says_its_name(
     server: str, via: str, names: list[str]
 ) -> None:
     stream = StreamTiming(
-        sent_ms=EVEN, came_ms=(1200,) * 12, reply=Reply(200, True, server=server, via=via)
+        sent_ms=EVEN, came_ms=(1200,) * 12, reply=MeasuredReply(200, True, server=server, via=via)
     )
     finding = found(replace(WELL, stream=stream), "Buffering")
     assert finding.state == "failed"
@@ -319,5 +324,5 @@ def test_http_1_0_on_the_way_is_told() -> None:
 
 
 def test_bodies_that_are_too_large_for_the_proxy_are_told() -> None:
-    finding = found(replace(WELL, large=Reply(413, False, "", "nginx")), "Large requests")
+    finding = found(replace(WELL, large=MeasuredReply(413, False, "", "nginx")), "Large requests")
     assert finding.lines == {"nginx": "client_max_body_size 256m;"}

@@ -14,8 +14,7 @@ import pytest
 import structlog
 
 from wireside.app import create_app
-from wireside.chat.conversation import Conversation
-from wireside.chat.conversation import Turn as ChatTurn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.service import Ask, ChatService
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, UnknownModel
 from wireside.extension.chat import Chat
@@ -43,7 +42,7 @@ async def serving(
 
 async def ask(
     chat: ChatService, text: str, conversation: str = "new", *, values: str = ""
-) -> tuple[Conversation, ChatTurn]:
+) -> tuple[Conversation, ConversationTurn]:
     """Ask a question and wait for the end of its answer."""
     stream, conversation_id = await chat.answer_in(
         conversation, text, key=None, options=Options(values=values)
@@ -56,7 +55,9 @@ async def ask(
     return found, turn
 
 
-async def reply(chat: ChatService, turn: ChatTurn, conversation: Conversation, value: Any) -> None:
+async def reply(
+    chat: ChatService, turn: ConversationTurn, conversation: Conversation, value: Any
+) -> None:
     """Answer the open question of a turn and wait for the end of what follows."""
     part = turn.answer[-1]
     for part in turn.answer:

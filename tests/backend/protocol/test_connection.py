@@ -199,7 +199,7 @@ class TestLevel2:
     @pytest.mark.parametrize("text", ["not JSON", '{"type": "?"}', '{"type": "ping", "t": []}'])
     def test_a_refused_frame_holds_nothing_of_its_text(self, text: str) -> None:
         refused = frames.parse_client_frame(text, max_message_chars=10)
-        assert isinstance(refused, frames.Refused)
+        assert isinstance(refused, frames.RefusedFrame)
         error = refused.error
         assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
 

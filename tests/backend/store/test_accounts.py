@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from wireside.records import ApiKey, ConversationInfo, Invitation, Share, SignIn, User
+from wireside.records import ApiKey, ConversationInfo, Invitation, Share, SignIn, UserAccount
 from wireside.store.store import SqlStore
 
-ADA = User(id="u1", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
-GRACE = User(
+ADA = UserAccount(id="u1", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
+GRACE = UserAccount(
     id="u2", name="grace\0", role="user", created_at=2.0, subject="idp grace", disabled_at=None
 )
 HERE = SignIn(
@@ -85,7 +85,7 @@ async def test_a_name_is_there_once_and_the_invitation_stays_good(store: SqlStor
 
 async def test_one_of_those_who_come_first_is_the_first(store: SqlStore) -> None:
     users = [
-        User(id=f"u{n}", name=f"name {n}", role="user", created_at=1.0, subject=f"idp {n}")
+        UserAccount(id=f"u{n}", name=f"name {n}", role="user", created_at=1.0, subject=f"idp {n}")
         for n in range(5)
     ]
     added = await asyncio.gather(
@@ -110,7 +110,7 @@ async def test_two_administrators_do_not_put_each_other_out(store: SqlStore) -> 
             names = [f"{next(_numbers)}" for _ in range(2)]
             for name in names:
                 assert await accounts.add_user(
-                    User(id=name, name=name, role="admin", created_at=3.0)
+                    UserAccount(id=name, name=name, role="admin", created_at=3.0)
                 )
             # now these two are the only administrators
             assert await accounts.set_role("u1", "user")
@@ -248,7 +248,7 @@ async def test_a_link_to_a_password_takes_the_place_of_the_last_one(store: SqlSt
 async def test_an_invitation_is_good_no_longer_than_its_maker_may_invite(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
-    assert await accounts.add_user(User(id="u3", name="eve", role="admin", created_at=3.0))
+    assert await accounts.add_user(UserAccount(id="u3", name="eve", role="admin", created_at=3.0))
     by_hand = replace(INVITATION, id="by hand", token="by hand")
     mine = replace(INVITATION, made_by="u3")
     reset = replace(INVITATION, id="i2", token="token-j", user_id="u2", made_by="u3")
@@ -276,7 +276,7 @@ async def test_who_administers_no_more_changes_nothing(store: SqlStore) -> None:
     """A request that a former administrator sent just before losing the role has no effect."""
     await filled(store)
     accounts = store.accounts
-    assert await accounts.add_user(User(id="u3", name="eve", role="admin", created_at=3.0))
+    assert await accounts.add_user(UserAccount(id="u3", name="eve", role="admin", created_at=3.0))
     for put_out in (accounts.set_role("u3", "user"), accounts.disable_user("u3", 5.0)):
         assert await put_out
         before = await accounts.list_users()
@@ -294,7 +294,7 @@ async def test_who_administers_no_more_changes_nothing(store: SqlStore) -> None:
 async def test_a_link_and_the_end_of_its_maker_at_once_leave_none(store: SqlStore) -> None:
     await filled(store)
     accounts = store.accounts
-    assert await accounts.add_user(User(id="u3", name="eve", role="admin", created_at=3.0))
+    assert await accounts.add_user(UserAccount(id="u3", name="eve", role="admin", created_at=3.0))
     for _ in range(10):
         name = f"{next(_numbers)}"
         link = replace(INVITATION, id=name, token=name, made_by="u3")

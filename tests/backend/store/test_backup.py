@@ -38,7 +38,7 @@ from wireside.records import (
     StoredFile,
     Tail,
     TurnRecord,
-    User,
+    UserAccount,
 )
 from wireside.store import migrate
 from wireside.store.backup import (
@@ -80,10 +80,12 @@ async def fill(store: SqlStore) -> None:
     """Fill every table with rows of every kind that its columns allow."""
     accounts = store.accounts
     await accounts.add_user(
-        User(id="u", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
+        UserAccount(id="u", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
     )
     await accounts.add_user(
-        User(id="v", name="grace\0", role="viewer", created_at=2.0, subject="idp", disabled_at=3.25)
+        UserAccount(
+            id="v", name="grace\0", role="viewer", created_at=2.0, subject="idp", disabled_at=3.25
+        )
     )
     await accounts.add_sign_in(
         SignIn(

@@ -13,7 +13,7 @@ from wireside.records import (
     TurnAdded,
     TurnRecord,
     TurnWithdrawn,
-    User,
+    UserAccount,
 )
 from wireside.store.store import SqlStore
 
@@ -160,7 +160,7 @@ async def test_imported_turns_may_refer_to_files_that_are_gone(store: SqlStore) 
 async def test_files_follow_their_account(store: SqlStore) -> None:
     await store.files.add_file_record(replace(FILE, owner=""), max_owner_bytes=None)
     for user in ("ada", "eve"):
-        await store.accounts.add_user(User(id=user, name=user, role="admin", created_at=1.0))
+        await store.accounts.add_user(UserAccount(id=user, name=user, role="admin", created_at=1.0))
     assert await ids(store) == ["f1"]
     assert await store.accounts.remove_user("ada", 50.0)
     assert await store.files.remove_unused(uploaded_before=5.0) == ["a" * 64]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wireside.telemetry.counts import BOUNDS, Histogram
 from wireside.telemetry.steps import (
-    Step,
+    IntervalFigures,
     chart_columns,
     figures_of,
     merge_steps,
@@ -24,14 +24,14 @@ COUNTS = st.dictionaries(WORDS, st.integers(1, 1000), max_size=2)
 BOUND = st.sampled_from([*BOUNDS["speed"], inf])
 
 
-def steps() -> st.SearchStrategy[list[Step]]:
+def steps() -> st.SearchStrategy[list[IntervalFigures]]:
     return st.lists(st.tuples(COUNTS, BOUND), min_size=1, max_size=8).map(made)
 
 
-def made(rows: list[tuple[dict[str, int], float]]) -> list[Step]:
+def made(rows: list[tuple[dict[str, int], float]]) -> list[IntervalFigures]:
     found = []
     for number, (counts, bound) in enumerate(rows):
-        step = Step(at=1000 + 60 * number, seconds=60)
+        step = IntervalFigures(at=1000 + 60 * number, seconds=60)
         step.counts, step.models, step.errors = Counter(counts), Counter(counts), Counter(counts)
         step.peaks = {name: float(count) for name, count in counts.items()}
         step.spread["speed"] = Counter({bound: number + 1})
@@ -40,13 +40,15 @@ def made(rows: list[tuple[dict[str, int], float]]) -> list[Step]:
     return found
 
 
-def told(step: Step) -> tuple[object, ...]:
+def told(step: IntervalFigures) -> tuple[object, ...]:
     spread = {name: +buckets for name, buckets in step.spread.items() if buckets}
     return step.counts, step.peaks, spread, step.models, step.errors, step.examples
 
 
 @given(steps(), st.integers(1, 12))
-def test_sums_do_not_depend_on_how_steps_are_grouped(some: list[Step], most: int) -> None:
+def test_sums_do_not_depend_on_how_steps_are_grouped(
+    some: list[IntervalFigures], most: int
+) -> None:
     at_once = merge_steps(some, 0, 60)
     thin = thin_steps(some, most)
     assert len(thin) <= most
@@ -57,7 +59,7 @@ def test_sums_do_not_depend_on_how_steps_are_grouped(some: list[Step], most: int
 
 @given(st.sets(st.integers(0, 100), min_size=1), st.integers(1, 12))
 def test_nothing_is_shown_at_another_time_than_it_was(hours: set[int], most: int) -> None:
-    some = [Step(at=3600 * hour, seconds=3600) for hour in sorted(hours)]
+    some = [IntervalFigures(at=3600 * hour, seconds=3600) for hour in sorted(hours)]
     for step in some:
         step.counts["messages"] = 1
     thin = thin_steps(some, most)
@@ -72,9 +74,9 @@ def test_nothing_is_shown_at_another_time_than_it_was(hours: set[int], most: int
 
 
 @given(steps())
-def test_nothing_is_lost_in_the_store(some: list[Step]) -> None:
+def test_nothing_is_lost_in_the_store(some: list[IntervalFigures]) -> None:
     for step in some:
-        kept = Step.from_json(step.at, step.seconds, step.to_json())
+        kept = IntervalFigures.from_json(step.at, step.seconds, step.to_json())
         assert told(kept) == told(step)
 
 
@@ -95,14 +97,14 @@ def test_a_percentile_lies_in_the_bucket_of_the_true_one(values: list[float], pa
 
 
 def test_a_time_without_figures_is_a_gap() -> None:
-    before, after = Step(at=0, seconds=60), Step(at=600, seconds=60)
-    series = chart_columns([before, Step(at=60, seconds=60), after], BOUNDS)
+    before, after = IntervalFigures(at=0, seconds=60), IntervalFigures(at=600, seconds=60)
+    series = chart_columns([before, IntervalFigures(at=60, seconds=60), after], BOUNDS)
     assert series["t"] == [60_000, 120_000, 360_000, 660_000]
     assert series["messages"] == [0.0, 0.0, None, 0.0]
 
 
 def test_figures_are_by_the_second_and_in_percent() -> None:
-    step = Step(at=0, seconds=10)
+    step = IntervalFigures(at=0, seconds=10)
     step.counts = Counter(messages=25, answers=8, failed=2, tokens=1000, cpu_ms=500)
     step.peaks = {"streams": 3.0, "memory": 180.5}
     step.spread["loop_lag"] = Counter({0.01: 100})
@@ -117,4 +119,4 @@ def test_figures_are_by_the_second_and_in_percent() -> None:
 
 
 def test_without_answers_there_is_no_rate_of_errors() -> None:
-    assert figures_of(Step(at=0, seconds=10), BOUNDS)["error_rate"] is None
+    assert figures_of(IntervalFigures(at=0, seconds=10), BOUNDS)["error_rate"] is None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ui.conftest import HandStream
-from wireside.chat.conversation import Turn
+from wireside.chat.conversation import ConversationTurn
 from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Reader, Signal
@@ -24,8 +24,8 @@ from wireside_ui.presenters.answer import MORE, READ_CHARS, Follower, retry_afte
 MARKUP = Markup(frozenset())
 
 
-def turn_with(*streams: Any, waiting: bool = False) -> Turn:
-    return Turn(
+def turn_with(*streams: Any, waiting: bool = False) -> ConversationTurn:
+    return ConversationTurn(
         id="t",
         question_parts=text_parts("why?"),
         options=Options(),

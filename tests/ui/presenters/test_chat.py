@@ -23,7 +23,7 @@ from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.presenters.answer import row_of
-from wireside_ui.presenters.questions import QuestionAnswer
+from wireside_ui.presenters.questions import GivenAnswer
 from wireside_ui.presenters.views import Sending
 
 
@@ -384,7 +384,7 @@ async def ended(screen: Any) -> None:
 async def test_a_question_is_answered_once(screen: Any, provider: ScriptedProvider) -> None:
     await asks(screen, provider)
     assert (await screen.changes("transcript.change"))[-1][1]["state"] == "asking"
-    yes = QuestionAnswer(row_id="t1", part_id="q", value=True)
+    yes = GivenAnswer(row_id="t1", part_id="q", value=True)
     await screen.presenter.answer_question(yes)
     call = await provider.call(1)
     ops = [op for call in await screen.changes("transcript.ops") for op in call[1]]
@@ -405,8 +405,8 @@ async def test_an_answer_that_does_not_fit_is_refused(
     screen: Any, provider: ScriptedProvider, value: Any
 ) -> None:
     await asks(screen, provider)
-    await screen.presenter.answer_question(QuestionAnswer(row_id="t1", part_id="q", value=value))
-    await screen.presenter.answer_question(QuestionAnswer(row_id="t2", part_id="q", value=True))
+    await screen.presenter.answer_question(GivenAnswer(row_id="t1", part_id="q", value=value))
+    await screen.presenter.answer_question(GivenAnswer(row_id="t2", part_id="q", value=True))
     assert [call[0] for call in await screen.changes("composer.tell")] == [
         "answer: this question wants true or false."
     ]

@@ -13,7 +13,7 @@ from wireside.parts import DataPart, FilePart, ImagePart
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.presenters.data_parts import data_row, own_path
 from wireside_ui.presenters.json_values import MAX_DEPTH
-from wireside_ui.presenters.questions import QuestionAnswer, answer_from
+from wireside_ui.presenters.questions import GivenAnswer, answer_from
 from wireside_ui.presenters.tables import MAX_CELL_CHARS, MAX_CELLS, MAX_COLUMNS
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -237,7 +237,7 @@ def test_a_question_has_the_fields_of_its_type() -> None:
 )
 def test_answers_arrive_as_values(value: Any) -> None:
     answer = answer_from({"id": "row", "part": "q", "value": value})
-    assert answer == QuestionAnswer(row_id="row", part_id="q", value=value)
+    assert answer == GivenAnswer(row_id="row", part_id="q", value=value)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from wireside.api.policy import PAGE
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 from wireside.extension.hooks import Start
-from wireside.extension.pages import ChatPage as OwnPage
+from wireside.extension.pages import SidePage as OwnPage
 from wireside.messages import ModelInfo
 from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.components.composer import Composer
@@ -137,7 +137,7 @@ class BrowserOf:
         return untaken(self._client)
 
 
-class Frame:
+class PageFrame:
     """The page around the other elements (``presenters.views.FrameView``)."""
 
     def __init__(self, client: Client, name: str, saving: ui.label) -> None:
@@ -226,7 +226,7 @@ class ChatPage:
             composer = self._composer(opening)
         presenter.connect(
             ChatViews(
-                frame=Frame(self._client, self._look.name, saving),
+                frame=PageFrame(self._client, self._look.name, saving),
                 transcript=transcript,
                 composer=composer,
                 welcome=welcome,

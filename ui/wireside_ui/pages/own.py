@@ -18,7 +18,7 @@ from nicegui import Client, ui
 
 from wireside.api.policy import PAGE
 from wireside.chat.service import ChatService
-from wireside.extension.pages import ChatPage
+from wireside.extension.pages import SidePage
 from wireside.extension.turn import User
 from wireside.extension.views import ViewFunction
 from wireside.parts import data_of
@@ -53,7 +53,7 @@ class OwnPages:
         version: str,
         *,
         views: Mapping[str, ViewFunction[Any]],
-        pages: Sequence[ChatPage],
+        pages: Sequence[SidePage],
         has_account_pages: bool = True,
     ) -> None:
         self._chat = chat
@@ -90,7 +90,7 @@ class OwnPages:
                     build = partial(view.build, arguments if isinstance(arguments, dict) else {})
                     await self._built(root, build, request, view=view.name)
 
-    async def _serve_page(self, page: ChatPage, request: Request, client: Client) -> None:
+    async def _serve_page(self, page: SidePage, request: Request, client: Client) -> None:
         chat: ChatService = getattr(request.state, "chat", self._chat)
         base = request.scope.get("root_path", "")
         async with making(client):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.service import ChatService
 from wireside.messages import Options
 from wireside.ports.clock import Clock
@@ -75,7 +75,7 @@ class TurnActions:
         return last == self._last[0] and self._last[1] - at < REPEAT_S
 
 
-def _feedback(turn: Turn, action: Action) -> Feedback | None:
+def _feedback(turn: ConversationTurn, action: Action) -> Feedback | None:
     """Return the feedback on an answer after ``action``; None for none."""
     before = turn.feedback
     match action.name:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from wireside.chat.conversation import Turn
+from wireside.chat.conversation import ConversationTurn
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
 from wireside.invisible_text import SeenStream, seen
@@ -44,7 +44,7 @@ MORE = '<p class="ws-prose-more">…</p>'
 """Follows the beginning of an answer until the rest is rendered."""
 
 
-def state_of(turn: Turn) -> State:
+def state_of(turn: ConversationTurn) -> State:
     """Return the transcript's state of a turn."""
     if turn.waiting:
         return "waiting"
@@ -68,7 +68,7 @@ def state_of(turn: Turn) -> State:
             return "empty" if _is_empty(turn) else "done"
 
 
-def _is_empty(turn: Turn) -> bool:
+def _is_empty(turn: ConversationTurn) -> bool:
     """Return whether an ended answer has nothing but blank text and reasoning."""
     return all(
         isinstance(part, ReasoningPart)
@@ -78,13 +78,13 @@ def _is_empty(turn: Turn) -> bool:
     )
 
 
-def model_of(turn: Turn, names: Mapping[str, str]) -> str:
+def model_of(turn: ConversationTurn, names: Mapping[str, str]) -> str:
     """Return the models of a turn, comma-separated; ``names`` maps ids to display names."""
     models = dict.fromkeys(stream.model for stream in turn.segments if stream.model)
     return seen(", ".join(names.get(model, model) for model in models))
 
 
-def retry_after(turn: Turn) -> float | None:
+def retry_after(turn: ConversationTurn) -> float | None:
     """Return the delay in seconds of the automatic retry of a failed turn, None for no retry."""
     error = turn.end.error if turn.end else None
     if error is None or error.code != "provider_rate_limited" or turn.text:
@@ -93,7 +93,7 @@ def retry_after(turn: Turn) -> float | None:
 
 
 def row_of(
-    turn: Turn,
+    turn: ConversationTurn,
     markup: Markup,
     language: str,
     *,
@@ -147,7 +147,7 @@ def row_of(
 
 
 def parts_of_row(
-    turn: Turn,
+    turn: ConversationTurn,
     markup: Markup,
     language: str,
     *,
@@ -196,7 +196,7 @@ def _add_reasoning(shown: list[RowPart], text: str) -> None:
     shown.append({"kind": "reasoning", "text": text})
 
 
-def _sentence(turn: Turn, language: str) -> str:
+def _sentence(turn: ConversationTurn, language: str) -> str:
     """Return the error message of a failed answer, "" for any other.
 
     If the page shows a countdown to the next attempt, the message names no time.
@@ -208,12 +208,12 @@ def _sentence(turn: Turn, language: str) -> str:
     return words_in(language)["service_busy"] if is_counted else sentence_in(language, error)
 
 
-def text_of(turn: Turn, language: str) -> str:
+def text_of(turn: ConversationTurn, language: str) -> str:
     """Return the text to render of an ended answer; "" for any other."""
     return _shown(turn.text, language) if turn.segments and not turn.is_live else ""
 
 
-def data_chars(turn: Turn) -> int:
+def data_chars(turn: ConversationTurn) -> int:
     """Return the size of the parts of an ended answer that are written whole; 0 for any other."""
     if not turn.segments or turn.is_live:
         return 0
@@ -229,7 +229,12 @@ class Follower:
     """
 
     def __init__(
-        self, turn: Turn, markup: Markup, wake: Callable[[], None], *, goes_on: bool = False
+        self,
+        turn: ConversationTurn,
+        markup: Markup,
+        wake: Callable[[], None],
+        *,
+        goes_on: bool = False,
     ) -> None:
         self.turn = turn
         self.first = turn.segments[0]
@@ -401,7 +406,7 @@ class _WholePart:
     part_id: str
 
 
-def _question(turn: Turn) -> str:
+def _question(turn: ConversationTurn) -> str:
     """Return the text of a question, with marks for images, files and data that are not kept."""
     texts: list[str] = []
     for part in turn.question_parts:
@@ -413,7 +418,7 @@ def _question(turn: Turn) -> str:
     return "\n\n".join(texts)
 
 
-def files_of(turn: Turn) -> tuple[FileRow, ...]:
+def files_of(turn: ConversationTurn) -> tuple[FileRow, ...]:
     """Return the files of a question that the server keeps."""
     return tuple(
         FileRow(id=file_id, name=seen(part.name), media_type=part.media_type)

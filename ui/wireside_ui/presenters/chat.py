@@ -26,7 +26,7 @@ from wireside_ui.presenters.actions import TurnActions
 from wireside_ui.presenters.allowance import nearly_used_up
 from wireside_ui.presenters.find import FindPresenter
 from wireside_ui.presenters.models import ModelsPresenter
-from wireside_ui.presenters.questions import QuestionAnswer
+from wireside_ui.presenters.questions import GivenAnswer
 from wireside_ui.presenters.rows import Action
 from wireside_ui.presenters.sidebar import SidebarPresenter
 from wireside_ui.presenters.transcript import LIMITS, TranscriptLimits, TranscriptPresenter
@@ -355,7 +355,7 @@ class ChatPresenter:
             self._tell(error)
             self.transcript.resend(action.row_id)
 
-    async def answer_question(self, answer: QuestionAnswer) -> None:
+    async def answer_question(self, answer: GivenAnswer) -> None:
         """Answer the open question of a turn, which then goes on."""
         conversation = self.transcript.conversation
         if conversation is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from wireside.chat.conversation import Turn
+from wireside.chat.conversation import ConversationTurn
 from wireside_ui.presenters.answer import text_of
 from wireside_ui.presenters.rows import RowPart
 
@@ -17,7 +17,7 @@ class LateAnswers:
         self,
         *,
         language: str,
-        render: Callable[[Turn], Awaitable[tuple[RowPart, ...]]],
+        render: Callable[[ConversationTurn], Awaitable[tuple[RowPart, ...]]],
         show: Callable[[str, tuple[RowPart, ...]], None],
         until_taken: Callable[[], Awaitable[None]],
     ) -> None:
@@ -33,7 +33,7 @@ class LateAnswers:
         self._render = render
         self._show = show
         self._until_taken = until_taken
-        self._queue: dict[str, Turn] = {}
+        self._queue: dict[str, ConversationTurn] = {}
         self._is_queued = asyncio.Event()
 
     @property
@@ -41,7 +41,7 @@ class LateAnswers:
         """The ids of the queued turns, in the order in which they will be rendered."""
         return tuple(self._queue)
 
-    def add(self, turns: Sequence[Turn]) -> None:
+    def add(self, turns: Sequence[ConversationTurn]) -> None:
         """Queue whole answers for rendering."""
         self._queue = {turn.id: turn for turn in turns} | self._queue
         self._is_queued.set()

@@ -23,7 +23,7 @@ Answer = bool | str | list[str] | dict[str, str | float | bool | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionAnswer:
+class GivenAnswer:
     """An answer that the user gives in the page. Both ids are untrusted."""
 
     row_id: str
@@ -66,14 +66,14 @@ def question_in(data: Mapping[str, Any], markup: Markup) -> dict[str, Any] | Non
             return None
 
 
-def answer_from(args: Any) -> QuestionAnswer | None:
+def answer_from(args: Any) -> GivenAnswer | None:
     """Return the answer of an event from the browser; None if it is malformed."""
     if not isinstance(args, dict):
         return None
     row_id, part_id, value = args.get("id"), args.get("part"), _answer_in(args.get("value"))
     if not _is_id(row_id) or not _is_id(part_id) or value is None:
         return None
-    return QuestionAnswer(row_id=row_id, part_id=part_id, value=value)
+    return GivenAnswer(row_id=row_id, part_id=part_id, value=value)
 
 
 _CHOICES = ("yes", "no")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from wireside.chat.library import Library
-from wireside.chat.watchers import Answering, Asking, Gone, ListChange, Listed
+from wireside.chat.watchers import Answering, AskingChanged, Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound, StoreError, WiresideError
 from wireside.records import ConversationInfo, Listing
 from wireside_ui.i18n.catalogue import sentence_in
@@ -110,7 +110,7 @@ class SidebarPresenter:
                 self._changed.update(dict.fromkeys(change.ids))
             case Answering():
                 self._is_live_new = True
-            case Asking():
+            case AskingChanged():
                 self._is_asking_new = True
         self._wake()
 

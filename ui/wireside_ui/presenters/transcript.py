@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from wireside.chat import tree
-from wireside.chat.conversation import WAITING_TURNS, Conversation, Turn
+from wireside.chat.conversation import WAITING_TURNS, Conversation, ConversationTurn
 from wireside.chat.service import ChatService
 from wireside.errors import NotFound, StoreError
 from wireside.offload import aside_short, run_in_worker
@@ -256,14 +256,14 @@ class TranscriptPresenter:
         else:
             self._send_state(turn)
 
-    def _send_growth(self, turn: Turn) -> None:
+    def _send_growth(self, turn: ConversationTurn) -> None:
         mark = self._mark(turn)
         if self._marks.get(turn.id) != mark and turn.is_live:
             self._marks[turn.id] = mark
             model = model_of(turn, self._names())
             self.view.change(turn.id, state=state_of(turn), model=model)
 
-    def _send_state(self, turn: Turn) -> None:
+    def _send_state(self, turn: ConversationTurn) -> None:
         mark = self._mark(turn)
         before = self._marks.get(turn.id)
         if before is None or mark == before or turn.id in self._followers:
@@ -285,7 +285,7 @@ class TranscriptPresenter:
 
     # ---- answers in progress -----------------------------------------------------------------
 
-    def _ensure_following(self, turn: Turn) -> None:
+    def _ensure_following(self, turn: ConversationTurn) -> None:
         known = self._followers.get(turn.id)
         if known is None or known.first is not turn.segments[0]:
             self._stop_following(turn.id)
@@ -297,7 +297,7 @@ class TranscriptPresenter:
             self._follow(turn, goes_on=goes_on)
         self._send_growth(turn)
 
-    def _follow(self, turn: Turn, *, goes_on: bool = False) -> None:
+    def _follow(self, turn: ConversationTurn, *, goes_on: bool = False) -> None:
         wake = self._updates.wake
         self._followers[turn.id] = Follower(turn, self._markup, wake, goes_on=goes_on)
         wake()
@@ -343,17 +343,17 @@ class TranscriptPresenter:
             raise
         self.view.put(page, self._rows(turns))
 
-    async def last_turn(self) -> Turn | None:
+    async def last_turn(self) -> ConversationTurn | None:
         """Return the last shown turn, None if there is none. Raises ``StoreError``."""
         turns = await self._turns(self._total - 1, self._total - 1)
         return turns[0] if turns else None
 
-    async def _turns(self, first: int, last: int) -> list[Turn]:
+    async def _turns(self, first: int, last: int) -> list[ConversationTurn]:
         if self._conversation is None:
             return []
         return await self._chat.library.read_turns(self._conversation, max(0, first), last)
 
-    def _rows(self, turns: Sequence[Turn]) -> list[Row]:
+    def _rows(self, turns: Sequence[ConversationTurn]) -> list[Row]:
         """Return the rows of turns and start followers for answers in progress."""
         for turn in turns:
             self._stop_following(turn.id)
@@ -373,7 +373,7 @@ class TranscriptPresenter:
         ]
         return rows[::-1]
 
-    def _too_costly(self, turns: Sequence[Turn]) -> list[Turn]:
+    def _too_costly(self, turns: Sequence[ConversationTurn]) -> list[ConversationTurn]:
         """Return the turns whose answers are rendered later, the last one first."""
         left = self._limits.ready_chars
         late = []
@@ -387,7 +387,10 @@ class TranscriptPresenter:
         return late
 
     def _row(
-        self, turn: Turn, budget: HighlightBudget | None = None, chars: int | None = None
+        self,
+        turn: ConversationTurn,
+        budget: HighlightBudget | None = None,
+        chars: int | None = None,
     ) -> Row:
         return row_of(
             turn,
@@ -399,15 +402,15 @@ class TranscriptPresenter:
             names=self._names(),
         )
 
-    def _mark(self, turn: Turn) -> Mark:
+    def _mark(self, turn: ConversationTurn) -> Mark:
         first = turn.segments[0].name if turn.segments else None
         rest = (self._place(turn), turn.feedback)
         return Mark(state_of(turn), first, len(turn.segments), rest)
 
-    def _place(self, turn: Turn) -> tuple[int, int]:
+    def _place(self, turn: ConversationTurn) -> tuple[int, int]:
         return self._conversation.siblings(turn) if self._conversation else (0, 1)
 
-    async def _render(self, turn: Turn) -> tuple[RowPart, ...]:
+    async def _render(self, turn: ConversationTurn) -> tuple[RowPart, ...]:
         return await run_in_worker(parts_of_row, turn, self._markup, self._language)
 
     def _show_late(self, turn_id: str, parts: tuple[RowPart, ...]) -> None:

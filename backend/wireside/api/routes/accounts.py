@@ -19,7 +19,7 @@ from wireside.auth.tickets import GOOD_S
 from wireside.errors import NotFound
 from wireside.identity import Caller, Role, Scope
 from wireside.protocol.handshake import Origin
-from wireside.records import ApiKey, SignIn, User
+from wireside.records import ApiKey, SignIn, UserAccount
 from wireside.transfer.export_math import export_policy
 from wireside.transfer.sharing import Sharing
 
@@ -431,7 +431,7 @@ def _session_view(sign_in: SignIn, who: Caller) -> SessionView:
     )
 
 
-def _person_view(user: User) -> Person:
+def _person_view(user: UserAccount) -> Person:
     return Person(
         id=user.id,
         name=user.name,

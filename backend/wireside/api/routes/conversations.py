@@ -24,7 +24,7 @@ from starlette.types import Message, Receive
 from wireside.api.dependencies import CallerChat, CallerLibrary
 from wireside.api.errors import PROBLEMS
 from wireside.api.policy import API, route_policy, with_policy
-from wireside.chat.conversation import Conversation, Turn
+from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.library import MAX_TITLE_CHARS, Library
 from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
@@ -565,7 +565,7 @@ def _download_response(
     )
 
 
-def _turn_view(conversation: Conversation, turn: Turn) -> TurnView:
+def _turn_view(conversation: Conversation, turn: ConversationTurn) -> TurnView:
     sibling, siblings = conversation.siblings(turn)
     return TurnView(
         id=turn.id,

@@ -6,7 +6,7 @@ Without ``id``, a frame belongs to level 1, and its other options have their def
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chat:
+class ChatFrame:
     """One question. ``id`` is None on level 1; the other options exist on level 2 only.
 
     ``messages`` are the turns before ``message``, for a question that is not stored. ``offset`` is
@@ -28,6 +28,7 @@ class Chat:
     ``conversation``, and the answer to it as JSON text.
     """
 
+    type: ClassVar[str] = "chat"
     message: str
     id: str | None = None
     model: str | None = None
@@ -60,13 +61,14 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class BatchFrame:
     """Several questions, answered like as many ``chat`` frames one after another.
 
     ``offsets`` are the positions to start the answers at, in order; they are ignored without a
     ``key``.
     """
 
+    type: ClassVar[str] = "batch"
     messages: tuple[str, ...]
     id: str | None = None
     model: str | None = None
@@ -79,10 +81,10 @@ class Batch:
     offsets: tuple[int, ...] = ()
     max_frame_bytes: int | None = None
 
-    def chats(self) -> list[Chat]:
+    def chats(self) -> list[ChatFrame]:
         """Return the equivalent ``chat`` frames in order."""
         return [
-            Chat(
+            ChatFrame(
                 message=message,
                 id=self.id,
                 model=self.model,
@@ -103,9 +105,10 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ping:
+class PingFrame:
     """A keepalive. ``t`` is echoed."""
 
+    type: ClassVar[str] = "ping"
     t: str | float | None = None
 
     def encode(self) -> str:
@@ -114,9 +117,10 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel:
+class CancelFrame:
     """Stop one request (level 2), or the running stream and all queued requests (level 1)."""
 
+    type: ClassVar[str] = "cancel"
     id: str | None = None
 
     def encode(self) -> str:
@@ -125,9 +129,10 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
+class ResumeFrame:
     """Send the content of a stream after ``offset``, under ``id`` on this connection."""
 
+    type: ClassVar[str] = "resume"
     id: str
     stream: str
     offset: int
@@ -138,24 +143,25 @@ class Resume:
         return _text("resume", _given(self))
 
 
-ClientFrame = Chat | Batch | Ping | Cancel | Resume | Heartbeat
+ClientFrame = ChatFrame | BatchFrame | PingFrame | CancelFrame | ResumeFrame | Heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class RefusedFrame:
     """A frame that can't be served: the error, and the id of its request if it is known.
 
     ``level`` is None if the frame could not be read; ``messages`` is its cost against the rate
     limit.
     """
 
+    type: ClassVar[str] = "refused"
     error: WiresideError
     id: str | None = None
     level: Level | None = None
     messages: int = 1
 
 
-def _given(frame: Chat | Batch | Ping | Cancel | Resume) -> dict[str, Any]:
+def _given(frame: ChatFrame | BatchFrame | PingFrame | CancelFrame | ResumeFrame) -> dict[str, Any]:
     """Return the fields of a frame that differ from their defaults."""
     values = ((field, getattr(frame, field.name)) for field in fields(frame))
     return {field.name: value for field, value in values if value != field.default}

@@ -8,34 +8,34 @@ from typing import Any, Final, cast
 from wireside.errors import BadJson, BadMessage, UnknownType, WiresideError
 from wireside.messages import Message, Role
 from wireside.protocol.frames.client import (
-    Batch,
-    Cancel,
-    Chat,
+    BatchFrame,
+    CancelFrame,
+    ChatFrame,
     ClientFrame,
-    Ping,
-    Refused,
-    Resume,
+    PingFrame,
+    RefusedFrame,
+    ResumeFrame,
 )
 from wireside.protocol.frames.fields import ID, Fields
 from wireside.protocol.frames.heartbeats import KEEPALIVE_TYPES, Heartbeat, heartbeat_in
 from wireside.protocol.frames.limits import MAX_BATCH, MAX_CONTEXT, MAX_ECHO_CHARS
-from wireside.protocol.frames.server import Level, Pong
+from wireside.protocol.frames.server import Level, PongFrame
 from wireside.protocol.strict_json import parse_object
 
 
-def parse_client_frame(text: str, *, max_message_chars: int) -> ClientFrame | Refused:
+def parse_client_frame(text: str, *, max_message_chars: int) -> ClientFrame | RefusedFrame:
     """Parse one text frame. Never raises: errors are returned as ``Refused``."""
     if (heartbeat := heartbeat_in(text)) is not None:
         return heartbeat
     try:
         fields = parse_object(text)
     except BadJson as error:
-        return Refused(error=_bare(error))
+        return RefusedFrame(error=_bare(error))
     try:
         return _parse_fields(Fields(fields, max_message_chars))
     except WiresideError as error:
         level: Level = 1 if fields.get("id") is None else 2
-        return Refused(
+        return RefusedFrame(
             error=_bare(error), id=_usable_id(fields), level=level, messages=_count(fields)
         )
 
@@ -62,9 +62,9 @@ def _parse_fields(fields: Fields) -> ClientFrame:
         case "ping":
             return _parse_ping(fields)
         case "cancel":
-            return Cancel(id=fields.id())
+            return CancelFrame(id=fields.id())
         case "resume":
-            return Resume(
+            return ResumeFrame(
                 id=fields.id(required=True),
                 stream=fields.name("stream", required=True),
                 offset=fields.offset(required=True),
@@ -73,27 +73,27 @@ def _parse_fields(fields: Fields) -> ClientFrame:
         case "pong":
             return Heartbeat()  # from clients that treat our frames as pings
         case name if name.lower() in KEEPALIVE_TYPES:
-            return Heartbeat(reply=Pong())
+            return Heartbeat(reply=PongFrame())
         case _:
             raise UnknownType(
                 f"type: {_shown(kind)} is unknown; use chat, answer, batch, ping, cancel or resume."
             )
 
 
-def _parse_ping(fields: Fields) -> Ping:
+def _parse_ping(fields: Fields) -> PingFrame:
     t = cast("str | float | None", fields.get("t", (str, int, float)))
     if (isinstance(t, str) and len(t) > MAX_ECHO_CHARS) or (
         isinstance(t, int) and abs(t) >= 10**MAX_ECHO_CHARS  # 1e300 is short as a float
     ):
         raise BadMessage(f"t: it must have at most {MAX_ECHO_CHARS} characters.")
-    return Ping(t=t)
+    return PingFrame(t=t)
 
 
-def _parse_chat(fields: Fields) -> Chat:
+def _parse_chat(fields: Fields) -> ChatFrame:
     request_id = fields.id()
     attachments = () if request_id is None else fields.attachments()
     message = fields.get("message", str, required=True)
-    chat = Chat(
+    chat = ChatFrame(
         message=fields.message("message", message, may_be_blank=bool(attachments)),
         model=fields.name("model"),
     )
@@ -118,9 +118,9 @@ def _parse_chat(fields: Fields) -> Chat:
     )
 
 
-def _parse_answer(fields: Fields) -> Chat:
+def _parse_answer(fields: Fields) -> ChatFrame:
     """Parse the answer to a question, which is handled as a request of the conversation."""
-    return Chat(
+    return ChatFrame(
         message="",
         id=fields.id(required=True),
         conversation=fields.name("conversation", required=True),
@@ -162,12 +162,12 @@ def _parse_turn(name: str, item: object) -> Message:
     return Message.of_text(cast("Role", role), content)
 
 
-def _parse_batch(fields: Fields) -> Batch:
+def _parse_batch(fields: Fields) -> BatchFrame:
     request_id = fields.id()
     messages = fields.strings("messages", required=True)
     if not 1 <= len(messages) <= MAX_BATCH:
         raise BadMessage(f"messages: expected 1 to {MAX_BATCH} strings, got {len(messages)}.")
-    batch = Batch(
+    batch = BatchFrame(
         messages=tuple(fields.message(f"messages[{i}]", m) for i, m in enumerate(messages)),
         id=request_id,
         model=fields.name("model"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
-from wireside.protocol.frames.server import KeepaliveReply, Pong
+from wireside.protocol.frames.server import KeepaliveReply, PongFrame
 
-Reply = Pong | KeepaliveReply | None
+Reply = PongFrame | KeepaliveReply | None
 
 MAX_KEEPALIVE_CHARS: Final = 64
 
@@ -29,7 +29,7 @@ _PONGS: Final = ("heartbeat", "Heartbeat", "HEARTBEAT", "keepalive", "keep-alive
 REPLIES: Final[dict[str, Reply]] = {
     **dict.fromkeys(("", *_TEXTS.values())),
     **{text: KeepaliveReply(text=reply) for text, reply in _TEXTS.items()},
-    **dict.fromkeys((word for name in _PONGS for word in (name, f'"{name}"')), Pong()),
+    **dict.fromkeys((word for name in _PONGS for word in (name, f'"{name}"')), PongFrame()),
 }
 """The reply that a library expects to its keepalive text; None if it expects none."""
 
@@ -43,6 +43,7 @@ class Heartbeat:
     ``reply`` is one of ``REPLIES``: what to respond with, None if no response is expected.
     """
 
+    type: ClassVar[str] = "heartbeat"
     reply: Reply = None
 
     def encode(self) -> str:

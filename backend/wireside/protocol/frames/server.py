@@ -43,7 +43,7 @@ class _Frame(
         return str(self.__struct_config__.tag)
 
 
-class Chunk(_Frame, frozen=True, kw_only=True, tag="chunk"):
+class ChunkFrame(_Frame, frozen=True, kw_only=True, tag="chunk"):
     """A piece of the answer's text; ``offset`` is the position after it (level 2)."""
 
     id: str | None = None
@@ -51,7 +51,7 @@ class Chunk(_Frame, frozen=True, kw_only=True, tag="chunk"):
     offset: int | None = None
 
 
-class Reasoning(_Frame, frozen=True, kw_only=True, tag="reasoning"):
+class ReasoningFrame(_Frame, frozen=True, kw_only=True, tag="reasoning"):
     """A piece of the model's reasoning (level 2)."""
 
     id: str
@@ -59,7 +59,7 @@ class Reasoning(_Frame, frozen=True, kw_only=True, tag="reasoning"):
     offset: int
 
 
-class Tool(_Frame, frozen=True, kw_only=True, tag="tool"):
+class ToolFrame(_Frame, frozen=True, kw_only=True, tag="tool"):
     """A state of a tool call (level 2): a ``messages.ToolState``, or one of a newer server.
 
     ``truncated`` says that arguments or result were cut.
@@ -74,7 +74,7 @@ class Tool(_Frame, frozen=True, kw_only=True, tag="tool"):
     result: str | None = None
     truncated: bool = False
 
-    def cut_to(self, max_bytes: int) -> Tool:
+    def cut_to(self, max_bytes: int) -> ToolFrame:
         """Return the frame with arguments and result cut so that it fits into ``max_bytes``.
 
         A state can't be split over two frames.
@@ -90,7 +90,7 @@ class Tool(_Frame, frozen=True, kw_only=True, tag="tool"):
         return msgspec.structs.replace(empty, arguments=arguments, result=result)
 
 
-class Part(_Frame, frozen=True, kw_only=True, tag="part"):
+class PartFrame(_Frame, frozen=True, kw_only=True, tag="part"):
     """A state of a part that is written whole: an image, a file, a step, a source … (level 2).
 
     ``kind`` names the shape of ``data``, an object. A frame replaces the earlier one of the same
@@ -106,7 +106,7 @@ class Part(_Frame, frozen=True, kw_only=True, tag="part"):
     data: Any = None
     truncated: bool = False
 
-    def cut_to(self, max_bytes: int) -> Part:
+    def cut_to(self, max_bytes: int) -> PartFrame:
         """Return the frame without its data, and with less of its text, if it is too large."""
         if len(_encode(self)) <= max_bytes:
             return self
@@ -115,7 +115,7 @@ class Part(_Frame, frozen=True, kw_only=True, tag="part"):
         return msgspec.structs.replace(empty, text=prefix(self.text, room))
 
 
-class Start(_Frame, frozen=True, kw_only=True, tag="start"):
+class StartFrame(_Frame, frozen=True, kw_only=True, tag="start"):
     """Acknowledges a level 2 request.
 
     It names the stream, for ``resume``, and the conversation that stores the answer. ``index`` is
@@ -129,7 +129,7 @@ class Start(_Frame, frozen=True, kw_only=True, tag="start"):
     index: int | None = None
 
 
-class Resumed(_Frame, frozen=True, kw_only=True, tag="resumed"):
+class ResumedFrame(_Frame, frozen=True, kw_only=True, tag="resumed"):
     """Acknowledges a ``resume``; the missing frames follow.
 
     ``state`` is a ``StreamState``, or one of a newer server. ``index`` is the answer's position in
@@ -143,7 +143,7 @@ class Resumed(_Frame, frozen=True, kw_only=True, tag="resumed"):
     index: int | None = None
 
 
-class Done(_Frame, frozen=True, kw_only=True, tag="done"):
+class DoneFrame(_Frame, frozen=True, kw_only=True, tag="done"):
     """The end of an answer. On level 1 it has no fields.
 
     ``reason`` is a ``messages.FinishReason``, or one of a newer server. ``usage`` holds nulls if
@@ -159,7 +159,7 @@ class Done(_Frame, frozen=True, kw_only=True, tag="done"):
     saved: bool = True
 
 
-class Error(_Frame, frozen=True, kw_only=True, tag="error"):
+class ErrorFrame(_Frame, frozen=True, kw_only=True, tag="error"):
     """The error of a request, or of a frame that could not be read.
 
     It is the request's last frame. On level 1 it has only a message. ``retry_after`` is in seconds.
@@ -197,7 +197,7 @@ class Error(_Frame, frozen=True, kw_only=True, tag="error"):
         )
 
 
-class Pong(_Frame, frozen=True, kw_only=True, tag="pong"):
+class PongFrame(_Frame, frozen=True, kw_only=True, tag="pong"):
     """The response to a ping, with its ``t``."""
 
     t: str | int | float | None = None
@@ -227,7 +227,17 @@ class UnknownFrame:
         return self.text
 
 
-JsonFrame = Chunk | Reasoning | Tool | Part | Start | Resumed | Done | Error | Pong
+JsonFrame = (
+    ChunkFrame
+    | ReasoningFrame
+    | ToolFrame
+    | PartFrame
+    | StartFrame
+    | ResumedFrame
+    | DoneFrame
+    | ErrorFrame
+    | PongFrame
+)
 
 ServerFrame = JsonFrame | KeepaliveReply | UnknownFrame
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from wireside.messages import Message
 from wireside.protocol.frames import (
-    Batch,
-    Cancel,
-    Chat,
+    BatchFrame,
+    CancelFrame,
+    ChatFrame,
     ClientFrame,
     Heartbeat,
-    Ping,
-    Refused,
-    Resume,
+    PingFrame,
+    RefusedFrame,
+    ResumeFrame,
     parse_client_frame,
 )
 from wireside.protocol.frames.heartbeats import REPLIES
@@ -47,9 +47,9 @@ options = {
     "max_frame_bytes": sizes,
 }
 chats = st.one_of(
-    st.builds(Chat, message=messages, model=st.none() | names),  # level 1
+    st.builds(ChatFrame, message=messages, model=st.none() | names),  # level 1
     st.builds(
-        Chat,
+        ChatFrame,
         message=messages,
         conversation=st.none() | names,
         attachments=st.lists(names.filter(bool), max_size=3).map(tuple),
@@ -57,13 +57,15 @@ chats = st.one_of(
         offset=offsets,
         **options,
     ),
-    st.builds(Chat, message=messages, messages=st.lists(turns, max_size=5).map(tuple), **options),
+    st.builds(
+        ChatFrame, message=messages, messages=st.lists(turns, max_size=5).map(tuple), **options
+    ),
 )
 questions = st.lists(messages, min_size=1, max_size=20).map(tuple)
 batches = st.one_of(
-    st.builds(Batch, messages=questions, model=st.none() | names),
+    st.builds(BatchFrame, messages=questions, model=st.none() | names),
     st.builds(
-        Batch,
+        BatchFrame,
         messages=st.lists(messages, min_size=3, max_size=20).map(tuple),
         conversation=st.none() | names,
         key=keys,
@@ -80,14 +82,14 @@ echoes = st.one_of(
 frames = st.one_of(
     chats,
     batches,
-    st.builds(Ping, t=echoes),
-    st.builds(Cancel, id=st.none() | ids),
-    st.builds(Resume, id=ids, stream=names, offset=offsets, max_frame_bytes=sizes),
+    st.builds(PingFrame, t=echoes),
+    st.builds(CancelFrame, id=st.none() | ids),
+    st.builds(ResumeFrame, id=ids, stream=names, offset=offsets, max_frame_bytes=sizes),
     st.builds(Heartbeat, reply=st.sampled_from(list(REPLIES.values()))),
 )
 
 
-def parse(text: str) -> ClientFrame | Refused:
+def parse(text: str) -> ClientFrame | RefusedFrame:
     return parse_client_frame(text, max_message_chars=MAX_CHARS)
 
 
@@ -106,9 +108,9 @@ def test_unknown_keys_and_nulls_change_nothing(frame: ClientFrame) -> None:
 
 
 def test_defaults_are_not_sent() -> None:
-    assert Chat(message="Hi").encode() == '{"type":"chat","message":"Hi"}'
-    assert Ping(t=0).encode() == '{"type":"ping","t":0}'
-    assert Resume(id="r", stream="s", offset=0).encode() == (
+    assert ChatFrame(message="Hi").encode() == '{"type":"chat","message":"Hi"}'
+    assert PingFrame(t=0).encode() == '{"type":"ping","t":0}'
+    assert ResumeFrame(id="r", stream="s", offset=0).encode() == (
         '{"type":"resume","id":"r","stream":"s","offset":0}'
     )
 
@@ -119,10 +121,10 @@ def test_the_documented_keys_are_those_of_the_values() -> None:
     rows = [row.split("|")[1:] for row in table[0].splitlines() if row.startswith("| `")]
     documented = {row[0].strip(" `"): {*_keys(row[1]), *_keys(row[2])} for row in rows[1:]}
     written = {
-        frame.__name__.lower(): {field.name for field in dataclasses.fields(frame)}
-        for frame in (Chat, Batch, Ping, Cancel, Resume)
+        frame.type: {field.name for field in dataclasses.fields(frame)}
+        for frame in (ChatFrame, BatchFrame, PingFrame, CancelFrame, ResumeFrame)
     }
-    written["chat"] -= {"part", "answer"}  # a frame of its own, which is a kind of `Chat`
+    written["chat"] -= {"part", "answer"}  # a frame of its own, which is a kind of `ChatFrame`
     written["answer"] = {"id", "conversation", "part", "value", "max_frame_bytes"}
     assert documented == written
 

@@ -20,18 +20,18 @@ from wireside.errors import (
 )
 from wireside.messages import Usage
 from wireside.protocol.frames import (
-    Chunk,
-    Done,
-    Error,
+    ChunkFrame,
+    DoneFrame,
+    ErrorFrame,
     KeepaliveReply,
     Level,
-    Part,
-    Pong,
-    Reasoning,
-    Resumed,
+    PartFrame,
+    PongFrame,
+    ReasoningFrame,
+    ResumedFrame,
     ServerFrame,
-    Start,
-    Tool,
+    StartFrame,
+    ToolFrame,
     UnknownFrame,
     encode_chunk,
     parse_server_frame,
@@ -46,11 +46,11 @@ indexes = st.none() | st.integers(0, 19)
 tokens = st.none() | offsets
 
 frames = st.one_of(
-    st.builds(Chunk, content=texts),
-    st.builds(Chunk, id=ids, content=texts, offset=offsets),
-    st.builds(Reasoning, id=ids, content=texts, offset=offsets),
+    st.builds(ChunkFrame, content=texts),
+    st.builds(ChunkFrame, id=ids, content=texts, offset=offsets),
+    st.builds(ReasoningFrame, id=ids, content=texts, offset=offsets),
     st.builds(
-        Tool,
+        ToolFrame,
         id=ids,
         offset=offsets,
         name=texts,
@@ -61,7 +61,7 @@ frames = st.one_of(
         truncated=st.booleans(),
     ),
     st.builds(
-        Part,
+        PartFrame,
         id=ids,
         offset=offsets,
         kind=texts,
@@ -71,21 +71,21 @@ frames = st.one_of(
         truncated=st.booleans(),
     ),
     st.builds(
-        Start, id=ids, stream=texts, model=texts, conversation=st.none() | texts, index=indexes
+        StartFrame, id=ids, stream=texts, model=texts, conversation=st.none() | texts, index=indexes
     ),
-    st.builds(Resumed, id=ids, stream=texts, head=offsets, state=texts, index=indexes),
-    st.just(Done()),
+    st.builds(ResumedFrame, id=ids, stream=texts, head=offsets, state=texts, index=indexes),
+    st.just(DoneFrame()),
     st.builds(
-        Done,
+        DoneFrame,
         id=ids,
         offset=offsets,
         reason=texts,
         usage=st.builds(Usage, tokens, tokens),
         index=indexes,
     ),
-    st.builds(Error, message=texts),
+    st.builds(ErrorFrame, message=texts),
     st.builds(
-        Error,
+        ErrorFrame,
         id=st.none() | ids,
         message=texts,
         code=texts,
@@ -94,7 +94,7 @@ frames = st.one_of(
         index=indexes,
     ),
     st.builds(
-        Pong,
+        PongFrame,
         t=st.one_of(
             st.none(),
             st.text(max_size=256),
@@ -139,24 +139,24 @@ def test_the_text_is_one_json_object_without_nulls(frame: ServerFrame) -> None:
 @pytest.mark.parametrize(
     ("frame", "text"),
     [
-        (Chunk(content="é"), '{"type":"chunk","content":"é"}'),
+        (ChunkFrame(content="é"), '{"type":"chunk","content":"é"}'),
         (
-            Chunk(id="q", content='"', offset=7),
+            ChunkFrame(id="q", content='"', offset=7),
             '{"type":"chunk","id":"q","content":"\\"","offset":7}',
         ),
         (
-            Reasoning(id="q", content="hm", offset=2),
+            ReasoningFrame(id="q", content="hm", offset=2),
             '{"type":"reasoning","id":"q","content":"hm","offset":2}',
         ),
         (
-            Tool(id="q", offset=3, name="n", call="c", state="running", arguments=""),
+            ToolFrame(id="q", offset=3, name="n", call="c", state="running", arguments=""),
             (
                 '{"type":"tool","id":"q","offset":3,"name":"n","call":"c","state":"running",'
                 '"arguments":""}'
             ),
         ),
         (
-            Tool(
+            ToolFrame(
                 id="q",
                 offset=3,
                 name="n",
@@ -172,38 +172,38 @@ def test_the_text_is_one_json_object_without_nulls(frame: ServerFrame) -> None:
             ),
         ),
         (
-            Start(id="q", stream="s", model="m", conversation="k", index=0),
+            StartFrame(id="q", stream="s", model="m", conversation="k", index=0),
             '{"type":"start","id":"q","stream":"s","model":"m","conversation":"k","index":0}',
         ),
         (
-            Resumed(id="q", stream="s", head=0, state="live"),
+            ResumedFrame(id="q", stream="s", head=0, state="live"),
             '{"type":"resumed","id":"q","stream":"s","head":0,"state":"live"}',
         ),
-        (Done(), '{"type":"done"}'),
+        (DoneFrame(), '{"type":"done"}'),
         (
-            Done(id="q", offset=0, reason="stop", usage=Usage(3), index=1),
+            DoneFrame(id="q", offset=0, reason="stop", usage=Usage(3), index=1),
             (
                 '{"type":"done","id":"q","offset":0,"reason":"stop",'
                 '"usage":{"input_tokens":3,"output_tokens":null},"index":1}'
             ),
         ),
         (
-            Error.of(RateLimited(retry_after=1.5), level=2, id="q", index=2),
+            ErrorFrame.of(RateLimited(retry_after=1.5), level=2, id="q", index=2),
             (
                 '{"type":"error","id":"q","message":"Rate limit exceeded","code":"rate_limited",'
                 '"retryable":true,"retry_after":1.5,"index":2}'
             ),
         ),
         (
-            Error.of(NotFound("No."), level=2),
+            ErrorFrame.of(NotFound("No."), level=2),
             '{"type":"error","message":"No.","code":"not_found","retryable":false}',
         ),
         (
-            Error.of(NotFound("No."), level=1, id="q", index=2),
+            ErrorFrame.of(NotFound("No."), level=1, id="q", index=2),
             '{"type":"error","message":"No."}',
         ),
-        (Pong(), '{"type":"pong"}'),
-        (Pong(t=0), '{"type":"pong","t":0}'),
+        (PongFrame(), '{"type":"pong"}'),
+        (PongFrame(t=0), '{"type":"pong","t":0}'),
     ],
 )
 def test_the_bytes_on_the_wire(frame: ServerFrame, text: str) -> None:
@@ -216,20 +216,20 @@ def test_the_fast_path_for_chunks_writes_the_same(
     request_id: str | None, content: str, offset: int
 ) -> None:
     place = None if request_id is None else offset
-    chunk = Chunk(id=request_id, content=content, offset=place)
+    chunk = ChunkFrame(id=request_id, content=content, offset=place)
     assert encode_chunk(request_id, content, offset) == chunk.encode()
 
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_a_long_sentence_is_cut(level: Level) -> None:
-    error = Error.of(ProviderTimeout("x" * 501), level=level)
+    error = ErrorFrame.of(ProviderTimeout("x" * 501), level=level)
     assert error.message == "x" * 500 + "…"
 
 
 class TestParsing:
     def test_keys_may_have_any_order(self) -> None:
         text = '{"offset": 1, "content": "a", "id": "q", "type": "chunk"}'
-        assert parse_server_frame(text) == Chunk(id="q", content="a", offset=1)
+        assert parse_server_frame(text) == ChunkFrame(id="q", content="a", offset=1)
 
     @pytest.mark.parametrize("text", ['{"type":"newer"}', '{"a":[{}],"type":"newer","content":7}'])
     def test_an_unknown_type_is_no_error(self, text: str) -> None:
@@ -269,7 +269,7 @@ class TestParsing:
 class TestCutTools:
     @pytest.mark.parametrize("max_bytes", [1_024, 8_000])
     def test_a_part_that_does_not_fit_has_no_data_and_says_so(self, max_bytes: int) -> None:
-        part = Part(
+        part = PartFrame(
             id="q",
             offset=1,
             kind="table",
@@ -285,13 +285,15 @@ class TestCutTools:
         assert part.cut_to(1_000_000) is part
 
     def test_a_tool_that_fits_is_unchanged(self) -> None:
-        tool = Tool(id="q", offset=1, name="n", call="c", state="done", arguments="{}", result="r")
+        tool = ToolFrame(
+            id="q", offset=1, name="n", call="c", state="done", arguments="{}", result="r"
+        )
         assert tool.cut_to(8_000) is tool
 
     @pytest.mark.parametrize("filler", ["x", "\0", "字"])
     def test_a_tool_that_does_not_fit_is_cut_and_says_so(self, filler: str) -> None:
         text = filler * 20_000
-        tool = Tool(
+        tool = ToolFrame(
             id="q", offset=1, name="n", call="c", state="done", arguments=text, result=text
         ).cut_to(8_000)
         assert 7_000 < len(tool.encode().encode()) <= 8_000
@@ -303,7 +305,7 @@ class TestCutTools:
     def test_a_cut_tool_keeps_the_beginning(
         self, arguments: str, result: str | None, max_bytes: int
     ) -> None:
-        tool = Tool(
+        tool = ToolFrame(
             id="q", offset=1, name="n", call="c", state="done", arguments=arguments, result=result
         )
         cut = tool.cut_to(max_bytes)
@@ -321,7 +323,17 @@ def test_the_documented_keys_are_those_of_the_values() -> None:
     )
     rows = [row.split("|")[1:] for row in table.splitlines() if row.startswith("| `")]
     documented = {row[0].strip(" `"): {*_keys(row[1]), *_keys(row[2])} for row in rows[1:]}
-    classes = (Chunk, Reasoning, Tool, Part, Start, Resumed, Done, Error, Pong)
+    classes = (
+        ChunkFrame,
+        ReasoningFrame,
+        ToolFrame,
+        PartFrame,
+        StartFrame,
+        ResumedFrame,
+        DoneFrame,
+        ErrorFrame,
+        PongFrame,
+    )
     written = {str(frame.__struct_config__.tag): set(frame.__struct_fields__) for frame in classes}
     assert documented == written
 

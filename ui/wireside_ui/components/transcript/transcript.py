@@ -19,7 +19,7 @@ from wireside_ui.components.kit import KIT
 from wireside_ui.i18n.en import TRANSCRIPT_WORDS as WORDS
 from wireside_ui.markdown.incremental import Op
 from wireside_ui.presenters.find import MAX_QUERY_CHARS
-from wireside_ui.presenters.questions import QuestionAnswer, answer_from
+from wireside_ui.presenters.questions import GivenAnswer, answer_from
 from wireside_ui.presenters.rows import Action, ActionName, Row, RowPatch
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Transcript(
         on_action: Callable[[Action], Awaitable[None] | None],
         on_need: Callable[[int], Awaitable[None] | None],
         on_find: Callable[[str], Awaitable[None] | None],
-        on_answer: Callable[[QuestionAnswer], Awaitable[None] | None] | None = None,
+        on_answer: Callable[[GivenAnswer], Awaitable[None] | None] | None = None,
         answer_text: Callable[[str], Awaitable[str] | str],
         words: Mapping[str, str] = WORDS,
         announce: bool = True,
