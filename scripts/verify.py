@@ -131,7 +131,7 @@ def main(which: str) -> int:
         print(f"{result.step.name:<18} {outcome:<8} {result.seconds:7.1f}")
     for result in results:
         for name in result.unstable_tests:
-            print(f"unstable (failed beside other tests, passed alone): {name}")
+            print(f"unstable (failed among other tests, passed alone): {name}")
     passed = sum(result.passed for result in results)
     print(f"{passed} passed, {sum(result.failed for result in results)} failed")
     return int(any(result.code for result in results))
@@ -148,7 +148,7 @@ class Result:
     failed: int = 0
     failed_tests: list[str] = field(default_factory=list)
     unstable_tests: list[str] = field(default_factory=list)
-    """Tests that failed beside others and passed alone."""
+    """Tests that failed among others and passed alone."""
 
 
 def run(step: Step) -> Result:

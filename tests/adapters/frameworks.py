@@ -30,7 +30,7 @@ class World:
         return f"Sent to {to}."
 
     async def wait(self) -> str:
-        """Wait for ever."""
+        """Wait without end."""
         try:
             self.waits.set()
             await asyncio.Event().wait()

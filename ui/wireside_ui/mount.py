@@ -65,7 +65,7 @@ def mount(
         base_url: public address of the server, "" to derive it from each request.
         frame_ancestors: sources of pages that may embed the chat.
         views: the views of answers by name.
-        own_pages: the pages beside the chat.
+        own_pages: the pages next to the chat.
         count_error: called with the code of each error that a route raises.
     """
     assets = assets_folder()
@@ -108,7 +108,7 @@ def mount(
 
 
 def _check_paths(app: FastAPI, pages: ApplicationPages, own: Iterable[SidePage]) -> None:
-    """Raise ``ValueError`` if a page beside the chat has the path of one of ours."""
+    """Raise ``ValueError`` if a page next to the chat has the path of one of ours."""
     for page in own:
         scope = {"type": "http", "method": "GET", "path": page.path, "root_path": "", "headers": []}
         for route in (*app.router.routes, *pages.routes):

@@ -107,7 +107,7 @@ class Chat:
         self.views: dict[str, ViewFunction[Any]] = {}
         """The views by name."""
         self.pages: list[SidePage] = []
-        """The pages beside the chat."""
+        """The pages next to the chat."""
         self.mcp_servers = tuple(mcp_servers)
         self._options = options
         self._state = state
@@ -285,7 +285,7 @@ class Chat:
         return register if function is None else register(function)
 
     def page(self, path: str, *, title: str = "") -> Callable[[FunctionT], FunctionT]:
-        """Register a page beside the chat: a function that builds NiceGUI elements.
+        """Register a page next to the chat: a function that builds NiceGUI elements.
 
         It has the sign-in of the chat and a link in the sidebar. The function may be asynchronous,
         and gets the ``User`` if it takes an argument.

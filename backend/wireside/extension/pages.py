@@ -1,4 +1,4 @@
-"""Pages beside a chat: functions that build the NiceGUI elements of a page."""
+"""Pages next to a chat: functions that build the NiceGUI elements of a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATH = re.compile(r"(?:/[a-z0-9][a-z0-9_-]*)+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidePage:
-    """A page beside a chat."""
+    """A page next to a chat."""
 
     path: str
     title: str

@@ -237,7 +237,7 @@ class Turn(Generic[OptionsT, StateT]):
         Args:
             messages: the context, as values or in the format of OpenAI's API; None for that of
                 this turn.
-            model: name of the model; None for the server's default beside the handlers.
+            model: name of the model; None for the server's default besides the handlers.
         """
         return self.output.complete(self.context if messages is None else messages, model)
 

@@ -1,4 +1,4 @@
-"""Views as parts of an answer, and pages beside the chat."""
+"""Views as parts of an answer, and pages next to the chat."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class OwnPages:
         look: the branding.
         version: version of the assets, which is appended to their addresses.
         views: the views by name.
-        pages: the pages beside the chat.
+        pages: the pages next to the chat.
         has_account_pages: users sign in to this server.
     """
 
@@ -69,7 +69,7 @@ class OwnPages:
             pages.add(f"{VIEW_PATH}/{{turn_id}}/{{part_id}}", VIEW, self._serve_view)
 
     def register_pages(self, pages: ApplicationPages) -> None:
-        """Add the pages beside the chat to those of the application."""
+        """Add the pages next to the chat to those of the application."""
         for page in self._pages:
             pages.add(page.path, PAGE, partial(self._serve_page, page))
 

@@ -65,7 +65,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         by ``show_hits``, or either by ``fail``. ``account`` is the name of the signed-in user, if
         any; ``has_account_pages`` links it to the settings. ``sharing`` is the setting for who may
         open links to a conversation. ``is_reader`` hides every action that would change a
-        conversation. ``pages`` are titles and addresses of pages beside the chat.
+        conversation. ``pages`` are titles and addresses of pages next to the chat.
         """
         super().__init__()
         self._props["base"] = base

@@ -1,5 +1,5 @@
 // @ts-check
-// Links to the pages beside the chat.
+// Links to the pages next to the chat.
 import { h } from "vue";
 import { icon } from "wireside-kit/icons.js";
 
