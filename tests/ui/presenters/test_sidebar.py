@@ -73,7 +73,7 @@ async def test_conversations_with_open_questions_are_marked(
     await screen.ask("Send", "t1")
     await ask_back(0)
     conversation = screen.conversation
-    await conversation.live["t1"].segments[-1].ended()
+    await conversation.live["t1"].segments[-1].wait_ended()
     shown = await screen.shown()
     assert ("sidebar.set_asking", frozenset({conversation.id})) in shown
     assert ("frame.set_title", "Send", 1) in shown
@@ -83,7 +83,7 @@ async def test_conversations_with_open_questions_are_marked(
     # an edit puts another turn in its place; the question can still be reached
     await screen.ask("Do not send", "t2", edits="t1")
     await ask_back(1)
-    await conversation.live["t2"].segments[-1].ended()
+    await conversation.live["t2"].segments[-1].wait_ended()
     await screen.shown()
     await chat.answer_question(conversation, "t2", "q1", True)
     call = await provider.call(2)
@@ -107,6 +107,6 @@ async def test_an_answer_without_a_question_reads_no_questions(
     call = await provider.call(0)
     call.say("Hello")
     call.finish()
-    await screen.conversation.live["t1"].segments[-1].ended()
+    await screen.conversation.live["t1"].segments[-1].wait_ended()
     assert "sidebar.set_live" in [name for name, *_ in await screen.shown()]
     assert reads == []
