@@ -40,11 +40,11 @@ class Listening(Telemetry):
         super().__init__()
         self.ids: list[dict[str, Any]] = []
 
-    def answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
+    def record_answer(self, stream: str, model: str, request: ModelRequest | None) -> AnswerMetrics:
         note = self.ids.append
 
         class Noting(AnswerMetrics):
-            def running(self) -> None:
+            def task_started(self) -> None:
                 super().task_started()
                 note(structlog.contextvars.get_contextvars())
 

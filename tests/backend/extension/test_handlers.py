@@ -428,7 +428,10 @@ class TestQuestions:
                 for value in (False, True)
             ]
             found = await asyncio.gather(*answers, return_exceptions=True)
-            assert sorted(type(one).__name__ for one in found) == ["AlreadyAnswered", "Turn"]
+            assert sorted(type(one).__name__ for one in found) == [
+                "AlreadyAnswered",
+                "ConversationTurn",
+            ]
             await turn.segments[-1].wait_ended()
             assert turn.text.endswith("Not sent.")
             with pytest.raises(AlreadyAnswered):
