@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from wireside import Chat, ChatTester
+from wireside import Chat, ChatTester, Turn
+from wireside.extension.chat import NoHandler
 from wireside.providers.scripted import ScriptedProvider
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -61,6 +62,10 @@ class Adapter:
         yield {"type": "TEXT_MESSAGE_CONTENT", "messageId": "1", "delta": "Hello"}
 
 
+def say_yes(turn: Turn) -> str:
+    return "Yes."
+
+
 @pytest.fixture
 def run_block(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str, Any]]:
     """Return a function that runs a block as a module of that name."""
@@ -83,13 +88,17 @@ RunBlock = Callable[[str, str], dict[str, Any]]
 async def test_a_documented_chat_answers(block: str, run_block: RunBlock) -> None:
     chat = run_block(block, "documented")["chat"]
     assert isinstance(chat, Chat)
+    try:
+        chat.check(has_models=True)
+    except NoHandler:  # the block is about something else
+        chat.on_message(say_yes)
     async with ChatTester(chat, provider=ScriptedProvider(["Hello"])) as tester:
         reply = await tester.ask("tea")
         while reply.question is not None:
             assert reply.question["type"] == "approve"
             reply = await tester.answer(True)
         assert (reply.reason, reply.error) == ("stop", None)
-        assert reply.text
+        assert reply.parts
 
 
 @pytest.mark.parametrize("block", params(of_tests=True))
