@@ -35,7 +35,8 @@ PUMPS = (
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
     for package in (wireside, wireside_ui):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if ".migrations" in module.name or module.name.endswith("__main__"):
+            # adapters import frameworks, which are not in this environment
+            if any(part in module.name for part in (".migrations", ".__main__", ".adapters")):
                 continue
             loaded = importlib.import_module(module.name)
             owners = [loaded, *(v for v in vars(loaded).values() if isinstance(v, type))]

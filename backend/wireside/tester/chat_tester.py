@@ -96,7 +96,11 @@ class ChatTester:
         folder = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="wireside-"))
         self._root = Path(folder)
         self._folder = self._root / "data"
-        await self._start()
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
         return self
 
     async def __aexit__(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from wireside import (
     View,
 )
 from wireside.errors import BadMessage, InvalidAttachment, NotFound
+from wireside.extension.chat import NoHandler
 from wireside.parts import DataPart
 from wireside.providers.scripted import ScriptedProvider
 from wireside.pytest_plugin import MakeTester
@@ -95,6 +98,16 @@ async def test_a_kill_that_would_lose_what_was_sent_is_found(
     async with ChatTester(shop(), door="socket", kill=True) as tester:
         with pytest.raises(AssertionError, match="a kill would lose"):
             await tester.ask("tea")
+
+
+async def test_a_chat_that_can_t_start_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(NoHandler):
+        async with ChatTester(Chat()):
+            pass
+    assert not any(tmp_path.glob("*"))  # noqa: ASYNC240 (nothing else runs)
 
 
 async def test_the_page_shows_the_parts() -> None:
