@@ -1,4 +1,4 @@
-// Draws formulas with KaTeX. An element contains its source with delimiters, as written by `wireside_ui/markdown/math.py`;
+// Draws formulas with KaTeX. An element contains its source with delimiters, as written by `wireside_ui/markdown/math/rules.py`;
 // when drawn, it keeps the source in `data-source` and as its label, for copying and for screen readers. The chat page loads
 // this file after katex/katex.min.js and katex/mhchem.min.js; HTML exports contain all three.
 "use strict";

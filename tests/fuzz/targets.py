@@ -76,7 +76,7 @@ def check_frames(data: bytes) -> None:
         assert frame.reply is None or len(frame.reply.encode()) < 20
         return
     fields = msgspec.json.decode(text.encode())  # a second parser reads the same values
-    assert fields["type"] == type(frame).__name__.lower()
+    assert fields["type"] == frame.type
     assert isinstance(frame, PingFrame) or frame.id == fields.get("id")
     match frame:
         case ChatFrame():

@@ -40,9 +40,18 @@ from wireside.chat.changes import (
     TurnChanged,
 )
 from wireside.errors import NotFound, TooMany
+from wireside.extension.questions import open_question
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options, parts_of
-from wireside.parts import FilePart, ImagePart, Part, text_of
+from wireside.parts import (
+    FilePart,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    is_hidden,
+    text_of,
+)
 from wireside.records import (
     AnswerBegun,
     Branch,
@@ -93,6 +102,21 @@ class ConversationTurn:
     def text(self) -> str:
         """The visible text of the answer so far."""
         return text_of(self.answer)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the answer has anything to keep: text, tool calls, tables, files …
+
+        Reasoning and an open question alone are nothing.
+        """
+        answer = self.answer
+        asked = open_question(answer)
+        return any(
+            bool(part.text.strip())
+            if isinstance(part, TextPart)
+            else not isinstance(part, ReasoningPart) and part is not asked and not is_hidden(part)
+            for part in answer
+        )
 
     @property
     def is_live(self) -> bool:
@@ -303,7 +327,7 @@ class Conversation:
         """Return the turn that already does what a retry of ``turn`` would do, or None.
 
         It is ``turn`` while that waits or is being answered, or a sibling with the same question
-        and options that has no text yet.
+        and options that has no content yet.
         """
         if turn.is_live or turn.waiting:
             return turn
@@ -316,7 +340,7 @@ class Conversation:
                 and other.branch in branches
                 and other.question_parts == turn.question_parts
                 and other.options == options_for(turn, options)
-                and not other.text
+                and not other.has_content
             ):
                 return other
         return None

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from wireside.chat import tree
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
-from wireside.chat.watchers import Gone, ListChange, Listed
+from wireside.chat.watchers import AskingChanged, Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound
 from wireside.generation.tasks import runs_to_completion
 from wireside.identity import NOBODY, Caller
@@ -156,8 +156,11 @@ class Library:
         """
         return self._conversations.list_watchers.add_watcher(self._owner_id, changed)
 
-    def _notify_watchers(self, info: ConversationInfo) -> None:
-        self._conversations.list_watchers.notify_watchers(info.owner, Listed(info))
+    def _notify_added(self, info: ConversationInfo) -> None:
+        """Report a conversation that was added to the list, with its questions."""
+        watchers = self._conversations.list_watchers
+        watchers.notify_watchers(info.owner, Listed(info))
+        watchers.notify_watchers(info.owner, AskingChanged(info.owner))
 
     # ---- changes by the user -----------------------------------------------------------------
 
@@ -226,7 +229,7 @@ class Library:
                 self._conversations.publish_events(known, known.undelete())
             if conversation := await self.open_conversation(conversation_id):
                 infos.append(conversation.info)
-                self._notify_watchers(conversation.info)
+                self._notify_added(conversation.info)
         return infos
 
     async def clean_up(self, retention: Retention) -> None:
@@ -287,7 +290,7 @@ class Library:
             for turn in imported.turns
         ]
         await self._store.add_conversation(info, imported.branches, imported.shown, turns)
-        self._notify_watchers(info)
+        self._notify_added(info)
         return info
 
     async def known_imports(self) -> dict[int | str, list[str]]:

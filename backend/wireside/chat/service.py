@@ -400,7 +400,7 @@ class ChatService:
         """Answer the same question again, with ``options`` or those of the turn.
 
         The earlier answer is kept: the new one is a sibling turn, and the turns after it leave the
-        shown path. An answer without text is replaced.
+        shown path. An answer without content is replaced.
 
         Does nothing while the turn is being answered, or while the same question with the same
         options waits for the first text of an answer: a double click asks once.
@@ -410,7 +410,7 @@ class ChatService:
             turn = await self.library.read_turn(conversation, turn_id)
             if known := conversation.retry_in_progress(turn, options):
                 return known
-            replaces = not turn.text
+            replaces = not turn.has_content
             with self._answers.slots.reserve_slot(conversation, self.caller, at_once=replaces):
                 await self._quotas.record_message(self.caller)
                 if replaces:

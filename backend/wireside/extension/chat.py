@@ -197,7 +197,7 @@ class Chat:
         return register if handler is None else register(handler)
 
     def on_start(self, hook: FunctionT) -> FunctionT:
-        """Register the function that is called with the ``User`` when an empty chat is opened.
+        """Register the function that is called with the ``User`` when a page opens empty.
 
         It returns a ``Start``, a welcome text, a list of starters, or None for those of the chat.
         A failure, or one that takes longer than ``hooks.START_S``, leaves those of the chat.

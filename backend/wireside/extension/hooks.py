@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Literal
@@ -16,6 +18,9 @@ _log = structlog.get_logger(__name__)
 
 START_S = 5.0
 """Maximum time of ``on_start`` in seconds; after it the texts of the chat stay."""
+
+HOOK_THREADS = 4
+"""Number of threads of hooks without ``async``; further calls wait."""
 
 FEEDBACK_S = 60.0
 """Maximum time of ``on_feedback`` in seconds."""
@@ -56,13 +61,17 @@ class Hooks:
     on_start: StartHook | None = None
     on_feedback: FeedbackHook | None = None
 
+    def __init__(self) -> None:
+        # of their own: hooks that hang must not occupy the threads in which passwords are hashed
+        self._pool = ThreadPoolExecutor(HOOK_THREADS, thread_name_prefix="hook")
+
     async def start(self, user: User) -> Start | None:
         """Return what a user sees first; None without a hook, or if it fails or takes too long."""
         if self.on_start is None:
             return None
         try:
             async with asyncio.timeout(START_S):
-                return _start(await _called(self.on_start, user))
+                return _start(await self._called(self.on_start, user))
         except TimeoutError:
             _log.warning("start_hook_too_slow", seconds=START_S)
         except Exception:  # the texts of the chat stay
@@ -75,16 +84,19 @@ class Hooks:
             return
         try:
             async with asyncio.timeout(FEEDBACK_S):
-                await _called(self.on_feedback, event)
+                await self._called(self.on_feedback, event)
         except TimeoutError:
             _log.warning("feedback_hook_too_slow", seconds=FEEDBACK_S)
         except Exception:
             _log.exception("feedback_hook_failed", turn=event.turn)
 
-
-async def _called(hook: Callable[[Any], Any], value: object) -> Any:
-    found = hook(value) if iscoroutinefunction(hook) else await asyncio.to_thread(hook, value)
-    return await found if isawaitable(found) else found
+    async def _called(self, hook: Callable[[Any], Any], value: object) -> Any:
+        if iscoroutinefunction(hook):
+            return await hook(value)
+        context = copy_context()
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._pool, context.run, hook, value)
+        return await found if isawaitable(found) else found
 
 
 def _start(value: object) -> Start:

@@ -30,7 +30,7 @@ def icon_of(icon: str | Path, *, folder: Path) -> str:
 
     Args:
         icon: the name of an icon of the page, an emoji or text of at most ``MAX_TEXT_CHARS``
-            characters, or the path of an image of at most ``MAX_FILE_BYTES``.
+            characters, or the ``Path`` of an image of at most ``MAX_FILE_BYTES``.
         folder: the folder that a relative path starts at.
 
     Raises:
@@ -39,7 +39,7 @@ def icon_of(icon: str | Path, *, folder: Path) -> str:
     """
     if isinstance(icon, Path):
         return _image(folder / icon)
-    if icon in NAMES or len(icon) <= MAX_TEXT_CHARS:
+    if icon in NAMES or (len(icon) <= MAX_TEXT_CHARS and not Path(icon).suffix):
         return icon
     raise ValueError(
         f"There is no icon {icon!r}: use an emoji, a Path of an image, or one of"

@@ -43,6 +43,9 @@ MAX_THREADS = 32
 MAX_ASKING = 200
 """Maximum number of handlers that wait in memory for an answer; the others are replayed."""
 
+MAX_ASKING_CHARS = 64_000_000
+"""Maximum number of characters of the messages and files that they hold."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerModel:
@@ -216,8 +219,10 @@ class HandlerProvider(Provider):
     async def _keep(self, turn_id: str, run: HandlerRun) -> None:
         """Keep a run that waits for an answer; the longest waiting one may have to be replayed."""
         self._asking[turn_id] = run
-        if len(self._asking) > MAX_ASKING:
+        chars = sum(one.held_chars for one in self._asking.values())
+        while len(self._asking) > MAX_ASKING or chars > MAX_ASKING_CHARS:
             _, oldest = self._asking.popitem(last=False)
+            chars -= oldest.held_chars
             await oldest.aclose()
 
     async def _complete(self, messages: Messages, model: str | None) -> AsyncIterator[str]:

@@ -42,7 +42,7 @@ from wireside.extension.questions import Question
 from wireside.extension.turn import CannotAsk, Messages, Turn
 from wireside.messages import Delta, Finished, PartDelta
 from wireside.openai_wire.decode import without_surrogates
-from wireside.parts import STATE, DataPart, FilePart, ImagePart, Part, data_of, upload_of
+from wireside.parts import STATE, DataPart, FilePart, ImagePart, Part, data_of, size_of, upload_of
 
 _log = structlog.get_logger(__name__)
 
@@ -126,6 +126,8 @@ class HandlerRun:
         """The questions of this run that a replay has not reached."""
         self.run = run if answered is not None else secrets.token_hex(4)
         """Id of this run; a replay has that of the run before it."""
+        self.held_chars = 0
+        """Number of characters of the messages and files that the handler has."""
         self._asking = asyncio.Lock()
         self._open: str | None = None
         """Id of the question that the handler waits at."""
@@ -146,6 +148,8 @@ class HandlerRun:
     def start(self, turn: Turn[Any, Any]) -> None:
         """Start the handler for a turn, whose output this run is."""
         self._turn = turn
+        parts = [part for message in turn.context for part in message.parts]
+        self.held_chars = sum(map(size_of, (*parts, *self._files.values())))
         self._task = asyncio.create_task(self._run(turn), name=f"handler {self._name}")
 
     async def deltas(self) -> AsyncIterator[Delta]:

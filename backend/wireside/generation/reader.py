@@ -24,7 +24,7 @@ class Signal:
             wake()
 
     def add_listener(self, key: object, wake: Callable[[], None]) -> None:
-        """Call ``wake`` on each ring until ``key`` leaves."""
+        """Call ``wake`` on each notification until the listener ``key`` is removed."""
         self._wakes[key] = wake
 
     async def wait_for_ring(self) -> None:

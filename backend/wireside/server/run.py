@@ -252,7 +252,7 @@ class WiresideServer(uvicorn.Server):
             await self._tick_connections(loop.time())
 
     async def _tick_connections(self, now: float) -> None:
-        # In `_tick`, the variable would keep the last connection alive while the loop sleeps.
+        # In the loop above, the variable would keep the last connection alive while it sleeps.
         for number, connection in enumerate(self._connections()):
             connection.enforce_limits(now)
             if number % TICKS_AT_ONCE == TICKS_AT_ONCE - 1:

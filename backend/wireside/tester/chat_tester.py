@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, assert_never
 
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
 from wireside.app import Application, create_app
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.service import ChatService
@@ -39,6 +41,29 @@ presenter of the page, without a browser."""
 
 ANSWER_S = 30.0
 """Time limit of one answer, in seconds."""
+
+
+class TestSettings(Settings):
+    """Settings that only code sets.
+
+    A test must not use the database or the model service of the developer's environment, or of a
+    ``wireside.toml`` in the folder of the tests.
+    """
+
+    __test__ = False  # for pytest
+    model_config = SettingsConfigDict(toml_file=None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read no source but the arguments."""
+        return (init_settings,)
 
 
 class ChatTester:
@@ -286,7 +311,7 @@ class ChatTester:
         await self._server.aclose()
 
     async def _start(self) -> None:
-        settings = Settings(data_dir=self._folder, title_model="off")
+        settings = TestSettings(data_dir=self._folder, title_model="off")
         self._application = create_app(settings, provider=self._provider, chat=self._chat)
         app = self._application.app
         self._server = AsyncExitStack()

@@ -74,7 +74,10 @@ WORDS: Mapping[str, str] = {
 
 
 class Exporter(Protocol):
-    """Exports one or more conversations, each with the calls ``begin turn* end``."""
+    """Exports one or more conversations.
+
+    Each has the calls ``text_before_turns text_of_turn* text_after_turns``.
+    """
 
     media_type: ClassVar[str]
 

@@ -13,7 +13,7 @@ from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.library import UNDO_S, Library, Retention
 from wireside.chat.service import NEW, ChatService
-from wireside.chat.watchers import Answering, Gone, ListChange, Listed
+from wireside.chat.watchers import Answering, AskingChanged, Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import LOCAL, Caller
 from wireside.messages import Options
@@ -42,7 +42,7 @@ async def test_whoever_watches_is_told(library: Library) -> None:
     assert told == [Listed(info), Listed(renamed)]
     await library.delete([info.id])
     await library.restore([info.id])
-    assert told[2:] == [Gone((info.id,), ""), Listed(renamed)]
+    assert told[2:] == [Gone((info.id,), ""), Listed(renamed), AskingChanged("")]
     unwatch()
     await library.pin(info.id, True)
     assert len(told) == 4

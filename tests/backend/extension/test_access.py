@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
+from starlette.testclient import TestClient
 
 from tests.hand_clock import HandClock
 from wireside.app import create_app
@@ -198,3 +199,13 @@ def test_a_misspelt_role_is_refused_when_it_is_registered() -> None:
     chat = Chat()
     with pytest.raises(ValueError, match="admin, user, viewer"):
         chat.on_message(roles=["administrators"])(lambda turn: "")  # type: ignore[list-item]
+
+
+def test_the_page_offers_the_models_of_its_user(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, title_model="off")
+    app = create_app(settings, chat=office()).app
+    with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1)) as browser:
+        page = browser.get("/", headers={"Accept": "text/html"}).text
+        listed = [model["id"] for model in browser.get("/api/models").json()["models"]]
+    assert listed == ["audit", "prices", "help-desk"]
+    assert all(f'"{model}"' in page for model in listed)

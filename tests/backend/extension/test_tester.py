@@ -100,6 +100,36 @@ async def test_a_kill_that_would_lose_what_was_sent_is_found(
             await tester.ask("tea")
 
 
+async def test_settings_of_the_environment_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRESIDE_DATABASE_URL", f"sqlite:///{tmp_path / 'real.db'}")
+    monkeypatch.setenv("WIRESIDE_MAX_MESSAGE_CHARS", "1")
+    monkeypatch.chdir(tmp_path)
+    async with ChatTester(shop()) as tester:
+        assert (await tester.ask("tea")).reason == "asking"
+    assert not any(tmp_path.glob("*"))  # noqa: ASYNC240 (nothing else runs)
+
+
+async def test_a_retry_keeps_an_answer_without_text() -> None:
+    chat = Chat()
+    numbers = iter(range(9))
+
+    @chat.on_message
+    async def answer(turn: Turn) -> AsyncIterator[Any]:
+        yield Reasoning("Hm.")
+        yield View("totals", {"number": next(numbers)})
+
+    async with ChatTester(chat) as tester:
+        await tester.ask("q")
+        conversation, first = await tester._last_turn()
+        reply = await tester.retry()
+        assert "1" in str(reply.parts[-1])
+        _, second = await tester._last_turn()
+        assert conversation.siblings(second) == (1, 2)
+        assert "0" in str(first.answer[-1])
+
+
 async def test_a_chat_that_can_t_start_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,22 @@ async def test_conversations_with_open_questions_are_marked(
     assert ("sidebar.set_asking", frozenset({conversation.id})) in await screen.shown()
 
 
+async def test_a_deleted_conversation_asks_nothing(
+    screen: Any, chat: ChatService, provider: ScriptedProvider
+) -> None:
+    await screen.ask("Send", "t1")
+    call = await provider.call(0)
+    call.say(question_part(Approve("Send it?"), part_id="q"))
+    call.finish(Finished("asking"))
+    conversation = screen.conversation
+    await conversation.live["t1"].segments[-1].wait_ended()
+    await screen.shown()
+    await chat.library.delete([conversation.id])
+    assert ("sidebar.set_asking", frozenset()) in await screen.shown()
+    await chat.library.restore([conversation.id])
+    assert ("sidebar.set_asking", frozenset({conversation.id})) in await screen.shown()
+
+
 async def test_an_answer_without_a_question_reads_no_questions(
     screen: Any, provider: ScriptedProvider, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

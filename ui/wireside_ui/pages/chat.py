@@ -106,17 +106,20 @@ class ChatPages:
             version=self._version,
             sharing=self._sharing,
             has_account_pages=self._has_account_pages,
-            models=await self._models(),
+            models=await self._models(chat),
             view_names=self._view_names,
             own_pages=self._own_pages,
         )
         await page.build(conversation_id, request.query_params.get("turn"))
 
-    async def _models(self) -> Sequence[ModelInfo]:
-        """Return the models, so that the header need not change; none after ``READY_S``."""
+    async def _models(self, chat: ChatService) -> Sequence[ModelInfo]:
+        """Return the caller's models, so that the header need not change.
+
+        None after ``READY_S``.
+        """
         with suppress(TimeoutError, WiresideError):
             async with asyncio.timeout(READY_S):
-                return await self._chat.models()
+                return await chat.models()
         return ()
 
 

@@ -7,6 +7,7 @@ registry only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,9 @@ from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.i18n.catalogue import direction_of, language_of, words_in
 from wireside_ui.nicegui_socket import making
 from wireside_ui.theme import Branding, head_html
+
+BUILD_S = 2.0
+"""Time limit of a function that builds a view or a page; it holds a place of those being made."""
 
 _log = structlog.get_logger(__name__)
 
@@ -137,10 +141,11 @@ class OwnPages:
         request: Request,
         **names: str,
     ) -> None:
-        """Build elements; a function that fails is logged and leaves a sentence."""
+        """Build elements; a function that fails or takes ``BUILD_S`` leaves a sentence."""
         try:
-            with root:
-                await build()
+            async with asyncio.timeout(BUILD_S):
+                with root:
+                    await build()
         except Exception:
             _log.exception("own_page_failed", **names)
             language = language_of(request.headers.get("accept-language", ""))

@@ -108,6 +108,7 @@ class SidebarPresenter:
                 self._changed[change.info.id] = change.info
             case Gone():
                 self._changed.update(dict.fromkeys(change.ids))
+                self._is_asking_new |= not self.asking.isdisjoint(change.ids)
             case Answering():
                 self._is_live_new = True
             case AskingChanged():

@@ -24,7 +24,7 @@ from wireside.protocol.strict_json import parse_object
 
 
 def parse_client_frame(text: str, *, max_message_chars: int) -> ClientFrame | RefusedFrame:
-    """Parse one text frame. Never raises: errors are returned as ``Refused``."""
+    """Parse one text frame. Never raises: errors are returned as ``RefusedFrame``."""
     if (heartbeat := heartbeat_in(text)) is not None:
         return heartbeat
     try:

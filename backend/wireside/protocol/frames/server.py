@@ -243,7 +243,7 @@ ServerFrame = JsonFrame | KeepaliveReply | UnknownFrame
 
 
 def encode_chunk(request_id: str | None, content: str, offset: int) -> str:
-    """Return the text of a ``Chunk``; ``offset`` is ignored on level 1.
+    """Return the text of a ``ChunkFrame``; ``offset`` is ignored on level 1.
 
     This is the hot path: no value is made, and the JSON is assembled by hand. An id needs no
     escapes.
