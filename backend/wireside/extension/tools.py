@@ -22,7 +22,7 @@ import structlog
 
 from wireside.extension.parts import to_deltas, to_json
 from wireside.extension.questions import Approve
-from wireside.extension.turn import CannotAsk, Turn
+from wireside.extension.turn import ONCE, CannotAsk, Turn
 from wireside.messages import (
     Delta,
     Finished,
@@ -203,8 +203,10 @@ class ToolLoop:
             for index, (name, arguments, approve) in enumerate(requested):
                 call = ToolDelta(f"tool-{number}-{index}", name, "running", arguments)
                 yield call
+                tool = tools.get(name)
+                approve = approve or _needs_approval_now(turn, call, tool)
                 refusal = await self._refusal(turn, call, index=index, approve=approve)
-                ended, shown = await self._run(turn, call, tools.get(name), refusal)
+                ended, shown = await self._run(turn, call, tool, refusal)
                 for part in shown:
                     yield part
                 images += shown
@@ -270,7 +272,7 @@ class ToolLoop:
                 return ["failed", "The tool failed."]
             return ["done", self._as_text(result, shown)]
 
-        state, result = await turn.once(f"{turn.output.run}-{call.call}", run)
+        state, result = await turn.once(_name_of_call(turn, call), run)
         return replace(call, state=_state(state), result=result), shown
 
     def _as_text(self, result: object, shown: list[PartDelta]) -> str:
@@ -325,6 +327,16 @@ def _part(call: ToolDelta) -> ToolCallPart:
         arguments=call.arguments,
         result=call.result,
     )
+
+
+def _needs_approval_now(turn: Turn[Any, Any], call: ToolDelta, tool: Tool | None) -> bool:
+    """Return whether a call that has not run needs approval, which it may since a restart."""
+    has_run = turn.output.stored(ONCE, _name_of_call(turn, call)) is not None
+    return tool is not None and tool.approve and not has_run
+
+
+def _name_of_call(turn: Turn[Any, Any], call: ToolDelta) -> str:
+    return f"{turn.output.run}-{call.call}"
 
 
 def approval(name: str, arguments: str) -> Approve:

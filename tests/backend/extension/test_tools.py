@@ -218,3 +218,34 @@ def test_a_parameter_without_a_type_is_refused_at_once() -> None:
         @chat.tool
         def weather(city):  # type: ignore[no-untyped-def]
             return city
+
+
+async def test_a_tool_that_needs_approval_since_a_restart_is_asked_for() -> None:
+    sent: list[str] = []
+
+    def chat_with(*, approve: bool) -> Chat:
+        chat = Chat()
+
+        @chat.tool(approve=True)
+        def first() -> str:
+            return "first"
+
+        @chat.tool(approve=approve)
+        def second() -> str:
+            sent.append("second")
+            return "second"
+
+        return chat
+
+    provider = ScriptedProvider(requests(("first", "{}"), ("second", "{}")), ANSWER)
+    tester = ChatTester(chat_with(approve=False), provider=provider)
+    async with tester:
+        await tester.ask("?")
+        tester._chat = chat_with(approve=True)
+        await tester.restart()
+        reply = await tester.answer(False)
+        assert reply.question is not None
+        assert "**second**" in reply.question["prompt"]
+        assert sent == []
+        assert (await tester.answer(True)).reason == "stop"
+    assert sent == ["second"]

@@ -42,6 +42,9 @@ from wireside.extension.mcp.traffic import (
 
 _log = structlog.get_logger(__name__)
 
+JUNK_LINES: Final = 100
+"""Number of lines without a message that count as much as a message."""
+
 CHUNK_BYTES: Final = 64 * 1024
 
 MAX_SKIPPED_BYTES: Final = 256 * 1024 * 1024
@@ -145,9 +148,15 @@ async def _read(
     lines = LineSplitter(MAX_MESSAGE_BYTES)
     try:
         while data := await stdout.read(CHUNK_BYTES):
+            junk = 0
             for line in lines.feed(data):
                 if (message := _message_of(line)) is not None:
                     await messages.send(message)
+                    continue
+                junk += 1
+                if junk % JUNK_LINES == 0:
+                    await throttle.pay(1)
+                    await asyncio.sleep(0)
             if lines.skipped_bytes > MAX_SKIPPED_BYTES:
                 return on_end("It sent a line without an end.")
             if lines.skipped_bytes:
@@ -226,6 +235,7 @@ async def _log_errors(
     clock = asyncio.get_running_loop().time
     lines = LineSplitter(LOG_LINE_CHARS)
     paid_until, dropped = 0.0, 0
+    throttle = Throttle()
     while data := await stderr.read(CHUNK_BYTES):
         for line in lines.feed(data):
             paid_until = max(paid_until, clock() - LOG_BURST / LOG_LINES_PER_S)
@@ -235,11 +245,14 @@ async def _log_errors(
             paid_until += 1 / LOG_LINES_PER_S
             raw = line.start if isinstance(line, LongLine) else line
             text = server.redacted(raw.decode(errors="replace")).strip()
+            if isinstance(line, LongLine):  # a secret may begin before the cut
+                text = text[: -server.longest_secret or None]
             if text:
                 more = {"dropped": dropped} if dropped else {}
                 log = _log.debug if is_open() else _log.info
                 log("mcp_server_stderr", server=server.name, text=text, **more)
                 dropped = 0
+        await throttle.pay_bytes(len(data))
         await asyncio.sleep(0)
 
 

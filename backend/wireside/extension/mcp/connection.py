@@ -170,7 +170,7 @@ class McpConnection:
 
     @property
     def _delay_s(self) -> float:
-        return min(2.0 ** (self._failures - 1), MAX_BACK_OFF_S)
+        return min(2.0 ** min(self._failures - 1, 9), MAX_BACK_OFF_S)
 
     def _warn_of_unknown_names(self) -> None:
         """Warn if ``approve`` names a tool that does not exist: the one that is meant is open."""

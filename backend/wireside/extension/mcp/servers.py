@@ -120,12 +120,21 @@ class McpServer:
 
     def redacted(self, text: str) -> str:
         """Return a text without the values of ``env`` and ``headers`` and without the URL."""
-        secrets = {*self.env.values(), *self.headers.values(), self.url}
-        secrets |= {value.split(" ", 1)[-1] for value in self.headers.values()}
-        for secret in sorted(secrets, key=len, reverse=True):
-            if len(secret) >= _MIN_SECRET_CHARS:
-                text = text.replace(secret, _HIDDEN)
+        for secret in self._secrets():
+            text = text.replace(secret, _HIDDEN)
         return text
+
+    @property
+    def longest_secret(self) -> int:
+        """Number of characters of the longest value that ``redacted`` hides."""
+        return max(map(len, self._secrets()), default=0)
+
+    def _secrets(self) -> list[str]:
+        """Return the values to hide, the longest first."""
+        values = {*self.env.values(), *self.headers.values(), self.url}
+        values |= {value.split(" ", 1)[-1] for value in self.headers.values()}
+        long = (value for value in values if len(value) >= _MIN_SECRET_CHARS)
+        return sorted(long, key=len, reverse=True)
 
 
 def _is_http(url: str) -> bool:
@@ -144,10 +153,12 @@ def read_servers(value: str) -> tuple[McpServer, ...]:
         ValueError: the file can't be read or the JSON does not fit; the text is a sentence without
             the values.
     """
-    text = value.strip()
+    text = value.strip("\ufeff' \t\r\n")  # a file of variables may keep its quotes
     if not text:
         return ()
     if not text.startswith(("{", "[", '"')):
+        if "{" in text:  # not a path, and quoting it would show secrets
+            raise ValueError("it is neither JSON nor the path of a file")
         text = _read(text)
     try:
         config = json.loads(text)

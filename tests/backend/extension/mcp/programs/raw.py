@@ -98,6 +98,10 @@ def call(request_id: Any) -> None:
         case "reports an error":
             secret = os.environ.get("SECRET", "")
             send({"id": request_id, "error": {"code": 7, "message": f"{secret} {'x' * 100_000}"}})
+        case "returns an error":
+            secret = os.environ.get("SECRET", "")
+            content = [{"type": "text", "text": f"{secret} {'x' * 100_000}"}]
+            send({"id": request_id, "result": {"content": content, "isError": True}})
         case "bomb in an image":
             image = {"type": "image", "data": "!" * 100, "mimeType": "image/png"}
             svg = {"type": "image", "data": "PHN2Zz4=", "mimeType": "image/svg+xml"}
