@@ -67,13 +67,16 @@ async def test_a_tool_that_has_run_beside_one_that_waits_does_not_run_again(
     assert [part.state for part in reply.parts if isinstance(part, ToolCallPart)] == ["done"] * 2
 
 
-async def test_an_image_reaches_the_workflow() -> None:
-    from llama_index.core.base.llms.types import ImageBlock, TextBlock
-
+@pytest.mark.parametrize(
+    ("url", "block"),
+    # a model class may fetch an address, which an imported conversation contains
+    [("data:image/png;base64,AA==", "ImageBlock"), ("https://a.example/b.png", "TextBlock")],
+)
+async def test_an_image_reaches_the_workflow_by_its_content(url: str, block: str) -> None:
     from tests.adapters.lab_llm import Describing
     from wireside.adapters.llama_index import stream_workflow
 
-    parts = (TextPart("What?"), ImagePart(url="https://a.example/b.png"))
+    parts = (TextPart("What?"), ImagePart(url=url))
     turn: Turn[Any, Any] = Turn("What?", messages=[Message("user", parts)])
     found = [part async for part in stream_workflow(Describing(), turn)]
-    assert found == [str([TextBlock.__name__, ImageBlock.__name__])]
+    assert found == [str(["TextBlock", block])]

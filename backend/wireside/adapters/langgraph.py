@@ -58,6 +58,7 @@ async def stream_graph(
     reader = _Reader(message.get("tool_call_id") for message in turn.messages)
     if pauses.state is not None:
         reader.calls.restore(pauses.state["calls"])
+        reader.seen.update(pauses.state["seen"])
         if saver is not None:
             saver.load(pauses.state["checkpoints"])
         waiting = (await graph.aget_state(config)).interrupts
@@ -77,6 +78,7 @@ async def stream_graph(
             "thread": thread,
             "checkpoints": saver.dump() if saver else None,
             "calls": reader.calls.to_object(),
+            "seen": sorted(filter(None, reader.seen)),
         }
         run = await _resumed(pauses, state, waiting)
     pauses.end()
@@ -91,7 +93,7 @@ class _Reader:
 
     def __init__(self, past: Iterable[str | None]) -> None:
         self._past = set(past)
-        self._seen: set[str | None] = set()
+        self.seen: set[str | None] = set()
         """Ids of messages; a graph and the one around it return the same."""
         self.calls = Calls()
 
@@ -113,8 +115,8 @@ class _Reader:
         if isinstance(message, ToolMessage):
             failed = message.status == "error"
             yield from self.calls.end(message.tool_call_id, str(message.text), failed=failed)
-        elif isinstance(message, AIMessage) and message.id not in self._seen:
-            self._seen.add(message.id)
+        elif isinstance(message, AIMessage) and message.id not in self.seen:
+            self.seen.add(message.id)
             for call in message.tool_calls:
                 if call["id"] not in self._past:
                     yield self.calls.start(call["id"], call["name"], to_json(call["args"]))

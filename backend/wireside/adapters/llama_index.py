@@ -31,6 +31,9 @@ from wireside.adapters.pauses import Pauses, question_of
 from wireside.extension.parts import Reasoning, to_json
 from wireside.extension.turn import Turn
 
+NO_LIMIT = 10**9
+"""Number of tokens that no conversation has."""
+
 SETTLED_S = 0.05
 """Time in seconds without an event after which a waiting workflow may have settled."""
 
@@ -163,7 +166,8 @@ def _restarts_in(context: Mapping[str, Any]) -> int:
 async def _restore_memory(workflow: Workflow, handler: Any, messages: list[ChatMessage]) -> None:
     """Give an agent its memory, which no context stores."""
     if isinstance(workflow, BaseWorkflowAgent | AgentWorkflow):
-        memory = ChatMemoryBuffer.from_defaults(chat_history=messages)
+        # without a limit: the default drops all but 3,000 tokens of the conversation
+        memory = ChatMemoryBuffer.from_defaults(chat_history=messages, token_limit=NO_LIMIT)
         await handler.ctx.store.set("memory", memory)
 
 
@@ -221,8 +225,11 @@ def _blocks(content: str | Sequence[Mapping[str, Any]] | None) -> list[Any]:
     if isinstance(content, str):
         return [TextBlock(text=content)]
     return [
-        TextBlock(text=part["text"])
-        if part["type"] == "text"
-        else ImageBlock(url=part["image_url"]["url"])
+        TextBlock(text=part["text"]) if part["type"] == "text" else _image(part["image_url"]["url"])
         for part in content
     ]
+
+
+def _image(url: str) -> ImageBlock | TextBlock:
+    """Return an image by its content; a model class would fetch an address, which may be any."""
+    return ImageBlock(url=url) if url.startswith("data:") else TextBlock(text=f"[image: {url}]")

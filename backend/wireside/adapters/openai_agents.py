@@ -82,11 +82,20 @@ def _parts_of(event: Any, calls: Calls) -> Iterator[Any]:
             arguments = getattr(item.raw_item, "arguments", "") or ""
             name = item.tool_name or str(getattr(item.raw_item, "type", "tool"))
             yield calls.start(item.call_id, name, arguments)
+            if not _is_answered_by_output(item.raw_item):  # a tool of the service: it has run there
+                yield from calls.end(item.call_id, str(getattr(item.raw_item, "status", "")))
         elif event.name == "tool_output":
             yield from calls.end(item.call_id, as_text(item.output))
         elif event.name == "handoff_occured":
             name = f"{item.source_agent.name} → {item.target_agent.name}"
             yield StepPart(id=secrets.token_hex(6), name=name, state="done")
+
+
+def _is_answered_by_output(raw_item: Any) -> bool:
+    """Return whether an item with the output of a call follows."""
+    if isinstance(raw_item, dict):
+        return "call_id" in raw_item
+    return getattr(raw_item, "call_id", None) is not None
 
 
 async def _restored(agent: Agent[Any], state: dict[str, Any], context: Any) -> RunState[Any, Any]:

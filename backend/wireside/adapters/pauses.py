@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from wireside.errors import ProviderError
+from wireside.extension.parts import TooLargePart
 from wireside.extension.questions import Approve, AskText, Choose, Field, Form, Question
 from wireside.extension.turn import SAVED, Turn
 
@@ -81,7 +83,13 @@ class Pauses:
             "state": self.state,
             "has_ended": has_ended,
         }
-        self._turn.output.store(SAVED, self._name, kept)
+        try:
+            self._turn.output.store(SAVED, self._name, kept)
+        except TooLargePart:
+            raise ProviderError(
+                "The agent can't wait for an answer: the conversation with its images is too large"
+                " to be stored with the question."
+            ) from None
 
 
 def question_of(value: object) -> Question:
