@@ -45,7 +45,7 @@ async def test_whoever_watches_is_told(library: Library) -> None:
     assert told[2:] == [Gone((info.id,), ""), Listed(renamed), AskingChanged("")]
     unwatch()
     await library.pin(info.id, True)
-    assert len(told) == 4
+    assert len(told) == 5
 
 
 async def test_which_ones_are_answering_is_told_once(
