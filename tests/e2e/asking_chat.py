@@ -1,4 +1,4 @@
-"""A chat whose handler asks for a file; ``wireside serve asking_chat:chat`` serves it."""
+"""A chat whose handler asks for a file; ``wireside serve tests.e2e.asking_chat:chat`` serves it."""
 
 from __future__ import annotations
 

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-OTHERS = ("WIRESIDE_", "OPENAI_", "PYTEST", "NICEGUI")
+from tests.server_process import SERVE, ServerProcess
 
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(OTHERS)}
-    environment |= {
-        "WIRESIDE_PORT": str(port),
-        "WIRESIDE_DATA_DIR": str(tmp_path_factory.mktemp("data")),
-    }
-    command = [sys.executable, "-m", "wireside", "serve", "asking_chat:chat"]
-    process = psutil.Popen(command, cwd=Path(__file__).parent, env=environment)
-    url = f"http://127.0.0.1:{port}"
-    while not answers(f"{url}/api/health/live"):
-        assert process.poll() is None
-        time.sleep(0.05)
-    yield url
-    process.terminate()
-    process.wait()
+    with ServerProcess(
+        tmp_path_factory.mktemp("asking"),
+        command=[*SERVE, "tests.e2e.asking_chat:chat"],
+        PYTHONPATH=str(ROOT),
+    ) as process:
+        yield process.url
 
 
 def test_a_file_answers_a_question_which_the_list_and_the_title_show(page: Page, url: str) -> None:

@@ -61,6 +61,7 @@ from wireside.records import (
     Span,
     StoredConversation,
     TurnAdded,
+    TurnPlace,
     TurnRecord,
     TurnWithdrawn,
 )
@@ -219,7 +220,7 @@ class Conversation:
         branches = tree.sibling_branches(self.branches, turn.branch, turn.depth)
         return branches.index(turn.branch), len(branches)
 
-    def is_on_shown_path(self, turn: ConversationTurn) -> bool:
+    def is_on_shown_path(self, turn: ConversationTurn | TurnPlace) -> bool:
         """Return whether a turn is on the shown path."""
         return any(_span_contains(span, turn) for span in self.shown_path())
 
@@ -547,5 +548,5 @@ def _asks(turn: ConversationTurn) -> bool:
     return turn.end is not None and turn.end.reason == "asking"
 
 
-def _span_contains(span: Span, turn: ConversationTurn) -> bool:
+def _span_contains(span: Span, turn: ConversationTurn | TurnPlace) -> bool:
     return turn.branch == span.branch and span.first <= turn.depth <= span.last

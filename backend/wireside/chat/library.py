@@ -142,10 +142,7 @@ class Library:
         found: set[str] = set()
         for place in await self._store.asking(self._owner_id, limit=MAX_ASKING):
             conversation = await self.open_conversation(place.conversation_id)
-            if conversation is not None and any(
-                span.branch == place.branch and span.first <= place.depth <= span.last
-                for span in conversation.shown_path()
-            ):
+            if conversation is not None and conversation.is_on_shown_path(place):
                 found.add(place.conversation_id)
         return frozenset(found)
 
