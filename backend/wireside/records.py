@@ -11,6 +11,7 @@ Times are seconds since 1970. All values are frozen; ids are unguessable strings
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,16 +41,9 @@ class ConversationInfo:
     pinned_at: float | None = None
     archived_at: float | None = None
     tags: tuple[str, ...] = ()
+    folder_id: str | None = None
+    """Its folder; None, or a folder that was deleted: it is in none."""
     owner: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnPlace:
-    """Where a turn is: in a branch of a conversation, at a depth."""
-
-    conversation_id: str
-    branch: int
-    depth: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +73,17 @@ class StoredConversation:
     waiting: tuple[str, ...] = ()
     options: Options | None = None
     """The model and settings chosen for the conversation; None until a choice was made."""
+    version: int = 0
+    """Number of changes that were made to the conversation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationVersion:
+    """How far the store is with a conversation: what a server compares with what it has open."""
+
+    version: int
+    owner: str
+    is_deleted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,8 @@ class Segment:
     end: End | None = None
     sanitize: bool = False
     created_at: float = 0.0
+    replica: str | None = None
+    """Id of the server that writes it while it is running; None if one server has the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,16 +179,35 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTail:
+    """What the store has of an answer after an offset. ``end`` is None while it is running.
+
+    ``replica`` is the id of the server that writes it.
+    """
+
+    entries: tuple[Entry, ...]
+    end: End | None
+    replica: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnAdded:
     """A waiting turn at the end of ``branch``, which becomes the shown branch.
 
-    ``info`` is the conversation with the turn; ``creates``: it must be stored first.
+    ``info`` is the conversation with the turn; ``creates``: it must be stored first. ``version`` is
+    the one for which the change was made, None for any.
     """
 
     record: TurnRecord
     branch: Branch
     info: ConversationInfo
     creates: bool
+    version: int | None = None
+
+    @property
+    def conversation_id(self) -> str:
+        """The id of the conversation."""
+        return self.info.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,17 +215,23 @@ class TurnWithdrawn:
     """A waiting turn that is removed; all turns after it move up.
 
     ``branches`` are those that change: the branch of the turn, then those that begin after it.
-    ``shown`` is the branch to show.
+    ``shown`` is the branch to show. ``version`` is the one for which the change was made, None for
+    any.
     """
 
+    conversation_id: str
     turn_id: str
     branches: tuple[Branch, ...]
     shown: int
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerBegun:
-    """A turn that is being answered by ``segment``, which may replace its earlier segments."""
+    """A turn that is being answered by ``segment``, which may replace its earlier segments.
+
+    ``version`` is the one for which the change was made, None for any.
+    """
 
     conversation_id: str
     turn_id: str
@@ -207,10 +239,41 @@ class AnswerBegun:
     replaces: bool = False
     file_ids: tuple[str, ...] = ()
     """Files of the owner that the turn refers to from now on."""
+    version: int | None = None
 
 
 Write = TurnAdded | TurnWithdrawn | AnswerBegun | Tail
 """What answers depend on: written in order, many in one transaction."""
+
+WriteResult = bool | None
+"""Whether a write was made; None if its conversation has changed since the change was made."""
+
+
+HitKind = Literal["title", "question", "answer"]
+"""What a search has found a match in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFilter:
+    """Which texts a search considers; None considers all.
+
+    Without words to search for, the filters find conversations: those with a question to ``model``,
+    and those that were in use between ``since`` and ``until``.
+    """
+
+    kind: HitKind | None = None
+    model: str | None = None
+    """The model that answers, or has answered, the question."""
+    folder_id: str | None = None
+    tag: str | None = None
+    since: float | None = None
+    until: float | None = None
+    """The time before which a text was written; ``since`` is the time from which on."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it considers all texts."""
+        return self == SearchFilter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,10 +287,30 @@ class Hit:
     conversation_id: str
     title: str
     turn_id: str | None
-    kind: Literal["title", "question", "answer"]
+    kind: HitKind
     snippet: tuple[str, ...]
     cursor: int
     created_at: float
+    is_archived: bool = False
+    """Whether the conversation is archived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A folder of conversations."""
+
+    id: str
+    owner: str
+    name: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    """A tag, and the number of the conversations that have it."""
+
+    tag: str
+    conversations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +319,144 @@ class Listing:
 
     conversations: tuple[ConversationInfo, ...]
     cursor: str | None
+
+
+# ---- replicas ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """A server among several on one database. Its id is never used again.
+
+    ``beat`` grows while it runs. ``started_at`` is by the clock of the database, which was
+    ``age_s`` later when the row was read. ``report`` is what the server says about itself, in the
+    telemetry's format; None before its first beat.
+    """
+
+    id: str
+    name: str
+    beat: int
+    version: str
+    started_at: float
+    age_s: float = 0.0
+    report: str | None = None
+
+
+# ---- what users save -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedItem:
+    """Something with a name that a user has saved; ``is_shared`` shows it to all users."""
+
+    id: str
+    owner: str
+    name: str
+    is_shared: bool
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt(SavedItem):
+    """A text to ask with."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset(SavedItem):
+    """A model and settings to ask with."""
+
+    options: Options
+
+
+# ---- administration ------------------------------------------------------------------------------
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredProvider:
+    """A provider of the administrators' page.
+
+    ``spec`` is the JSON text of its table, without the key, which ``secret`` is, encrypted.
+    ``secret_set_at`` is None without a key.
+    """
+
+    name: str
+    spec: str
+    secret: str | None
+    secret_set_at: float | None
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRule:
+    """What administrators have set for one model; ``price`` is JSON text, None: its provider's."""
+
+    model: str
+    is_disabled: bool = False
+    price: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banner:
+    """A text on top of the chat page, from ``begins_at`` until ``ends_at``; None: without limit."""
+
+    id: str
+    text: str
+    severity: Severity
+    begins_at: float | None
+    ends_at: float | None
+    is_dismissible: bool
+    updated_at: float
+
+    def is_shown_at(self, now: float) -> bool:
+        """Whether the banner is shown at a time."""
+        begins_at = -math.inf if self.begins_at is None else self.begins_at
+        ends_at = math.inf if self.ends_at is None else self.ends_at
+        return begins_at <= now < ends_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdministeredState:
+    """All that administrators have set. ``version`` grows with each change."""
+
+    version: int = 0
+    providers: tuple[StoredProvider, ...] = ()
+    model_rules: tuple[ModelRule, ...] = ()
+    banners: tuple[Banner, ...] = ()
+    default_preset: str | None = None
+    """Id of the preset with which users begin new chats that have chosen none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageKey:
+    """What usage is counted by. ``day`` is in days since 1970, in UTC."""
+
+    day: int
+    owner: str
+    model: str
+    currency: str = ""
+    """That of the cost, "" for answers whose cost is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSum:
+    """The usage of some answers."""
+
+    answers: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: UsageSum) -> UsageSum:
+        return UsageSum(
+            answers=self.answers + other.answers,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost=self.cost + other.cost,
+        )
 
 
 # ---- accounts ------------------------------------------------------------------------------------
@@ -324,11 +545,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class FigureStep:
-    """Metrics of ``seconds`` seconds from ``at`` on, in the telemetry's format; never content."""
+    """Metrics of ``seconds`` seconds from ``at`` on, in the telemetry's format; never content.
+
+    ``server`` is the name of the server among several on one database.
+    """
 
     at: int
     seconds: int
     figures: str
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,7 +582,7 @@ MAX_TAG_CHARS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """A whole conversation, ready for ``Store.add_conversation``."""
+    """A whole conversation, ready for ``Store.add_imported``."""
 
     info: ConversationInfo
     branches: tuple[Branch, ...]
@@ -365,5 +590,7 @@ class Imported:
     turns: tuple[TurnRecord, ...]
     passed_over: int = 0
     """Number of omitted items: turns without content, and parts that text can't represent."""
+    folder: str = ""
+    """The name of its folder, "" for none."""
     is_dated: bool = True
     """Whether the file has the time at which the conversation began."""

@@ -95,6 +95,7 @@ class AccountStore(Protocol):
     async def remove_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """Remove an account with all its data and the invitations it made.
 
+        Prompts and presets that it shared with all users go to the account ``by``.
         Its conversations are deleted at ``at``. Returns False as ``set_role`` does.
         """
         ...

@@ -9,7 +9,7 @@ from wireside.records import FigureStep
 
 
 class FigureStore(Protocol):
-    """Storage of the server's metrics.
+    """Storage of the server's metrics. Servers that share a database store their own each.
 
     Every method raises ``StoreError`` when the store is unavailable. Times are whole seconds since
     1970.
@@ -23,6 +23,10 @@ class FigureStore(Protocol):
         """Return the steps of length ``seconds`` with ``since <= at < until``, oldest first."""
         ...
 
-    async def remove_steps(self, before: int) -> None:
-        """Remove steps that begin before that time."""
+    async def read_others(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
+        """Return such steps of the other servers on the database, in any order."""
+        ...
+
+    async def remove_steps(self, before: int, *, seconds: int | None = None) -> None:
+        """Remove steps that begin before that time; only those of a length if it is given."""
         ...

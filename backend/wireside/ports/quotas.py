@@ -33,8 +33,22 @@ class Quotas(Protocol):
         """
         ...
 
+    async def claim_slots(self, caller: Caller) -> None:
+        """Have the acquired slots of a caller counted by all servers.
+
+        Raises:
+            TooMany: other servers have taken the slots of the caller.
+            Overloaded: another server is in the middle of a claim, and may be frozen.
+            StoreError: the slots of several servers can't be counted.
+        """
+        ...
+
     async def record_message(self, caller: Caller) -> None:
-        """Count one message. Raises ``RateLimited`` with the seconds to wait."""
+        """Count one message.
+
+        Raises:
+            RateLimited: there were too many; with the seconds to wait.
+        """
         ...
 
     async def record_tokens(self, caller: Caller, tokens: int) -> None:
@@ -52,6 +66,9 @@ class Unlimited:
     def acquire_slot(self, caller: Caller, *, is_due: bool = False) -> Callable[[], None]:
         """See ``Quotas``."""
         return lambda: None
+
+    async def claim_slots(self, caller: Caller) -> None:
+        """See ``Quotas``."""
 
     async def record_message(self, caller: Caller) -> None:
         """See ``Quotas``."""

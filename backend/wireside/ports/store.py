@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from wireside.messages import Options
 from wireside.records import (
     Branch,
     ConversationInfo,
+    ConversationVersion,
     Feedback,
     Hit,
     Listing,
+    SearchFilter,
     Segment,
     Span,
     StoredConversation,
-    TurnPlace,
+    StoredTail,
+    TagCount,
     TurnRecord,
     Write,
+    WriteResult,
 )
+
+NO_FILTER = SearchFilter()
 
 
 class Store(Protocol):
@@ -27,6 +33,10 @@ class Store(Protocol):
     Unknown ids are not an error: nothing is returned or changed. Every method raises ``StoreError``
     when the store is unavailable; nothing is changed then. Times are passed by the caller, in
     seconds since 1970.
+
+    Each change of a conversation raises its version by one. A change that is given the version for
+    which it was made raises ``Conflict`` if that is not the version of the conversation any more;
+    nothing is changed then. Only a store that several servers share looks at it.
     """
 
     # ---- conversations -----------------------------------------------------------------------
@@ -37,6 +47,22 @@ class Store(Protocol):
 
     async def conversation(self, conversation_id: str) -> StoredConversation | None:
         """Return a conversation without its turns; None when it does not exist or is deleted."""
+        ...
+
+    async def conversation_with_turns(
+        self, conversation_id: str, turn_ids: Sequence[str]
+    ) -> tuple[StoredConversation, Sequence[TurnRecord]] | None:
+        """Return a conversation with those of the turns that it has, at one point in time.
+
+        Turns that are being answered are added to them. None when it does not exist or is deleted.
+        """
+        ...
+
+    async def versions(self, conversation_ids: Sequence[str]) -> Mapping[str, ConversationVersion]:
+        """Return how far the store is with conversations; those that it does not have are missing.
+
+        A deleted one is there until it is purged.
+        """
         ...
 
     async def titles_and_times(self, owner: str) -> Sequence[tuple[str, str, float]]:
@@ -53,18 +79,31 @@ class Store(Protocol):
         owner: str = "",
         archived: bool = False,
         tag: str | None = None,
+        folder: str | None = None,
         cursor: str | None,
         limit: int,
     ) -> Listing:
         """Return a page of the archived, or not archived, conversations of ``owner``.
+
+        ``folder`` restricts it to the conversations of a folder; "" to pinned ones and those that
+        are in none.
 
         Pinned ones come first, newest ``pinned_at`` first, then the others, newest ``updated_at``
         first. Deleted conversations are left out.
         """
         ...
 
-    async def update_conversation(self, info: ConversationInfo) -> None:
-        """Update title, title source, ``updated_at``, ``pinned_at``, ``archived_at`` and tags."""
+    async def count_tags(self, owner: str, *, limit: int) -> Sequence[TagCount]:
+        """Return the ``limit`` most frequent tags of an owner's conversations, ordered by tag."""
+        ...
+
+    async def update_conversation(
+        self, info: ConversationInfo, *, version: int | None = None
+    ) -> None:
+        """Update title, title source, ``updated_at``, pin, archive, folder and tags.
+
+        A folder that the owner does not have is none.
+        """
         ...
 
     async def delete_conversations(
@@ -105,10 +144,10 @@ class Store(Protocol):
         """Return the turns of the spans with their segments, ordered by span, then by depth."""
         ...
 
-    async def asking(self, owner: str, *, limit: int) -> Sequence[TurnPlace]:
-        """Return where the newest answers of ``owner`` are that wait for an answer to a question.
+    async def asking(self, owner: str, *, limit: int) -> Sequence[str]:
+        """Return the conversations of ``owner`` whose shown turns have an open question.
 
-        Those of deleted conversations are left out.
+        Only the ``limit`` newest open questions are considered; deleted conversations are left out.
         """
         ...
 
@@ -125,19 +164,30 @@ class Store(Protocol):
         """
         ...
 
-    async def set_shown_branch(self, conversation_id: str, branch: int) -> None:
+    async def set_shown_branch(
+        self, conversation_id: str, branch: int, *, version: int | None = None
+    ) -> None:
         """Set the shown branch of a conversation."""
         ...
 
-    async def keep_options(self, conversation_id: str, options: Options) -> None:
+    async def keep_options(
+        self, conversation_id: str, options: Options, *, version: int | None = None
+    ) -> None:
         """Store the model and settings chosen for a conversation."""
         ...
 
-    async def set_feedback(self, turn_id: str, feedback: Feedback | None) -> None:
+    async def set_feedback(
+        self,
+        conversation_id: str,
+        turn_id: str,
+        feedback: Feedback | None,
+        *,
+        version: int | None = None,
+    ) -> None:
         """Store the feedback on an answer, or remove it."""
         ...
 
-    async def add_conversation(
+    async def add_imported(
         self,
         info: ConversationInfo,
         branches: Sequence[Branch],
@@ -153,17 +203,48 @@ class Store(Protocol):
 
     # ---- answers -----------------------------------------------------------------------------
 
-    async def commit_writes(self, writes: Sequence[Write]) -> Sequence[bool]:
+    async def commit_writes(
+        self, writes: Sequence[Write], *, replica: str | None = None
+    ) -> Sequence[WriteResult]:
         """Write what answers depend on, in order and in one transaction.
 
-        Returns for each whether it was written: an added turn is not if its id is taken. The end of
+        ``replica`` is the id of this server, if several share the database. Raises ``Fenced``, and
+        writes nothing, if the others have removed it.
+
+        Returns for each whether it was written: an added turn is not if its id is taken, or if
+        it creates a conversation that exists, deleted or not. None is for those that were made for
+        another version of their conversation than it has, and for the later ones of the same
+        conversation; a shared store says so too of a turn that creates one that exists. The end of
         an answer makes its text searchable. What belongs to a turn or a stream that does not exist
-        (of a deleted conversation) is skipped, and so is what was written before.
+        (of a purged conversation) is skipped, and so is what was written before.
         """
         ...
 
     async def read_segment(self, stream: str) -> tuple[Segment, str] | None:
         """Return the stream of that name with its text, and the id of its conversation."""
+        ...
+
+    async def turn_of_stream(self, stream: str) -> tuple[str, str] | None:
+        """Return the ids of the conversation and the turn of a stream."""
+        ...
+
+    async def request_stop(self, stream: str) -> None:
+        """Note that the server which writes an answer must stop it; does nothing after its end."""
+        ...
+
+    async def requested_stops(self) -> Sequence[str]:
+        """Return the names of the running streams whose stop was requested."""
+        ...
+
+    async def read_tails(self, offsets: Mapping[str, int]) -> Mapping[str, StoredTail]:
+        """Return what there is of each stream after its offset; nothing of unknown streams.
+
+        For streams that another server writes, so only on PostgreSQL.
+        """
+        ...
+
+    async def answering_conversations(self) -> Sequence[tuple[str, str]]:
+        """Return owner and id of the conversations that are being answered."""
         ...
 
     async def interrupt_all(self) -> int:
@@ -173,16 +254,53 @@ class Store(Protocol):
         """
         ...
 
+    async def interrupt_orphans(self) -> Sequence[tuple[str, str]]:
+        """End the unfinished streams whose replica was removed, as ``interrupt_all`` does.
+
+        Returns them with their conversations; no other server is given the same ones.
+        """
+        ...
+
     async def conversations_with_waiting_turns(self) -> Sequence[str]:
-        """Return the ids of conversations in which a turn waits."""
+        """Return the ids of conversations in which a turn waits and none is being answered."""
+        ...
+
+    # ---- requests that clients name by a key -------------------------------------------------
+
+    async def claim_request(self, digest: str, stream: str, at: float) -> str:
+        """Make ``stream`` the answer to a request, and return the name of the one that is it.
+
+        That is another one if the request has an answer already.
+        """
+        ...
+
+    async def find_request(self, digest: str) -> str | None:
+        """Return the name of the stream that answers a request; None if it was not made."""
+        ...
+
+    async def forget_request(self, digest: str, stream: str) -> None:
+        """Forget a request that ``stream`` answers, so that it can be made again."""
+        ...
+
+    async def forget_requests(self, before: float) -> None:
+        """Forget the requests that were made before that time."""
         ...
 
     # ---- search ------------------------------------------------------------------------------
 
     async def search_documents(
-        self, query: str, *, owner: str = "", cursor: int | None, limit: int
+        self,
+        query: str,
+        *,
+        owner: str = "",
+        filters: SearchFilter = NO_FILTER,
+        cursor: int | None,
+        limit: int,
     ) -> Sequence[Hit]:
         """Return places in conversations of ``owner`` that match each word of ``query``.
+
+        ``filters`` restricts them; with a blank query, the titles of the conversations that it
+        finds are returned.
 
         A word matches at the start of a word; one of three or more characters also inside words.
         Newest first; nothing for a query without a word. Archived conversations are included.

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from wireside.identity import Role
 from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, UserAccount
-from wireside.store import files
+from wireside.store import files, folders, saved
 from wireside.store.database import Database
 from wireside.store.sql import is_sqlite
 from wireside.store.tables import (
@@ -78,6 +78,8 @@ class SqlAccounts:
                     update(conversations).where(conversations.c.owner == "").values(owner=user.id)
                 )
                 files.adopt_all(connection, user.id)
+                folders.adopt_all(connection, user.id)
+                saved.adopt_all(connection, user.id)
             return added
 
         return await self._database.write(insert_user)
@@ -164,6 +166,8 @@ class SqlAccounts:
             )
             connection.execute(delete(shares).where(shares.c.owner == user_id))
             files.release_all(connection, user_id)
+            folders.remove_all_of(connection, user_id)
+            saved.remove_all_of(connection, user_id, heir=by)
             connection.execute(delete(users).where(users.c.id == user_id))
             return True
 

@@ -72,6 +72,11 @@ ROWS_AT_ONCE = 100
 STATEMENT_S = 600.0
 """Timeout for one statement of PostgreSQL, in seconds: counting a large table is slow."""
 
+ABOUT_PROCESSES = frozenset(
+    {"busy_slots", "keyed_requests", "replicas", "server_keys", "sign_in_attempts", "tickets"}
+)
+"""Tables about running servers, with their keys, which a backup does not contain."""
+
 NUMBERED = {
     one.name: next(iter(one.primary_key)).name
     for one in metadata.sorted_tables
@@ -176,7 +181,7 @@ def dump_database(
     if revision is None:
         raise BackupError("This database holds no conversations: there is nothing to back up.")
     migrate.check_revision(revision)
-    tables = _own_tables(connection)
+    tables = _kept_tables(connection)
     found_contents = (
         FileContents.find_contents(contents, _file_hashes(connection))
         if contents is not None
@@ -227,7 +232,7 @@ def load_backup(
     """Load a backup into the database, verify the result, and migrate it to the current version."""
     _make_room(connection, is_replaced=is_replaced)
     migrate.upgrade(connection, backup.header.revision)
-    tables = {one.name: one for one in _own_tables(connection)}
+    tables = {one.name: one for one in _kept_tables(connection)}
     heads = [head for head in backup.header.tables if head.name != CONTENTS]
     restored_contents = RestoredContents(contents)
     if {head.name: head.columns for head in heads} != {
@@ -302,6 +307,11 @@ def _own_tables(connection: Connection) -> list[TableClause]:
     ]
 
 
+def _kept_tables(connection: Connection) -> list[TableClause]:
+    """Return the tables that a backup contains."""
+    return [one for one in _own_tables(connection) if one.name not in ABOUT_PROCESSES]
+
+
 def _column_names(one: TableClause) -> tuple[str, ...]:
     return tuple(str(its.name) for its in one.c)
 
@@ -341,7 +351,7 @@ def _documents(header: BackupHeader) -> int:
 
 
 def _has_content(connection: Connection) -> bool:
-    return any(connection.execute(select(one).limit(1)).first() for one in _own_tables(connection))
+    return any(connection.execute(select(one).limit(1)).first() for one in _kept_tables(connection))
 
 
 def _make_room(connection: Connection, *, is_replaced: bool) -> None:

@@ -25,15 +25,24 @@ from sqlalchemy.dialects.sqlite import Insert
 
 from wireside.errors import BadMessage
 from wireside.messages import Options
-from wireside.records import Branch, ConversationInfo, Listing, StoredConversation, TurnAdded
-from wireside.store import search
+from wireside.records import (
+    Branch,
+    ConversationInfo,
+    Listing,
+    StoredConversation,
+    TagCount,
+    TurnAdded,
+)
+from wireside.store import folders, search, versions
 from wireside.store.options import options_from, options_json
-from wireside.store.sql import Prepared, insert_into
+from wireside.store.sql import Prepared, insert_into, is_in_parameter
 from wireside.store.tables import (
+    IS_LIVE,
     IS_WAITING,
     AnyText,
     branches,
     conversations,
+    segments,
     shares,
     tags,
     turns,
@@ -48,7 +57,8 @@ LISTED = [column for column in conversations.c if column.name != "options"]
 
 def insert_conversation(connection: Connection, info: ConversationInfo, *, shown: int = 0) -> bool:
     """Add a conversation without branches; returns False if it exists."""
-    if not _ADD(connection, [_row_from_info(info, shown)]):
+    row = _row_from_info(info, shown) | {"folder_id": folders.folder_of(connection, info)}
+    if not _ADD(connection, [row]):
         return False
     _replace_tags(connection, info)
     search.add_documents(connection, [search.title_document(info)])
@@ -61,6 +71,12 @@ def create_with_turns(connection: Connection, added: Sequence[TurnAdded]) -> Non
     for turn in added:
         if turn.info.tags:
             _replace_tags(connection, turn.info)
+
+
+def existing_ids(connection: Connection, conversation_ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that a conversation has, which may be a deleted one."""
+    rows = _EXISTING.fetch_rows(connection, {"ids": conversation_ids})
+    return {unescape(row[0]) for row in rows}
 
 
 def titles_and_times(connection: Connection, owner: str) -> list[tuple[str, str, float]]:
@@ -130,6 +146,7 @@ def read_conversation(connection: Connection, conversation_id: str) -> StoredCon
         shown=row.shown,
         waiting=tuple(waiting),
         options=None if row.options is None else options_from(row.options),
+        version=row.version,
     )
 
 
@@ -139,6 +156,7 @@ def list_page(
     owner: str,
     archived: bool,
     tag: str | None,
+    folder: str | None,
     cursor: str | None,
     limit: int,
 ) -> Listing:
@@ -151,6 +169,7 @@ def list_page(
             owner=owner,
             archived=archived,
             tag=tag,
+            folder=folder or None,
             after=after,
             limit=limit + 1,
             is_pinned=True,
@@ -163,6 +182,7 @@ def list_page(
             owner=owner,
             archived=archived,
             tag=tag,
+            folder=folder,
             after=after,
             limit=left,
             is_pinned=False,
@@ -170,6 +190,21 @@ def list_page(
     more = len(rows) > limit
     infos = _infos_from_rows(connection, rows[:limit])
     return Listing(tuple(infos), _cursor_after(infos[-1]) if more and infos else None)
+
+
+def count_tags(connection: Connection, owner: str, limit: int) -> list[TagCount]:
+    """Return the most frequent tags of an owner's conversations, ordered by tag."""
+    count = func.count()
+    rows = connection.execute(
+        select(tags.c.tag, count)
+        .join(conversations)
+        .where(conversations.c.owner == owner, conversations.c.deleted_at.is_(None))
+        .group_by(tags.c.tag)
+        .order_by(count.desc(), tags.c.tag)
+        .limit(limit)
+    )
+    found = [TagCount(tag, number) for tag, number in rows]
+    return sorted(found, key=lambda one: (one.tag.casefold(), one.tag))
 
 
 def update_entry(connection: Connection, info: ConversationInfo) -> None:
@@ -180,6 +215,7 @@ def update_entry(connection: Connection, info: ConversationInfo) -> None:
     changes = {
         name: value for name, value in _row_from_info(info, 0).items() if name in _CHANGEABLE
     }
+    changes["folder_id"] = folders.folder_of(connection, info)
     _CHANGE(connection, [{"conversation": info.id, **changes}])
     _replace_tags(connection, info)
     if info.title != unescape(titles[0][0]):  # a new document would become the newest search result
@@ -220,6 +256,7 @@ def mark_deleted(
     connection: Connection, conversation_ids: Sequence[str], at: float, owner: str
 ) -> list[str]:
     """Hide conversations of an owner; returns their ids."""
+    versions.lock_rows(connection, conversation_ids)
     statement = (
         update(conversations)
         .where(
@@ -227,7 +264,7 @@ def mark_deleted(
             conversations.c.owner == owner,
             conversations.c.deleted_at.is_(None),
         )
-        .values(deleted_at=at)
+        .values(deleted_at=at, version=conversations.c.version + 1)
         .returning(conversations.c.id)
     )
     return list(connection.scalars(statement))
@@ -244,6 +281,7 @@ def restore_conversations(
     connection: Connection, conversation_ids: Sequence[str], owner: str
 ) -> list[str]:
     """Restore deleted conversations of an owner; returns their ids."""
+    versions.lock_rows(connection, conversation_ids)
     statement = (
         update(conversations)
         .where(
@@ -251,7 +289,7 @@ def restore_conversations(
             conversations.c.owner == owner,
             conversations.c.deleted_at.is_not(None),
         )
-        .values(deleted_at=None)
+        .values(deleted_at=None, version=conversations.c.version + 1)
         .returning(conversations.c.id)
     )
     back = set(connection.scalars(statement))
@@ -322,11 +360,17 @@ def _beyond_newest(connection: Connection, keep: int) -> list[ColumnElement[bool
 
 
 def with_waiting_turns(connection: Connection) -> list[str]:
-    """Return the conversations in which a turn waits."""
+    """Return the conversations in which a turn waits and none is being answered."""
+    others = turns.alias()
+    is_answering = (
+        exists()
+        .select_from(others.join(segments, segments.c.turn_id == others.c.id))
+        .where(others.c.conversation_id == turns.c.conversation_id, IS_LIVE)
+    )
     statement = (
         select(turns.c.conversation_id)
         .join(conversations)
-        .where(IS_WAITING, conversations.c.deleted_at.is_(None))
+        .where(IS_WAITING, conversations.c.deleted_at.is_(None), ~is_answering)
         .distinct()
     )
     return list(connection.scalars(statement))
@@ -346,8 +390,13 @@ def _keep_branch(is_on_sqlite: bool) -> Insert:
 _ADD = Prepared(
     lambda is_on_sqlite: insert_into(conversations, is_on_sqlite).on_conflict_do_nothing()
 )
+_EXISTING = Prepared(
+    lambda is_on_sqlite: select(conversations.c.id).where(
+        is_in_parameter(conversations.c.id, "ids", is_on_sqlite)
+    )
+)
 _KEEP_BRANCH = Prepared(_keep_branch)
-_CHANGEABLE = ("title", "title_source", "updated_at", "pinned_at", "archived_at")
+_CHANGEABLE = ("title", "title_source", "updated_at", "pinned_at", "archived_at", "folder_id")
 _TITLE = Prepared(
     lambda _: (
         select(conversations.c.title)
@@ -385,9 +434,11 @@ def _row_from_info(info: ConversationInfo, shown: int) -> dict[str, Any]:
         "updated_at": info.updated_at,
         "pinned_at": info.pinned_at,
         "archived_at": info.archived_at,
+        "folder_id": info.folder_id,
         "deleted_at": None,
         "shown": shown,
         "options": None,
+        "version": 0,
     }
 
 
@@ -396,6 +447,7 @@ def _select_rows(
     owner: str,
     archived: bool,
     tag: str | None,
+    folder: str | None,
     after: tuple[bool, float, str] | None,
     limit: int,
     *,
@@ -411,6 +463,8 @@ def _select_rows(
     ]
     if tag is not None:
         is_there.append(exists().where(tags.c.conversation_id == columns.id, tags.c.tag == tag))
+    if folder is not None:
+        is_there.append(columns.folder_id == folder if folder else columns.folder_id.is_(None))
     if after is not None:
         is_there.append(_is_before(key, after[1], after[2]))
     return connection.execute(
@@ -460,6 +514,7 @@ def _infos_from_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[C
             title_source=row.title_source,
             pinned_at=row.pinned_at,
             archived_at=row.archived_at,
+            folder_id=row.folder_id,
             tags=tuple(its_tags.get(row.id, ())),
             owner=row.owner,
         )

@@ -3,7 +3,7 @@
 SQLite allows one writer: all writes go through one connection, readers have their own. The driver
 is ``pysqlite3``, which bundles its own SQLite: versions before 3.51.3 can corrupt a database when
 two connections write or checkpoint at the same time (sqlite.org/wal.html#walresetbug). Where it is
-not available, Python's own module is used; only the writer writes and checkpoints here.
+not available, Python's own module is used; an old version of it is checkpointed by the writer.
 
 Errors of the drivers are converted to ``StoreError``.
 """
@@ -18,19 +18,21 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
-from typing import IO, Any, Protocol, TypeVar
+from threading import Event, Lock, Thread
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from wireside.errors import NotConfigured, StoreError, missing_extra
+from wireside.errors import NotConfigured, NotStorable, StoreError, missing_extra
 from wireside.file_lock import lock_file
 from wireside.store.ballast import Ballast, is_disk_full
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 try:
     import pysqlite3.dbapi2 as sqlite
@@ -50,15 +52,40 @@ BUSY_S = 5.0
 STATEMENT_S = 15.0
 """Timeout for a statement of PostgreSQL, in seconds: a dead connection does not report itself."""
 
+IDLE_MS = "10000"
+"""Timeout for a transaction of a replica between two statements, in milliseconds.
+
+A busy replica may take seconds to index what it writes in one. A frozen one holds what it has
+locked until then; ``SqlReplicas`` does not wait so long where that prevents its removal.
+"""
+
+POOL_SIZE = 8
+"""Most connections to PostgreSQL that calls use at a time."""
+
 LOCK_KEY = 0x57697265736964
-"""PostgreSQL's advisory lock, held by the one server that uses a database."""
+"""PostgreSQL's advisory lock, held by the server that uses a database, or shared by several."""
+
+CHECKPOINT_S = 1.0
+"""Delay of a checkpoint after the commit that it follows, in seconds."""
+
+MAX_LOG_FRAMES = 16_000
+"""Number of pages in the write-ahead log, some 64 MB, above which the writer checkpoints too."""
 
 OPERATIONAL = ("08", "53", "57", "58")
 """Classes of SQLSTATE about the server: connections, resources, operators, system errors."""
 
+VALUE = ("22", "23", "54")
+"""Classes of SQLSTATE about a value: data, constraints, limits."""
+
 TAKEN = (
     "Another server works on this database. End it, or give this one a database of its own:"
     " WIRESIDE_DATA_DIR, or WIRESIDE_DATABASE_URL."
+    " To share a PostgreSQL database, set WIRESIDE_REPLICAS=true for each server."
+)
+
+NOT_SHARED = (
+    "WIRESIDE_REPLICAS: several servers can share a PostgreSQL database, not a SQLite file."
+    " Set WIRESIDE_DATABASE_URL=postgresql://…, or unset WIRESIDE_REPLICAS."
 )
 
 
@@ -88,6 +115,9 @@ class Database(Protocol):
 
     is_sqlite: bool
 
+    file: Path | None
+    """The file of a SQLite database; None in memory and for PostgreSQL."""
+
     problem: str | None
     """What the operator must do about the database, as a sentence."""
 
@@ -95,7 +125,8 @@ class Database(Protocol):
         """Connect. A command may open a database that a server uses; its changes must suit both.
 
         Args:
-            is_server: lock the database, so that one server at a time uses it.
+            is_server: lock the database, so that one server at a time uses it, or several that
+                share it.
             wait_s: seconds to wait for another server to release the database.
 
         Raises:
@@ -104,6 +135,12 @@ class Database(Protocol):
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` and commit. Raises ``StoreError``; the transaction is rolled back then."""
+
+    async def execute_one(self, work: Work[T]) -> T:
+        """Run ``work``, which executes one statement, and commit. Raises ``StoreError``.
+
+        PostgreSQL gets and commits it in one round trip.
+        """
 
     async def read(self, work: Work[T]) -> T:
         """Run ``work``, which must only read. Raises ``StoreError``."""
@@ -140,13 +177,15 @@ def create_database(
     url: str | URL,
     *,
     ballast_bytes: int | None = None,
+    is_shared: bool = False,
     busy_s: float = BUSY_S,
     statement_s: float = STATEMENT_S,
 ) -> Database:
     """Return the database of ``url``, not yet opened. Raises ``NotConfigured``.
 
     ``ballast_bytes`` is for a server: the size of the reserve file that is deleted when the disk is
-    full, 0 for none. ``busy_s`` is SQLite's timeout for a lock of another process, ``statement_s``
+    full, 0 for none. ``is_shared`` is for a server too: whether others like it may use the
+    database. ``busy_s`` is SQLite's timeout for a lock of another process, ``statement_s``
     PostgreSQL's for a statement, both in seconds.
     """
     try:
@@ -158,15 +197,22 @@ def create_database(
         ) from error
     match parsed.get_backend_name():
         case "sqlite":
+            if is_shared:
+                raise NotConfigured(NOT_SHARED)
             return Sqlite(parsed, ballast_bytes, busy_s=busy_s)
         case "postgresql":
             if find_spec("asyncpg") is None:
                 raise missing_extra("WIRESIDE_DATABASE_URL=postgresql://…", "postgres")
-            return Postgresql(parsed.set(drivername="postgresql+asyncpg"), statement_s)
+            return Postgresql(postgresql_address(parsed), statement_s, is_shared=is_shared)
         case name:
             raise NotConfigured(
                 f"WIRESIDE_DATABASE_URL: {name} is not supported. Take sqlite or postgresql."
             )
+
+
+def postgresql_address(url: str | URL) -> URL:
+    """Return the address of a PostgreSQL database with its driver."""
+    return make_url(url).set(drivername="postgresql+asyncpg")
 
 
 class Sqlite:
@@ -178,10 +224,10 @@ class Sqlite:
         self, url: URL, ballast_bytes: int | None = None, *, busy_s: float = BUSY_S
     ) -> None:
         self._busy_s = busy_s
-        self._file = Path(url.database).expanduser().absolute() if url.database else None
+        self.file = Path(url.database).expanduser().absolute() if url.database else None
         self._ballast: Ballast | None = None
-        if self._file is not None and ballast_bytes is not None:
-            ballast = self._file.with_name(self._file.name + ".ballast")
+        if self.file is not None and ballast_bytes is not None:
+            ballast = self.file.with_name(self.file.name + ".ballast")
             self._ballast = Ballast(ballast, ballast_bytes)
         self._identity: tuple[int, int] | None = None
         """Device and inode of the opened file, whatever its current name."""
@@ -192,23 +238,26 @@ class Sqlite:
         self._connection: Connection | None = None
         """The only connection that writes, used by the writer's thread alone."""
         self._writing = _Thread("sqlite writer")
+        self._checkpoints: _Checkpoints | None = None
+        if self.file is not None and is_sqlite_mended():
+            self._checkpoints = _Checkpoints(self._connect_checkpoints, self._has_same_file)
         self._readers = _sqlite_engine(lambda: self._connect_driver(is_writer=False), READERS)
         event.listen(self._readers, "begin", _begin_reading)
         self._reading = ThreadPoolExecutor(READERS, "sqlite reader")
 
     async def open(self, *, is_server: bool = True, wait_s: float = 0) -> None:
         """Create the file with permissions for its user alone, and lock out other servers."""
-        if self._file is None:
+        if self.file is None:
             return
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file.touch(mode=0o600)
-            self._identity = _file_identity(self._file)
+            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.file.touch(mode=0o600)
+            self._identity = _file_identity(self.file)
             if is_server:
                 await _acquire_lock(self._take_lock, wait_s)
         except OSError as error:
             raise NotConfigured(
-                f"The conversations can't be kept in {self._file.parent}: {error.strerror}."
+                f"The conversations can't be kept in {self.file.parent}: {error.strerror}."
                 " Set WIRESIDE_DATA_DIR to a folder that can be written."
             ) from error
         if is_server:
@@ -218,9 +267,13 @@ class Sqlite:
         """See ``Database``."""
         return await self._write_in_thread(work)
 
+    async def execute_one(self, work: Work[T]) -> T:
+        """See ``Database``."""
+        return await self._write_in_thread(work)
+
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
-        if self._file is None:  # an in-memory database has a single connection
+        if self.file is None:  # an in-memory database has a single connection
             return await self._write_in_thread(work, NOT_READ)
 
         def run_on_reader() -> T:
@@ -235,14 +288,15 @@ class Sqlite:
         """Checkpoint the write-ahead log into the file, and truncate it."""
 
         def truncate_log() -> bool:
-            found = self._driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            return not found[0]  # a long-running reader prevents the truncation
+            with self._checkpoints.lock if self._checkpoints else contextlib.nullcontext():
+                busy, *_ = _checkpoint(self._driver_connection, "TRUNCATE")
+            return not busy  # a long-running reader prevents the truncation
 
         return await self._in_writer(truncate_log)
 
     async def look_after(self) -> None:
         """See ``Database``: checks that the file exists and the disk has room."""
-        if self._file is None or self._is_closed:
+        if self.file is None or self._is_closed:
             return
         with contextlib.suppress(StoreError):
             await self._in_writer(self._check_recovered)
@@ -255,6 +309,8 @@ class Sqlite:
     def _close_connections(self) -> None:
         self._reading.shutdown()
         self._writing.end_thread()
+        if self._checkpoints is not None:
+            self._checkpoints.end_thread()
         if self._connection is not None:
             self._connection.close()
         for engine in (self._readers, self._engine):
@@ -267,7 +323,10 @@ class Sqlite:
         def run_transaction() -> T:
             self._check_file()
             with _transaction(self._driver_connection):
-                return work(self._writer_connection)
+                result = work(self._writer_connection)
+            if self._checkpoints is not None:
+                self._checkpoints.note_commit(self._driver_connection)
+            return result
 
         return await self._in_writer(run_transaction, sentence)
 
@@ -316,15 +375,15 @@ class Sqlite:
 
     def _gave_up_ballast(self, error: Exception) -> bool:
         said = str(getattr(error, "orig", None) or error)
-        if self._file is None or self._ballast is None:
+        if self.file is None or self._ballast is None:
             return False
         is_reported = "disk is full" in said
         may_be = "disk I/O error" in said or "unable to open" in said  # e.g. its shared memory
-        if not is_reported and not (may_be and is_disk_full(self._file.parent)):
+        if not is_reported and not (may_be and is_disk_full(self.file.parent)):
             return False
         if self.problem != FULL:
             self.problem = FULL
-            _log.error("disk_full", folder=str(self._file.parent), remedy=FULL)
+            _log.error("disk_full", folder=str(self.file.parent), remedy=FULL)
         had_some = self._ballast.delete_file()
         if had_some:
             _log.warning("ballast_given_up")
@@ -335,13 +394,13 @@ class Sqlite:
         if self.problem == GONE:
             self.problem = None
             _log.warning("database_is_back")
-        if self._file is None or self._ballast is None or not self._ballast.has_space_left():
+        if self.file is None or self._ballast is None or not self._ballast.has_space_left():
             return
         # with a quota, the free space of the disk says little
         if (
             self._ballast.create_file()
             and self.problem == FULL
-            and not is_disk_full(self._file.parent)
+            and not is_disk_full(self.file.parent)
         ):
             self.problem = None
             _log.warning("disk_has_room")
@@ -357,17 +416,17 @@ class Sqlite:
         """
         if self._has_same_file():
             return
-        if self.problem != GONE and self._file is not None:
+        if self.problem != GONE and self.file is not None:
             self.problem = GONE
-            _log.error("database_gone", file=str(self._file), remedy=GONE)
-            self._rescue_file(self._file)
+            _log.error("database_gone", file=str(self.file), remedy=GONE)
+            self._rescue_file(self.file)
         raise FileNotFoundError(GONE)
 
     def _has_same_file(self) -> bool:
-        if self._file is None or self._identity is None:
+        if self.file is None or self._identity is None:
             return True
         try:
-            return _file_identity(self._file) == self._identity
+            return _file_identity(self.file) == self._identity
         except OSError:
             return False
 
@@ -385,25 +444,35 @@ class Sqlite:
             _log.warning("database_rescued", file=str(copy))
 
     async def _take_lock(self) -> bool:
-        if self._file is None:
+        if self.file is None:
             return True
         if self._lock is None:
-            self._lock = self._file.with_name(self._file.name + ".lock").open("w")
+            self._lock = self.file.with_name(self.file.name + ".lock").open("w")
         return lock_file(self._lock.fileno(), wait=False)
 
     def _connect_driver(self, *, is_writer: bool) -> Any:
         if not self._has_same_file():  # opening would create an empty file
             raise FileNotFoundError(GONE)
-        connection = sqlite.connect(
-            str(self._file) if self._file else ":memory:",
-            timeout=self._busy_s,
+        connection = self._connect_file(self._busy_s)
+        for pragma in _WRITER if is_writer else _READER:
+            connection.execute(f"PRAGMA {pragma}")
+        if self._checkpoints is not None:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+        return connection
+
+    def _connect_checkpoints(self) -> Any:
+        connection = self._connect_file(0)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    def _connect_file(self, busy_s: float) -> Any:
+        return sqlite.connect(
+            str(self.file) if self.file else ":memory:",
+            timeout=busy_s,
             isolation_level=None,  # transactions are started explicitly
             check_same_thread=False,
             cached_statements=256,
         )
-        for pragma in _WRITER if is_writer else _READER:
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -411,12 +480,18 @@ def copy_file(source: Path, target: Path) -> None:
 
     Not by another SQLite library: when that closes the file, all locks of the process on it are
     gone, also those of the store.
+
+    Raises:
+        OSError: a file can't be read or written.
     """
-    with (
-        contextlib.closing(sqlite.connect(source)) as read,
-        contextlib.closing(sqlite.connect(target)) as written,
-    ):
-        read.backup(written)
+    try:
+        with (
+            contextlib.closing(sqlite.connect(source)) as read,
+            contextlib.closing(sqlite.connect(target)) as written,
+        ):
+            read.backup(written)
+    except sqlite.Error as error:
+        raise OSError(str(error)) from error
 
 
 _WRITER = (
@@ -427,6 +502,72 @@ _WRITER = (
     "cache_size=-16000",
 )
 _READER = ("query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
+
+
+class _Checkpoints:
+    """Copies the write-ahead log into the file, in a thread of its own.
+
+    A checkpoint syncs both files. In a commit, as SQLite does it by itself, it would delay what
+    readers are shown, by as long as the disk takes.
+    """
+
+    def __init__(self, connect: Callable[[], Any], is_usable: Callable[[], bool]) -> None:
+        self.lock = Lock()
+        """Held during a checkpoint: SQLite refuses a second one."""
+        self._connect = connect
+        self._is_usable = is_usable
+        self._has_commits = Event()
+        self._is_ended = Event()
+        self._is_overdue = False
+        self._thread = Thread(target=self._run, name="sqlite checkpoints", daemon=True)
+        self._is_started = False
+
+    def note_commit(self, writer: Any) -> None:
+        """Have the log copied soon; called in the writer's thread after each commit.
+
+        The log is begun again once it is copied up to its end. While the writer adds to it all the
+        time, only the writer can do that; nearly all of it is copied by then.
+        """
+        if self._is_overdue and self.lock.acquire(blocking=False):
+            try:
+                self._is_overdue = False
+                with contextlib.suppress(sqlite.Error):
+                    _checkpoint(writer)
+            finally:
+                self.lock.release()
+        if not self._has_commits.is_set():
+            self._has_commits.set()
+            if not self._is_started:
+                self._is_started = True
+                self._thread.start()
+
+    def end_thread(self) -> None:
+        """Wait until the thread has ended; its connection is closed then."""
+        self._is_ended.set()
+        self._has_commits.set()
+        if self._is_started:
+            self._thread.join()
+
+    def _run(self) -> None:
+        connection = None
+        try:
+            while self._has_commits.wait() and not self._is_ended.wait(CHECKPOINT_S):
+                self._has_commits.clear()
+                # what fails is tried again after the next commit, which fails too if it is the disk
+                with self.lock, contextlib.suppress(sqlite.Error, OSError):
+                    if self._is_usable():
+                        connection = connection or self._connect()
+                        _, frames, _ = _checkpoint(connection)
+                        self._is_overdue = frames > MAX_LOG_FRAMES
+        finally:
+            if connection is not None:
+                connection.close()
+
+
+def _checkpoint(connection: Any, mode: str = "PASSIVE") -> tuple[int, int, int]:
+    """Return whether it was prevented, the number of frames of the log, and of those copied."""
+    found: tuple[int, int, int] = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    return found
 
 
 class _Thread:
@@ -501,22 +642,34 @@ class Postgresql:
     """A PostgreSQL database; a lost connection is replaced on the next call."""
 
     is_sqlite = False
+    file: Path | None = None
 
-    def __init__(self, url: URL, statement_s: float = STATEMENT_S) -> None:
+    def __init__(
+        self, url: URL, statement_s: float = STATEMENT_S, *, is_shared: bool = False
+    ) -> None:
+        # imports the object-relational mapper: 8 MB that a server with SQLite does not need
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        self._is_shared = is_shared
         self._engine = create_async_engine(
             url,
-            pool_size=8,
+            pool_size=POOL_SIZE,
             max_overflow=0,
             pool_timeout=statement_s,
             hide_parameters=True,
             connect_args={
                 "timeout": 5.0,
                 "command_timeout": statement_s,
-                "server_settings": {"application_name": "wireside", "jit": "off"},
+                "server_settings": {
+                    "application_name": "wireside",
+                    "jit": "off",
+                    **({"idle_in_transaction_session_timeout": IDLE_MS} if is_shared else {}),
+                },
             },
         )
         # gives each call a consistent snapshot
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._lock: AsyncConnection | None = None
         self._is_server = False
         self.problem: str | None = None
@@ -541,6 +694,15 @@ class Postgresql:
             if self.problem == TAKEN:
                 raise StoreError
             async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def execute_one(self, work: Work[T]) -> T:
+        """See ``Database``."""
+        with _as_store_errors():
+            self._check_open()
+            if self.problem == TAKEN:
+                raise StoreError
+            async with self._autocommit.connect() as connection:
                 return await connection.run_sync(work)
 
     async def read(self, work: Work[T]) -> T:
@@ -573,12 +735,25 @@ class Postgresql:
                 _log.error("database_taken", remedy=TAKEN)
             self.problem = None if is_ours else TAKEN
 
+    async def connect_driver(self) -> Any:
+        """Return a new connection of the driver, outside of the pool; the caller closes it."""
+        import asyncpg  # installed with the extra ``postgres``
+
+        self._check_open()
+        dialect = self._engine.dialect
+        _, arguments = dialect.create_connect_args(self._engine.url)
+        for name in ("prepared_statement_cache_size", "prepared_statement_name_func"):
+            arguments.pop(name, None)  # of the dialect
+        settings = {"application_name": "wireside"}
+        return await asyncpg.connect(**arguments, timeout=5.0, server_settings=settings)
+
     async def _take_lock(self) -> bool:
         if self._lock is None or self._lock.closed:
             self._lock = await self._engine.connect()
         taken = True
         if self._is_server:
-            take = text(f"SELECT pg_try_advisory_lock({LOCK_KEY})")
+            shared = "_shared" if self._is_shared else ""
+            take = text(f"SELECT pg_try_advisory_lock{shared}({LOCK_KEY})")
             taken = bool(await self._lock.scalar(take))
         await self._lock.commit()
         return taken
@@ -610,7 +785,24 @@ def _as_store_errors(sentence: str | None = None) -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError, TimeoutError, sqlite.Error) as error:
         _log.warning("store_failed", error=_loggable_part(error))
+        if sentence is None and _is_about_a_value(error):  # in a transaction that writes
+            raise NotStorable from error
         raise StoreError(sentence) from error
+
+
+def _is_about_a_value(error: Exception) -> bool:
+    """Return whether a value was refused, rather than that the database does not work."""
+    driver = getattr(error, "orig", None) or error
+    if isinstance(driver, sqlite.Error):
+        return isinstance(driver, sqlite.DataError | sqlite.IntegrityError | sqlite.InterfaceError)
+    state: str = getattr(driver, "sqlstate", None) or ""
+    # a value that asyncpg can't encode has no state
+    return state.startswith(VALUE) or isinstance(driver.__cause__, ValueError)
+
+
+def is_lock_timeout(error: BaseException | None) -> bool:
+    """Return whether a lock was not obtained in time: the connection works."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03"
 
 
 def _loggable_part(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What is known about files, in a database (``ports.files.FileStore``)."""
+"""Records of files, in a database (``ports.files.FileStore``)."""
 
 from __future__ import annotations
 

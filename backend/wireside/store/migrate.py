@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from sqlalchemy import Connection, func, inspect, select, text
 
 from wireside.errors import NotConfigured
 from wireside.store import search
-from wireside.store.database import Database, create_database
+from wireside.store.database import LOCK_KEY, Database, create_database, sqlite_file
+from wireside.store.migration_copy import copy_before_migration
+from wireside.store.sql import is_sqlite
 from wireside.store.tables import documents
 
 _log = structlog.get_logger(__name__)
 
-NEWEST = "0010"
+NEWEST = "0022"
 """The newest revision in ``migrations/versions``."""
+
+MIGRATION_KEY = LOCK_KEY + 1
+"""PostgreSQL's advisory lock, held by the server that migrates a database."""
 
 INDEXED_SINCE = "0007"
 """The revision since which search's index is as ``search`` writes it."""
 
+State = Literal["current", "pending", "newer"]
+"""How a database compares with this version: it is current, needs a migration, or is newer."""
+
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-async def bring_up_to_date(opened: Database) -> None:
-    """Run the pending migrations. Raises ``NotConfigured`` for a newer database."""
+async def bring_up_to_date(opened: Database, *, kept_copies: int = 0) -> None:
+    """Run the pending migrations.
+
+    ``kept_copies``: the number of copies of a SQLite database that are kept, of which one is made
+    before the migrations.
+
+    Raises:
+        NotConfigured: the database is newer than this version.
+    """
     version = await opened.read(version_of)
-    if version != NEWEST:
-        check_revision(version)
-        await opened.write(lambda connection: _upgrade_and_index(connection, version))
+    if version == NEWEST:
+        return
+    check_revision(version)
+    if version is not None and opened.file is not None:
+        await asyncio.to_thread(copy_before_migration, opened.file, version, kept=kept_copies)
+    await opened.write(_upgrade_and_index)
 
 
-def _upgrade_and_index(connection: Connection, version: str | None) -> None:
+def _upgrade_and_index(connection: Connection) -> None:
     """Run the migrations, and index all documents again where the index was another."""
+    if not is_sqlite(connection):  # several servers may start at once
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_KEY})"))
+    version = version_of(connection)
+    if version == NEWEST:
+        return
     upgrade(connection)
     if version is None or version >= INDEXED_SINCE:
         return
@@ -56,15 +81,35 @@ async def be_up_to_date(opened: Database) -> None:
         raise NotConfigured("The database is not of this version: run `wireside migrate` first.")
 
 
-async def migrate(url: str) -> str:
-    """Migrate the database of ``url`` and return its revision."""
+async def migrate(url: str, *, kept_copies: int = 0) -> str:
+    """Migrate the database of ``url`` and return its revision. See ``bring_up_to_date``."""
     opened = create_database(url)
     try:
         await opened.open()
-        await bring_up_to_date(opened)
+        await bring_up_to_date(opened, kept_copies=kept_copies)
     finally:
         await opened.aclose()
     return NEWEST
+
+
+async def compare_schema(url: str) -> tuple[State, str | None]:
+    """Compare a database with this version, also while a server uses it; change nothing.
+
+    Returns:
+        The state, and the revision; None for a database that does not exist or has no tables.
+    """
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return "pending", None
+    opened = create_database(url)
+    try:
+        await opened.open(is_server=False)
+        version = await opened.read(version_of)
+    finally:
+        await opened.aclose()
+    if version == NEWEST:
+        return "current", version
+    return "pending" if version is None or is_known(version) else "newer", version
 
 
 def version_of(connection: Connection) -> str | None:

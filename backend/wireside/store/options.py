@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 
 import msgspec
 
@@ -15,9 +15,10 @@ def options_json(options: Options) -> str:
     Values of None and False are left out. A temperature of 0 and empty instructions are choices,
     so they are kept.
     """
+    values = ((field.name, getattr(options, field.name)) for field in fields(options))
     given = {
         name: value
-        for name, value in asdict(options).items()
+        for name, value in values
         if value or (name in ("temperature", "system") and value is not None)
     }
     return msgspec.json.encode(given).decode()

@@ -1,21 +1,28 @@
 """Full-text search in titles, questions and answers.
 
 Every function runs inside the caller's transaction.
+
+SQLite's index takes several times as long for one document as for each of many, and most of the
+time of a question if it is part of its transaction. There, documents are indexed afterwards, in the
+order of their ids: those after the last one in the index are not in it yet (``index_added``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Executable,
     Integer,
     bindparam,
     column,
     delete,
+    exists,
+    or_,
     select,
     table,
     text,
@@ -23,9 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
-from wireside.records import ConversationInfo, Hit
+from wireside.plain_entries import MAX_NUMBER
+from wireside.records import ConversationInfo, Hit, HitKind, SearchFilter
 from wireside.store.sql import Prepared, insert_into, is_in_parameter, is_sqlite
-from wireside.store.tables import MAX_NUMBER, conversations, documents
+from wireside.store.tables import conversations, documents, segments, tags, turns, unescape
 from wireside.store.words import (
     MAX_INDEXED_CHARS,
     Term,
@@ -38,9 +46,10 @@ from wireside.store.words import (
 MAX_TERMS = 20
 
 INDEXED_AT_ONCE = 50
-"""Number of documents per batch of ``index_all``; each has at most ``MAX_INDEXED_CHARS``."""
+"""Number of documents per batch; each has at most ``MAX_INDEXED_CHARS``."""
 
-Kind = Literal["title", "question", "answer"]
+CHARS_AT_ONCE = 100_000
+"""Number of characters after which a batch of ``index_added`` ends: running answers wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +62,7 @@ class Document:
     ref: str
     conversation_id: str
     turn_id: str | None
-    kind: Kind
+    kind: HitKind
     body: str
     created_at: float
 
@@ -71,7 +80,8 @@ def title_document(info: ConversationInfo) -> Document:
 
 
 def add_documents(connection: Connection, added: Sequence[Document]) -> None:
-    """Add documents to the index; existing ones are left unchanged."""
+    """Add documents; existing ones are left unchanged. On SQLite, ``index_added`` indexes them."""
+    is_on_sqlite = is_sqlite(connection)
     rows: list[dict[str, Any]] = [
         {
             "ref": document.ref,
@@ -80,16 +90,36 @@ def add_documents(connection: Connection, added: Sequence[Document]) -> None:
             "kind": document.kind,
             "body": document.body[:MAX_INDEXED_CHARS],
             "created_at": document.created_at,
-            "words": tokens,
+            "words": () if is_on_sqlite else index_tokens(document.body),
         }
         for document in added
-        if (tokens := index_tokens(document.body))
+        if document.body
     ]
-    if not rows:
-        return
-    _ADD(connection, rows)
-    if is_sqlite(connection):
-        _ADD_WORDS(connection, [row | {"words": " ".join(row["words"])} for row in rows])
+    if rows:
+        _ADD(connection, rows)
+
+
+def has_added(connection: Connection) -> bool:
+    """Return whether documents are not in SQLite's index yet."""
+    return bool(_ADDED.fetch_rows(connection, {"most": 1}))
+
+
+def index_added(connection: Connection) -> bool:
+    """Index a batch of documents that are not in SQLite's index yet.
+
+    Returns whether there may be more.
+    """
+    found = _ADDED.fetch_rows(connection, {"most": INDEXED_AT_ONCE})
+    rows: list[dict[str, Any]] = []
+    chars = 0
+    for number, body in found:
+        rows.append({"id": number, "words": " ".join(index_tokens(unescape(body)))})
+        chars += len(body)
+        if chars >= CHARS_AT_ONCE:
+            break
+    if rows:
+        _ADD_WORDS(connection, rows)
+    return len(rows) < len(found) or len(rows) == INDEXED_AT_ONCE
 
 
 def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
@@ -132,28 +162,87 @@ def erase_removed(connection: Connection) -> None:
 
 
 def find_documents(
-    connection: Connection, query: str, *, owner: str, cursor: int | None, limit: int
+    connection: Connection,
+    query: str,
+    *,
+    owner: str,
+    filters: SearchFilter,
+    cursor: int | None,
+    limit: int,
 ) -> list[Hit]:
     """Return documents of ``owner`` that contain all terms of ``query``, newest first.
 
-    ``cursor`` is that of the last hit of the previous page; None starts at the newest document.
+    Without terms, these are the titles of the conversations that ``filters`` finds. ``cursor`` is
+    that of the last hit of the previous page; None starts at the newest document.
     """
     terms = query_terms(query)[:MAX_TERMS]
-    if not terms:
+    if not terms and (query.strip() or filters.is_empty):
         return []
     is_on_sqlite = is_sqlite(connection)
-    statement = _IN_SQLITE if is_on_sqlite else _IN_POSTGRESQL
-    match = _fts5_query(terms) if is_on_sqlite else _tsquery(terms)
+    parameters: dict[str, Any] = {"most": limit, "owner": owner}
+    if terms:
+        statement = (_IN_SQLITE if is_on_sqlite else _IN_POSTGRESQL).where(*_conditions(filters))
+        parameters["match"] = _fts5_query(terms) if is_on_sqlite else _tsquery(terms)
+    else:
+        statement = _TITLES.where(*_conversation_conditions(filters))
     before = MAX_NUMBER if cursor is None else max(0, min(cursor, MAX_NUMBER))
     hits: list[Hit] = []
     while True:
-        rows = connection.execute(
-            statement, {"match": match, "before": before, "most": limit, "owner": owner}
-        ).all()
+        rows = connection.execute(statement, {**parameters, "before": before}).all()
         hits += [_hit_from_row(row, terms) for row in rows if _contains_terms(row.body, terms)]
         if len(rows) < limit or len(hits) >= limit:
             return hits[:limit]
         before = rows[-1].id
+
+
+def _conditions(filters: SearchFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of filters on documents."""
+    found = _list_conditions(filters)
+    if filters.kind is not None:
+        found.append(documents.c.kind == filters.kind)
+    if filters.since is not None:
+        found.append(documents.c.created_at >= filters.since)
+    if filters.until is not None:
+        found.append(documents.c.created_at < filters.until)
+    if filters.model is not None:
+        # an answer is that of its stream, a question has the answers of its turn
+        of_answer = (documents.c.kind == "answer") & (segments.c.stream == documents.c.ref)
+        of_question = (documents.c.kind == "question") & (segments.c.turn_id == documents.c.turn_id)
+        its_model = segments.c.model == filters.model
+        found.append(exists().where(its_model, or_(of_answer, of_question)))
+    return found
+
+
+def _conversation_conditions(filters: SearchFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of filters on conversations, for a search without words."""
+    found = _list_conditions(filters)
+    if filters.since is not None:
+        found.append(conversations.c.updated_at >= filters.since)
+    if filters.until is not None:
+        found.append(conversations.c.created_at < filters.until)
+    if filters.model is not None:
+        found.append(
+            exists()
+            .select_from(turns.join(segments, segments.c.turn_id == turns.c.id))
+            .where(
+                turns.c.conversation_id == documents.c.conversation_id,
+                segments.c.model == filters.model,
+            )
+        )
+    return found
+
+
+def _list_conditions(filters: SearchFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.folder_id is not None:
+        found.append(conversations.c.folder_id == filters.folder_id)
+    if filters.tag is not None:
+        found.append(
+            exists().where(
+                tags.c.conversation_id == documents.c.conversation_id, tags.c.tag == filters.tag
+            )
+        )
+    return found
 
 
 def _contains_terms(body: str, terms: Sequence[Term]) -> bool:
@@ -207,6 +296,7 @@ def _hit_from_row(row: Any, terms: Sequence[Term]) -> Hit:
         snippet=snippet(row.body, terms),
         cursor=row.id,
         created_at=row.created_at,
+        is_archived=row.archived_at is not None,
     )
 
 
@@ -228,11 +318,16 @@ def _insert_statement(is_on_sqlite: bool) -> Executable:
 
 
 _ADD = Prepared(_insert_statement)
-_ADD_WORDS = Prepared(
+# `document_words_docsize` is a table of the index, with a row for each document
+_ADDED = Prepared(
     lambda _: text(
-        "INSERT OR IGNORE INTO document_words (rowid, words)"
-        " SELECT id, :words FROM documents WHERE ref = :ref"
-    ).bindparams(bindparam("ref", type_=documents.c.ref.type))
+        "SELECT id, body FROM documents"
+        " WHERE id > (SELECT coalesce(max(id), 0) FROM document_words_docsize)"
+        " ORDER BY id LIMIT :most"
+    )
+)
+_ADD_WORDS = Prepared(
+    lambda _: text("INSERT INTO document_words (rowid, words) VALUES (:id, :words)")
 )
 _REMOVE_WORDS = Prepared(
     lambda is_on_sqlite: delete(table("document_words", column("rowid", Integer))).where(
@@ -262,6 +357,7 @@ _FOUND = select(
     documents.c.body,
     documents.c.created_at,
     conversations.c.title,
+    conversations.c.archived_at,
 ).where(
     conversations.c.id == documents.c.conversation_id,
     conversations.c.deleted_at.is_(None),
@@ -275,6 +371,11 @@ _IN_SQLITE = (
             " WHERE document_words MATCH :match AND rowid < :before ORDER BY rowid DESC)"
         )
     )
+    .order_by(documents.c.id.desc())
+    .limit(bindparam("most"))
+)
+_TITLES = (
+    _FOUND.where(documents.c.kind == "title", documents.c.id < bindparam("before"))
     .order_by(documents.c.id.desc())
     .limit(bindparam("most"))
 )

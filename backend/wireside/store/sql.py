@@ -47,7 +47,7 @@ def is_in_parameter(
     column: ColumnElement[Any], name: str, is_on_sqlite: bool
 ) -> ColumnElement[bool]:
     """Return the condition that an id is in the list that the parameter ``name`` has as value."""
-    ids = bindparam(name, type_=_Ids)
+    ids = bindparam(name, type_=Texts)
     if is_on_sqlite:
         return column.in_(select(func.json_each(ids).table_valued("value").c.value))
     return column == any_(ids)
@@ -132,16 +132,18 @@ def _compile_statement(statement: Executable, dialect: Dialect) -> _Compiled:
     )
 
 
-class _Ids(TypeDecorator[Sequence[str]]):
-    """A list of ids: JSON in SQLite, an array in PostgreSQL."""
+class Texts(TypeDecorator[Sequence[str]]):
+    """A list of ids or texts: JSON in SQLite, an array in PostgreSQL."""
 
     impl = Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of the column or array."""
         kind: TypeEngine[Any] = Text() if dialect.name == "sqlite" else ARRAY(Text)
         return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
-        ids = [escape(one) for one in value or ()]
-        return msgspec.json.encode(ids).decode() if dialect.name == "sqlite" else ids
+        """Return the escaped values."""
+        texts = [escape(one) for one in value or ()]
+        return msgspec.json.encode(texts).decode() if dialect.name == "sqlite" else texts

@@ -26,9 +26,6 @@ from sqlalchemy.types import BigInteger, TypeDecorator
 ESCAPE = "\uf8f0"  # in the private use area
 NUL = "\0"
 
-MAX_NUMBER = 2**63 - 1
-"""The largest integer that the databases can store."""
-
 
 class AnyId(TypeDecorator[str]):
     """An id, ours or any that is requested in a URL or a frame.
@@ -92,10 +89,14 @@ conversations = Table(
     Column("updated_at", Double, nullable=False),
     Column("pinned_at", Double),
     Column("archived_at", Double),
+    # NULL, or a folder that is gone: it is in none
+    Column("folder_id", AnyId),
     Column("deleted_at", Double),
     Column("shown", Integer, nullable=False),
     # the model and settings chosen for it, as JSON; NULL until a choice was made
     Column("options", AnyText),
+    # how often it was changed
+    Column("version", Integer, nullable=False, server_default="0"),
 )
 
 tags = Table(
@@ -105,6 +106,16 @@ tags = Table(
     Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), primary_key=True),
     Column("position", SmallInteger, nullable=False),
     Index("tags_of", "conversation_id"),
+)
+
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("owner", AnyId, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("folders_of", "owner"),
 )
 
 branches = Table(
@@ -160,8 +171,19 @@ segments = Table(
     Column("retry_after", Double),
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
+    # by the prices of the time at which it ended
+    Column("cost", Double),
+    Column("currency", AnyText),
+    # durations in seconds, see ``Timing``
+    Column("first_s", Double),
+    Column("reasoning_s", Double),
+    Column("total_s", Double),
     # whether the turn waits for the answer to a question in this segment
     Column("is_asking", Boolean, nullable=False, server_default=false()),
+    # id of the replica that writes it; NULL where one server uses the database
+    Column("replica", String),
+    # whether the server that writes it must stop it
+    Column("is_stop_requested", Boolean, nullable=False, server_default=false()),
     Index("segments_of", "turn_id", "position"),
 )
 Index(
@@ -219,6 +241,93 @@ file_uses = Table(
     Index("file_uses_of", "file_id"),
 )
 
+
+def _saved(name: str, content: str) -> Table:
+    """A table of what users save."""
+    return Table(
+        name,
+        metadata,
+        Column("id", AnyId, primary_key=True),
+        Column("owner", AnyId, nullable=False),
+        Column("name", AnyText, nullable=False),
+        # whether all users see it
+        Column("is_shared", Boolean, nullable=False),
+        Column("updated_at", Double, nullable=False),
+        Column(content, AnyText, nullable=False),
+        Index(f"{name}_of", "owner"),
+    )
+
+
+prompts = _saved("prompts", "text")
+presets = _saved("presets", "options")
+
+# the preset that a user begins new chats with
+default_presets = Table(
+    "default_presets",
+    metadata,
+    Column("owner", AnyId, primary_key=True),
+    Column("preset_id", ForeignKey(presets.c.id, ondelete="CASCADE"), nullable=False, index=True),
+)
+
+# providers of the administrators' page, in addition to those of the settings
+providers = Table(
+    "providers",
+    metadata,
+    Column("name", String, primary_key=True),
+    # everything but the key, as JSON
+    Column("spec", AnyText, nullable=False),
+    # the encrypted API key; NULL for none
+    Column("secret", Text),
+    Column("secret_set_at", Double),
+    Column("updated_at", Double, nullable=False),
+)
+
+# what administrators have set for single models
+model_rules = Table(
+    "model_rules",
+    metadata,
+    Column("model", AnyText, primary_key=True),
+    Column("is_disabled", Boolean, nullable=False),
+    # as JSON; NULL: that of its provider
+    Column("price", AnyText),
+)
+
+banners = Table(
+    "banners",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("text", AnyText, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("begins_at", Double),
+    Column("ends_at", Double),
+    Column("is_dismissible", Boolean, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+# single values that administrators have set, and the version of all of them
+server_options = Table(
+    "server_options",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", AnyText, nullable=False),
+)
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    # since 1970, in UTC
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    # id of the account, '' on a server without accounts
+    Column("owner", AnyId, primary_key=True),
+    Column("model", AnyText, primary_key=True),
+    # '' for answers without a known cost
+    Column("currency", AnyText, primary_key=True),
+    Column("answers", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost", Double, nullable=False),
+)
+
 documents = Table(
     "documents",
     metadata,
@@ -248,6 +357,21 @@ for name, where in {
         sqlite_where=where,
         postgresql_where=where,
     )
+Index(
+    "conversations_filed",
+    conversations.c.owner,
+    conversations.c.folder_id,
+    conversations.c.updated_at,
+    conversations.c.id,
+    sqlite_where=_listed & conversations.c.archived_at.is_(None),
+    postgresql_where=_listed & conversations.c.archived_at.is_(None),
+)
+Index(
+    "conversations_of_folder",
+    conversations.c.folder_id,
+    sqlite_where=conversations.c.folder_id.is_not(None),
+    postgresql_where=conversations.c.folder_id.is_not(None),
+)
 Index(
     "conversations_pinned",
     conversations.c.owner,
@@ -351,6 +475,82 @@ audit = Table(
     Column("subject", AnyText, nullable=False),
     Column("address", AnyText, nullable=False),
     sqlite_autoincrement=True,
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    # never used again: what a removed process commits is refused, however long it slept
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    # grows while the process runs; the others see only whether it changed
+    Column("beat", BigInteger, nullable=False),
+    Column("version", String, nullable=False),
+    # by the clock of the database
+    Column("started_at", Double, nullable=False),
+    # what the process says about itself with each beat, in the telemetry's format
+    Column("report", Text),
+)
+
+server_keys = Table(
+    "server_keys",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("key", String, nullable=False),
+)
+
+keyed_requests = Table(
+    "keyed_requests",
+    metadata,
+    # of its owner, the client's key and what it asks
+    Column("digest", String, primary_key=True),
+    # the stream that answers it
+    Column("stream", AnyId, nullable=False),
+    Column("created_at", Double, nullable=False, index=True),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("hashed", String, primary_key=True),
+    Column("user_id", AnyId, nullable=False, index=True),
+    # the caller as JSON
+    Column("caller", AnyText, nullable=False),
+    # of the page that may redeem it; NULL for any
+    Column("origin", AnyText),
+    # by the clock of the database
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("id", String, primary_key=True),
+    # of the name or the network whose attempts are limited
+    Column("digest", String, nullable=False, index=True),
+    # by the clock of the database
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
+busy_slots = Table(
+    "busy_slots",
+    metadata,
+    # of a limit: that of a user or of a key
+    Column("name", AnyId, primary_key=True),
+    Column("replica", ForeignKey(replicas.c.id, ondelete="CASCADE"), primary_key=True),
+    # the answers that run at this server
+    Column("count", Integer, nullable=False),
+    Index("busy_slots_of", "replica"),
+)
+
+replica_figures = Table(
+    "replica_figures",
+    metadata,
+    Column("seconds", Integer, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    # the name of the server, which it keeps over its processes
+    Column("name", String, primary_key=True),
+    Column("figures", Text, nullable=False),
 )
 
 figures = Table(

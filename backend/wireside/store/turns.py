@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     and_,
     delete,
+    literal,
     or_,
     select,
     tuple_,
@@ -20,25 +21,32 @@ from sqlalchemy import (
 )
 
 from wireside.parts import Part, part_from_object, part_to_object, text_of, text_parts
-from wireside.records import Branch, Feedback, Span, TurnAdded, TurnPlace, TurnRecord
+from wireside.records import Branch, Feedback, Span, TurnAdded, TurnRecord
 from wireside.store import answers, conversations, files, search
 from wireside.store.options import options_from, options_json
-from wireside.store.sql import Prepared, is_in_parameter
-from wireside.store.tables import IS_ASKING, segments, turns, unescape
+from wireside.store.sql import Prepared, is_in_parameter, is_sqlite
+from wireside.store.tables import IS_ASKING, IS_LIVE, branches, segments, turns, unescape
 from wireside.store.tables import conversations as conversations_table
+
+MAX_DEPTH = 2**31 - 1
+"""Greater than the depth of any turn."""
 
 
 def add_turns(connection: Connection, added: Sequence[TurnAdded]) -> list[bool]:
     """Add turns without segments, and the conversations of those that create one.
 
-    Returns for each whether it was added; it is not if a turn of its id exists.
+    Returns for each whether it was added; it is not if a turn of its id exists, or if it creates a
+    conversation that exists, which may be a deleted one.
     """
     ids = [turn.record.id for turn in added]
     taken = {unescape(row[0]) for row in _TAKEN.fetch_rows(connection, {"ids": ids})}
+    created = [turn.info.id for turn in added if turn.creates]
+    existing = conversations.existing_ids(connection, created) if created else set()
     is_added: list[bool] = []
-    for turn_id in ids:
-        is_added.append(turn_id not in taken)
-        taken.add(turn_id)
+    for turn in added:
+        exists = turn.creates and turn.info.id in existing
+        is_added.append(turn.record.id not in taken and not exists)
+        taken.add(turn.record.id)
     if new := [turn for turn, is_new in zip(added, is_added, strict=True) if is_new]:
         _insert_turns(connection, new)
     return is_added
@@ -87,10 +95,13 @@ def set_feedback(connection: Connection, turn_id: str, feedback: Feedback | None
     )
 
 
-def asking(connection: Connection, owner: str, limit: int) -> list[TurnPlace]:
-    """Return where the newest answers of an owner are that wait for an answer to a question."""
-    rows = connection.execute(
-        select(turns.c.conversation_id, turns.c.branch, turns.c.depth)
+def asking(connection: Connection, owner: str, limit: int) -> list[str]:
+    """Return the conversations of an owner whose shown turns have an open question.
+
+    Only the ``limit`` newest open questions are considered.
+    """
+    asking_turns = (
+        select(turns.c.conversation_id, turns.c.branch, turns.c.depth, conversations_table.c.shown)
         .select_from(segments)
         .join(turns, turns.c.id == segments.c.turn_id)
         .join(conversations_table, conversations_table.c.id == turns.c.conversation_id)
@@ -101,11 +112,41 @@ def asking(connection: Connection, owner: str, limit: int) -> list[TurnPlace]:
         )
         .order_by(segments.c.created_at.desc())
         .limit(limit)
+        .cte("asking")
     )
-    return [
-        TurnPlace(conversation_id=row.conversation_id, branch=row.branch, depth=row.depth)
-        for row in rows
-    ]
+    # the branches of each shown path, from the shown one to the first, each up to its last turn
+    shown = select(
+        asking_turns.c.conversation_id,
+        asking_turns.c.shown.label("branch"),
+        literal(MAX_DEPTH).label("last"),
+    ).distinct()
+    path = shown.cte("path", recursive=True)
+    parents = (
+        select(path.c.conversation_id, branches.c.parent, branches.c.first - 1)
+        .select_from(path)
+        .join(
+            branches,
+            and_(
+                branches.c.conversation_id == path.c.conversation_id,
+                branches.c.id == path.c.branch,
+            ),
+        )
+        .where(branches.c.parent.is_not(None))
+    )
+    path = path.union_all(parents)
+    found = (
+        select(asking_turns.c.conversation_id)
+        .join(
+            path,
+            and_(
+                path.c.conversation_id == asking_turns.c.conversation_id,
+                path.c.branch == asking_turns.c.branch,
+                path.c.last >= asking_turns.c.depth,
+            ),
+        )
+        .distinct()
+    )
+    return list(connection.scalars(found))
 
 
 def read_turn(connection: Connection, turn_id: str) -> TurnRecord | None:
@@ -116,6 +157,25 @@ def read_turn(connection: Connection, turn_id: str) -> TurnRecord | None:
         .where(turns.c.id == turn_id, conversations_table.c.deleted_at.is_(None))
     ).all()
     return next(iter(_with_answers(connection, rows)), None)
+
+
+def read_open_turns(
+    connection: Connection, conversation_id: str, turn_ids: Sequence[str]
+) -> list[TurnRecord]:
+    """Return those turns of a conversation, and the ones that are being answered."""
+    is_in = is_in_parameter(turns.c.id, "ids", is_sqlite(connection))
+    running = (
+        select(segments.c.turn_id)
+        .join(turns)
+        .where(turns.c.conversation_id == conversation_id, IS_LIVE)
+    )
+    rows = connection.execute(
+        select(turns).where(
+            turns.c.conversation_id == conversation_id, or_(is_in, turns.c.id.in_(running))
+        ),
+        {"ids": turn_ids},
+    ).all()
+    return _with_answers(connection, rows)
 
 
 def read_spans(

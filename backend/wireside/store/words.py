@@ -414,6 +414,7 @@ _ONE_FORM = {
     "♯": "#",
 }
 
+_PLANE_END = 0x10000  # of the Basic Multilingual Plane
 _LETTERS_BEYOND = "\U00010000-\U0001afff\U0001b170-\U0001bcff\U0001d000-\U0001efff"
 _MARKS_BEYOND = "\U00011000-\U00011002\U0001d165-\U0001d169\U000e0100-\U000e01ef"
 """Marks of U+10000 and above, approximated by whole blocks."""
@@ -452,20 +453,17 @@ class _Scripts:
 @cache
 def _script_classes() -> _Scripts:
     """Return the character classes, computed once from Python's Unicode data."""
-    categories = {code: unicodedata.category(chr(code)) for code in range(0x300, 0x10000)}
-    mark_class = (
-        _character_class(code for code, one in categories.items() if one[0] == "M") + _MARKS_BEYOND
-    )
-    letters = [code for code, one in categories.items() if one[0] in "LNM"]
-    unspaced = {
-        code
-        for first, last in (*_PAIRS, *_UNSPACED)
-        for code in range(first, min(last, 0xFFFF) + 1)
-    }
+    mark_class = _character_class(_codes_of("M")) + _MARKS_BEYOND
+    is_unspaced = bytearray(_PLANE_END)
+    for first, last in (*_PAIRS, *_UNSPACED):
+        if last < _PLANE_END:
+            is_unspaced[first : last + 1] = b"\1" * (last + 1 - first)
     pairs_class = _character_class(_letters_of(_PAIRS))
     unspaced_class = _character_class(_letters_of(_UNSPACED))
     folds: dict[int, str | None] = {
-        code: str(unicodedata.decimal(chr(code))) for code, one in categories.items() if one == "Nd"
+        code: str(decimal)
+        for code in _codes_of("N")
+        if (decimal := unicodedata.decimal(chr(code), None)) is not None
     }
     folds |= {ord(char): plain for char, plain in _ONE_FORM.items()}
     folds |= {code: None for first, last in _DROPPED for code in range(first, last + 1)}
@@ -474,7 +472,7 @@ def _script_classes() -> _Scripts:
     plain = "0-9a-z"
     plain += _character_class(code for code in range(0x80, 0x300) if chr(code).isalnum())
     # ``re`` uses a lookup table except for ranges above U+FFFF, which must therefore be few
-    plain += _character_class(code for code in letters if code not in unspaced)
+    plain += _character_class(code for code in _codes_of("LNM") if not is_unspaced[code])
     plain += _LETTERS_BEYOND
     letter = f"[{plain}]"
     joins = f"[+#]+{letter}*|[/&]{letter}+"
@@ -504,6 +502,16 @@ def _script_classes() -> _Scripts:
         cluster=re.compile(cluster),
         piece=re.compile(f"(?:{cluster}){{1,{_PIECE_CLUSTERS}}}"),
     )
+
+
+def _codes_of(categories: str) -> Iterator[int]:
+    """Yield the codes from U+0300 to U+FFFF of these Unicode categories.
+
+    A table of all categories would be quicker to read, and take 7 MB.
+    """
+    for code in range(0x300, _PLANE_END):
+        if unicodedata.category(chr(code))[0] in categories:
+            yield code
 
 
 def _letters_of(blocks: Iterable[tuple[int, int]]) -> Iterator[int]:

@@ -8,7 +8,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from wireside.records import ApiKey, ConversationInfo, Invitation, Share, SignIn, UserAccount
+from wireside.messages import Options
+from wireside.records import (
+    ApiKey,
+    ConversationInfo,
+    Invitation,
+    Preset,
+    Prompt,
+    Share,
+    SignIn,
+    UserAccount,
+)
 from wireside.store.store import SqlStore
 
 ADA = UserAccount(id="u1", name="ada", role="admin", created_at=1.0, password="$argon2id$…")
@@ -399,6 +409,28 @@ async def test_a_removed_user_leaves_nothing(store: SqlStore) -> None:
     assert await accounts.find_key_by_id("k1") is None
     assert await accounts.find_share("token-h") is None
     assert await store.conversation("c") is None
+
+
+async def test_what_a_removed_user_has_shared_goes_to_the_administrator(store: SqlStore) -> None:
+    await filled(store)
+    await store.accounts.set_role("u2", "admin")
+    fields: dict[str, Any] = {"owner": "u1", "updated_at": 1.0, "name": "n"}
+    made = [
+        Prompt(id=name, is_shared=name == "shared", text="t", **fields)
+        for name in ("own", "shared")
+    ]
+    await store.prompts.add_items(made, max_count=9)
+    preset = Preset(id="preset", is_shared=True, options=Options(), **fields)
+    await store.presets.add_items([preset], max_count=9)
+    await store.presets.set_default_preset("u2", "preset")
+    assert await store.accounts.remove_user("u1", 70.0, by="u2")
+    assert await store.prompts.list_items("u2") == [replace(made[1], owner="u2")]
+    assert await store.presets.list_items("u3") == [replace(preset, owner="u2")]
+    assert await store.presets.default_preset("u2") == "preset"
+    assert await store.prompts.find_item("own") is None
+    assert await store.accounts.add_user(ADA)
+    assert await store.accounts.remove_user("u2", 71.0)  # by the command line
+    assert [one.owner for one in await store.prompts.list_items("u1")] == [""]
 
 
 async def test_lists_and_search_show_the_owners_only(store: SqlStore) -> None:

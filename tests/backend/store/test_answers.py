@@ -27,7 +27,6 @@ from wireside.records import (
     ConversationInfo,
     Segment,
     Tail,
-    TurnPlace,
     TurnRecord,
 )
 from wireside.store.store import SqlStore
@@ -190,7 +189,7 @@ async def test_a_number_that_no_database_takes_holds_up_nothing(
 
 async def test_answers_that_wait_for_an_answer_are_found(store: SqlStore) -> None:
     async def asking() -> list[str]:
-        return [place.conversation_id for place in await store.asking("", limit=9)]
+        return list(await store.asking("", limit=9))
 
     name = await begin(store)
     other = await begin(store)
@@ -237,6 +236,45 @@ async def test_an_imported_answer_waits_if_its_last_part_does(store: SqlStore) -
     }
     for name, reasons in conversations.items():
         info = ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0)
-        await store.add_conversation(info, [first], 0, [record(name, *reasons)])
-    places = await store.asking("", limit=9)
-    assert places == [TurnPlace(conversation_id="open", branch=0, depth=0)]
+        await store.add_imported(info, [first], 0, [record(name, *reasons)])
+    assert await store.asking("", limit=9) == ["open"]
+
+
+async def test_a_question_is_found_if_its_turn_is_shown(store: SqlStore) -> None:
+    """The trunk has depths 0 … 3; branch 1 leaves it after 1, branch 2 leaves branch 1 after 2."""
+    branches = [
+        Branch(id=0, parent=None, first=0, last=3),
+        Branch(id=1, parent=0, first=2, last=4),
+        Branch(id=2, parent=1, first=3, last=3),
+    ]
+    open_at = {"a": (0, 1), "b": (0, 2), "c": (1, 2), "d": (1, 3), "e": (2, 3)}
+    shown_with = {0: "ab", 1: "acd", 2: "ace"}
+    for shown, expected in shown_with.items():
+        for name, place in open_at.items():
+            conversation = f"{name}{shown}"
+            info = ConversationInfo(id=conversation, title="", created_at=0.0, updated_at=0.0)
+            turns = [
+                TurnRecord(
+                    id=f"{conversation}-{branch.id}-{depth}",
+                    conversation_id=conversation,
+                    branch=branch.id,
+                    depth=depth,
+                    question_parts=text_parts("question"),
+                    created_at=1.0,
+                    segments=(
+                        Segment(
+                            stream=f"{conversation}-{branch.id}-{depth}",
+                            model="m",
+                            end=End("asking" if (branch.id, depth) == place else "stop"),
+                        ),
+                    ),
+                )
+                for branch in branches
+                for depth in range(branch.first, branch.last + 1)
+            ]
+            await store.add_imported(info, branches, shown, turns)
+        found = await store.asking("", limit=99)
+        assert {name for name in found if name[1] == str(shown)} == {
+            f"{n}{shown}" for n in expected
+        }
+    assert len(await store.asking("", limit=3)) <= 3

@@ -85,8 +85,10 @@ async def test_a_name_that_nobody_has_is_not_there(store: SqlStore, name: str) -
         ConversationInfo(id=name, title="New", created_at=0.0, updated_at=0.0, tags=("a",))
     )
     await store.set_shown_branch(name, 1)
-    await store.set_feedback(name, Feedback("up"))
-    await store.commit_writes([TurnWithdrawn(turn_id=name, branches=(), shown=1)])
+    await store.set_feedback(name, name, Feedback("up"))
+    await store.commit_writes(
+        [TurnWithdrawn(conversation_id="c", turn_id=name, branches=(), shown=1)]
+    )
     await store_writes.begin(store, name, Segment(stream="s", model="m"))
     await store.commit_writes([Tail(stream=name, offset=0, entries=())])
     assert (await store.conversations(cursor=f"u 9.0 {name}", limit=9)).conversations != ()

@@ -111,7 +111,9 @@ async def test_files_of_a_withdrawn_turn_are_kept_as_uploads(store: SqlStore) ->
     await store.files.add_file_record(FILE, max_owner_bytes=None)
     await ask(store, turn("t0", "f1"))
     empty = Branch(id=0, parent=None, first=0, last=-1)
-    await store.commit_writes([TurnWithdrawn(turn_id="t0", branches=(empty,), shown=0)])
+    await store.commit_writes(
+        [TurnWithdrawn(conversation_id="c", turn_id="t0", branches=(empty,), shown=0)]
+    )
     assert await store.files.remove_unused(uploaded_before=5.0) == ()
     assert await ids(store) == ["f1"]
     assert await store.files.remove_unused(uploaded_before=11.0) == ["a" * 64]
@@ -153,7 +155,7 @@ async def test_imported_turns_may_refer_to_files_that_are_gone(store: SqlStore) 
         replace(turn("t0", "nowhere", "f1"), is_waiting=False),
         replace(turn("t1", depth=1), is_waiting=False),
     ]
-    assert await store.add_conversation(INFO, [branch], 0, turns)
+    assert await store.add_imported(INFO, [branch], 0, turns)
     assert not await store.files.remove_file("ada", "f1")
 
 

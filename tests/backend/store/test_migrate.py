@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from wireside.store import migrate
@@ -41,6 +43,14 @@ async def test_the_migrated_tables_are_those_that_the_code_speaks_of(store: SqlS
     assert await store._database.read(differences) == []
 
 
+def test_the_newest_migration_is_the_last_of_the_chain() -> None:
+    """Otherwise each start would migrate again, and commands would refuse the database."""
+    scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
+    order = [script.revision for script in scripts.walk_revisions()]
+    assert order == sorted(order, reverse=True)
+    assert scripts.get_current_head() == migrate.NEWEST
+
+
 async def test_answers_that_waited_before_the_column_was_there_are_found(url: str) -> None:
     opened = create_database(url)
     await opened.open()
@@ -54,5 +64,5 @@ async def test_answers_that_waited_before_the_column_was_there_are_found(url: st
     await opened.aclose()
     store = SqlStore(url)
     await store.open()
-    assert [place.depth for place in await store.asking("", limit=9)] == [0]
+    assert len(await store.asking("", limit=9)) == 1
     await store.aclose()

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog
 from sqlalchemy import Connection, text
 
-from wireside.records import ConversationInfo
-from wireside.store import migrate
+from wireside.errors import StoreError
+from wireside.messages import End, TextDelta
+from wireside.parts import TextPart
+from wireside.records import (
+    Branch,
+    ConversationInfo,
+    Folder,
+    Hit,
+    SearchFilter,
+    Segment,
+    TurnRecord,
+)
+from wireside.store import migrate, search
 from wireside.store.database import create_database
 from wireside.store.store import SqlStore
 
@@ -208,6 +221,49 @@ async def test_what_is_removed_is_not_found_inside_words(store: SqlStore) -> Non
     assert len(await store.search_documents("ther", cursor=None, limit=9)) == 1
 
 
+async def test_what_a_killed_server_had_not_indexed_is_found(url: str) -> None:
+    store = SqlStore(url)
+    await store.open()
+    for number in range(120):
+        info = ConversationInfo(id=f"c{number}", title="wombat", created_at=0.0, updated_at=0.0)
+        await store.create_conversation(info)
+    await store.delete_conversations(["c119", "c5"], 1.0)
+    await store.purge_conversations(2.0)
+    await store.aclose()  # without ``look_after``, as a killed one
+    store = SqlStore(url)
+    await store.open()
+    hits = await store.search_documents("wombat", cursor=None, limit=200)
+    numbers = [number for number in reversed(range(119)) if number != 5]
+    assert [hit.conversation_id for hit in hits] == [f"c{number}" for number in numbers]
+    await store.aclose()
+
+
+async def test_documents_are_indexed_in_the_background(store: SqlStore) -> None:
+    for number in range(120):
+        title = "signs only" if number < 60 else "."
+        info = ConversationInfo(id=f"c{number}", title=title, created_at=0.0, updated_at=0.0)
+        await store.create_conversation(info)
+    await store.look_after()
+    if store._database.is_sqlite:
+        assert not await store._database.read(search.has_added)
+
+
+async def test_a_store_that_can_not_be_written_is_searched(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = ConversationInfo(id="c", title="wombat", created_at=0.0, updated_at=0.0)
+    await store.create_conversation(info)
+    await store.look_after()
+    await store.create_conversation(replace(info, id="later"))
+
+    async def fail(_: object) -> None:
+        raise StoreError
+
+    monkeypatch.setattr(store._database, "write", fail)
+    found = await store.search_documents("wombat", cursor=None, limit=9)
+    assert "c" in [hit.conversation_id for hit in found]
+
+
 async def test_a_database_of_before_is_indexed_again(url: str) -> None:
     old = create_database(url)
     await old.open()
@@ -240,3 +296,110 @@ async def test_a_database_of_before_is_indexed_again(url: str) -> None:
     assert told[-1] == 120
     assert len(await store.search_documents("handler c++", cursor=None, limit=200)) == 120
     await store.aclose()
+
+
+async def test_a_hit_says_whether_its_conversation_is_archived(store: SqlStore) -> None:
+    for name, archived_at in (("here", None), ("away", 5.0)):
+        info = ConversationInfo(id=name, title="wombat", created_at=0.0, updated_at=0.0)
+        await store.create_conversation(replace(info, archived_at=archived_at))
+    await store.look_after()
+    found = await store.search_documents("wombat", cursor=None, limit=9)
+    assert {hit.conversation_id: hit.is_archived for hit in found} == {"here": False, "away": True}
+
+
+# ---- filters -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def filled(store: SqlStore) -> SqlStore:
+    """Two conversations about wombats: one with a folder and tags, one with another model."""
+    folder = Folder(id="f", owner="", name="Animals", created_at=0.0)
+    await store.folders.add_folder(folder, max_count=1)
+    for name, model, at in (("a", "model-a", 100.0), ("b", "model-b", 200.0)):
+        info = ConversationInfo(
+            id=name,
+            title=f"Wombats {name}",
+            created_at=at,
+            updated_at=at + 50,
+            folder_id="f" if name == "a" else None,
+            tags=("zoo", "cute") if name == "a" else ("zoo",),
+        )
+        segment = Segment(
+            stream=f"s{name}",
+            model=model,
+            entries=(TextDelta(f"A wombat is {name}"),),
+            end=End("stop"),
+            created_at=at + 20,
+        )
+        turn = TurnRecord(
+            id=f"t{name}",
+            conversation_id=name,
+            branch=0,
+            depth=0,
+            question_parts=(TextPart(f"What is a wombat? {name}"),),
+            created_at=at + 10,
+            segments=(segment,),
+        )
+        branch = Branch(id=0, parent=None, first=0, last=0)
+        assert await store.add_imported(info, [branch], 0, [turn])
+    return store
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, ["b answer", "b question", "b title", "a answer", "a question", "a title"]),
+        ({"kind": "title"}, ["b title", "a title"]),
+        ({"kind": "question"}, ["b question", "a question"]),
+        ({"kind": "answer"}, ["b answer", "a answer"]),
+        ({"folder_id": "f"}, ["a answer", "a question", "a title"]),
+        ({"folder_id": "other"}, []),
+        ({"tag": "cute", "kind": "title"}, ["a title"]),
+        ({"tag": "zoo", "kind": "title"}, ["b title", "a title"]),
+        ({"model": "model-b"}, ["b answer", "b question"]),
+        ({"model": "model-b", "kind": "question"}, ["b question"]),
+        ({"since": 200.0, "until": 215.0}, ["b question", "b title"]),
+        ({"until": 110.0}, ["a title"]),
+    ],
+)
+async def test_filters_restrict_what_is_found(
+    filled: SqlStore, filters: dict[str, Any], found: list[str]
+) -> None:
+    async def places(limit: int) -> list[str]:
+        hits: list[Hit] = []
+        while True:
+            cursor = hits[-1].cursor if hits else None
+            page = await filled.search_documents(
+                "wombat", filters=SearchFilter(**filters), cursor=cursor, limit=limit
+            )
+            hits += page
+            if len(page) < limit:
+                return [f"{hit.conversation_id} {hit.kind}" for hit in hits]
+
+    assert sorted(await places(100)) == sorted(found)
+    assert await places(1) == await places(100)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, []),
+        ({"tag": "zoo"}, ["b", "a"]),
+        ({"tag": "cute"}, ["a"]),
+        ({"folder_id": "f"}, ["a"]),
+        ({"model": "model-b"}, ["b"]),
+        ({"since": 160.0}, ["b"]),
+        ({"since": 120.0, "until": 150.0}, ["a"]),
+        ({"tag": "zoo", "model": "model-c"}, []),
+    ],
+)
+async def test_filters_without_words_find_conversations(
+    filled: SqlStore, filters: dict[str, Any], found: list[str]
+) -> None:
+    given = SearchFilter(**filters)
+    hits = await filled.search_documents(" ", filters=given, cursor=None, limit=9)
+    assert [hit.conversation_id for hit in hits] == found
+    assert all(hit.kind == "title" and "Wombats" in hit.snippet[0] for hit in hits)
+    others = await filled.search_documents("", owner="v", filters=given, cursor=None, limit=9)
+    assert others == []
+    assert await filled.search_documents("---", filters=given, cursor=None, limit=9) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +13,24 @@ from hypothesis import strategies as st
 
 from tests import store_writes
 from tests.examples import examples
-from wireside.errors import BY_CODE, BadMessage, ProviderRateLimited, StoreError, WiresideError
-from wireside.messages import End, Entry, Options, ReasoningDelta, TextDelta, ToolDelta, Usage
+from wireside.errors import (
+    BY_CODE,
+    BadMessage,
+    NotStorable,
+    ProviderRateLimited,
+    StoreError,
+    WiresideError,
+)
+from wireside.messages import (
+    End,
+    Entry,
+    FinishReason,
+    Options,
+    ReasoningDelta,
+    TextDelta,
+    ToolDelta,
+    Usage,
+)
 from wireside.parts import DataPart, FilePart, ImagePart, TextPart, text_parts
 from wireside.records import (
     AnswerBegun,
@@ -245,10 +262,13 @@ class TestTurns:
             Branch(id=0, parent=None, first=0, last=2),
             Branch(id=1, parent=0, first=2, last=2),
         )
-        await store.commit_writes([TurnWithdrawn(turn_id="c-t1", branches=changed, shown=0)])
+        await store.commit_writes(
+            [TurnWithdrawn(conversation_id="c", turn_id="c-t1", branches=changed, shown=0)]
+        )
         await store.commit_writes(
             [
                 TurnWithdrawn(
+                    conversation_id="c",
                     turn_id="nowhere",
                     branches=(Branch(id=0, parent=None, first=0, last=9),),
                     shown=7,
@@ -267,12 +287,12 @@ class TestTurns:
     async def test_what_is_shown_and_thought_is_kept(self, store: SqlStore) -> None:
         await fill(store, 1)
         await store.set_shown_branch("c", 7)
-        await store.set_feedback("c-t0", Feedback("down", "why\0"))
+        await store.set_feedback("c", "c-t0", Feedback("down", "why\0"))
         stored, one = await store.conversation("c"), await store.read_turn("c-t0")
         assert stored is not None
         assert one is not None
         assert (stored.shown, one.feedback) == (7, Feedback("down", "why\0"))
-        await store.set_feedback("c-t0", None)
+        await store.set_feedback("c", "c-t0", None)
         one = await store.read_turn("c-t0")
         assert one is not None
         assert one.feedback is None
@@ -302,8 +322,8 @@ class TestTurns:
             Branch(id=0, parent=None, first=0, last=0),
             Branch(id=1, parent=None, first=0, last=0),
         )
-        assert await store.add_conversation(INFO, branches, 1, turns)
-        assert not await store.add_conversation(INFO, branches, 1, turns)
+        assert await store.add_imported(INFO, branches, 1, turns)
+        assert not await store.add_imported(INFO, branches, 1, turns)
         stored = await store.conversation("c")
         assert stored is not None
         assert (stored.branches, stored.shown) == (branches, 1)
@@ -351,6 +371,18 @@ class TestAnswers:
         assert one is not None
         assert one.segments == (ended,)
         assert not one.is_waiting
+
+    async def test_a_refused_value_is_no_failure_of_the_store(self, store: SqlStore) -> None:
+        await fill(store, 1)
+        await store_writes.begin(store, "c-t0", Segment(stream="s", model="m"))
+        bad = End(cast("FinishReason", ["stop"]))
+        text = (TextDelta("text"),)
+        with pytest.raises(NotStorable):
+            await store.commit_writes([Tail(stream="s", offset=0, entries=text, end=bad)])
+        await store.commit_writes([Tail(stream="s", offset=0, entries=text)])
+        found = await store.read_segment("s")
+        assert found is not None
+        assert found[0].entries == text
 
     async def test_many_answers_are_kept_together(self, store: SqlStore) -> None:
         await fill(store, 60)
@@ -478,7 +510,7 @@ class TestCommits:
             info=INFO,
             creates=False,
         )
-        withdrawn = TurnWithdrawn(turn_id="c-t1", branches=(shorter,), shown=0)
+        withdrawn = TurnWithdrawn(conversation_id="c", turn_id="c-t1", branches=(shorter,), shown=0)
         assert await store.commit_writes([withdrawn, again]) == [True, True]
         found = await store.read_turns("c", [Span(0, 0, 9)])
         assert [(one.id, one.depth) for one in found] == [("c-t0", 0), ("new", 1)]
@@ -582,12 +614,10 @@ async def test_an_import_that_breaks_off_leaves_nothing(store: SqlStore, url: st
     turns = [replace(turn(f"t{n}", n), is_waiting=False) for n in range(5)]
     broken = [*turns[:3], replace(turns[3], id="t0"), turns[4]]
     with pytest.raises(StoreError):
-        await slow.add_conversation(INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, broken)
+        await slow.add_imported(INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, broken)
     await slow.aclose()
     assert await store.conversation("c") is None
     assert await store.read_turn("t0") is None
     assert await store.purge_conversations(2e12) == 1
-    assert await store.add_conversation(
-        INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, turns
-    )
+    assert await store.add_imported(INFO, [Branch(id=0, parent=None, first=0, last=4)], 0, turns)
     assert len(await store.all_turns("c", after=None, limit=9)) == 5
