@@ -266,8 +266,9 @@ async def wants_echoes(abuser: Abuser) -> None:
 
 
 async def floods_requests(abuser: Abuser) -> None:
+    """Send several requests at once: a busy machine answers too slowly for one after another."""
     while True:
-        await abuser.send(get("/api/health/live"))
+        await abuser.send(get("/api/health/live") * 8)
         abuser.answered(await abuser.receive())
 
 

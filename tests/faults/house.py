@@ -183,10 +183,16 @@ class House(ServerProcess):
             await asyncio.sleep(0.1)
 
     async def until_ready(self) -> None:
-        """Wait until the server is ready."""
+        """Wait until the server is ready.
+
+        A server that has just accepted many connections of an address closes others at once.
+        """
 
         async def is_ready() -> bool:
-            return (await self.ready())[0] == 200
+            try:
+                return (await self.ready())[0] == 200
+            except OSError:
+                return False
 
         await self.until(is_ready, "ready")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import socket
 import struct
@@ -14,13 +15,18 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 class BadWire:
     """Forwards bytes, in pieces of any size, until the next fault is due.
 
-    A fault is an end, a reset, a half-closed or a silent connection. ``cuts`` counts them.
+    A fault is an end, a reset, a half-closed or a silent connection. ``cuts`` counts them. After
+    ``most`` of them new connections have none, so that the clients reach their end: on a busy
+    machine an answer that is read from its beginning may take longer than connections live.
     """
 
-    def __init__(self, target: int, dice: random.Random, *, mean_s: float) -> None:
+    def __init__(
+        self, target: int, dice: random.Random, *, mean_s: float, most: float = math.inf
+    ) -> None:
         self._target = target
         self._dice = dice
         self._mean_s = mean_s
+        self._most = most
         self.first_s = 0.0
         """Moving average of the time until the server's first response, in seconds.
 
@@ -58,7 +64,7 @@ class BadWire:
             await asyncio.wait([*pumps, listening], timeout=life_s, return_when=first)
             took_s = (loop.time() - began) * (1 if heard.is_set() else 2)
             self.first_s = 0.95 * self.first_s + 0.05 * took_s
-            left_s = max(0.0, began + life_s - loop.time())
+            left_s = max(0.0, began + life_s - loop.time()) if self.cuts < self._most else None
             await asyncio.wait(pumps, timeout=left_s, return_when=first)
             if not any(pump.done() for pump in pumps):
                 self.cuts += 1

@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from wireside.testing import FakeOpenAI
 
 HERE = Path(__file__).parent
 ASKERS = 10
+RATE = 150
 LONG_S = 90.0
 """Longer than any restart: a client that receives nothing for this long was lost."""
 
@@ -85,17 +86,18 @@ class Answer:
     reason: str | None = None
     cancelled_from: int | None = None
     """Length from which on the answer is cancelled, in characters."""
+    rate: int = RATE
+    """Tokens per second."""
+    shown: str = ""
+    """The longest text before the client went back to an earlier offset."""
 
     @property
     def question(self) -> str:
-        return f"/lab tokens {self.count} {RATE} {self.seed}"
+        return f"/lab tokens {self.count} {self.rate} {self.seed}"
 
     @property
     def expected(self) -> str:
         return FakeOpenAI.text(self.count, self.seed)
-
-
-RATE = 150
 
 
 class Storm:
@@ -167,9 +169,7 @@ class Storm:
     async def _ask_on(self) -> None:
         conversation: str | None = None
         while not self._is_over:
-            count, seed = self._dice.randint(20, 600), self._dice.randint(1, 10**6)
-            answer = Answer(count, seed, f"key-{seed}-{self._dice.random()}")
-            answer.conversation = conversation if self._dice.random() < 0.8 else None
+            answer = self._new_answer(conversation if self._dice.random() < 0.8 else None)
             self._running[answer.key] = answer
             await self._read(answer, asks=True)
             conversation = answer.conversation
@@ -178,6 +178,10 @@ class Storm:
             self.tally.answers += 1
             self.tally.interrupted += answer.reason == "interrupted"
 
+    def _new_answer(self, conversation: str | None) -> Answer:
+        count, seed = self._dice.randint(20, 600), self._dice.randint(1, 10**6)
+        return Answer(count, seed, f"key-{seed}-{self._dice.random()}", conversation)
+
     async def _follow_on(self) -> None:
         while not self._is_over:
             streams = [a for a in self._running.values() if a.stream and a.conversation]
@@ -185,7 +189,8 @@ class Storm:
                 await asyncio.sleep(0.02)
                 continue
             original = self._dice.choice(streams)
-            answer = Answer(original.count, original.seed, original.key, original.conversation)
+            answer = replace(original, stream=None, text="", shown="", reason=None)
+            answer.cancelled_from = None
             answer.stream = await asyncio.to_thread(self._find, original)
             if answer.stream is not None:
                 await self._read(answer, asks=False)
@@ -207,13 +212,13 @@ class Storm:
         return None
 
     async def _read(self, answer: Answer, *, asks: bool) -> None:
-        assert self._wire is not None
-        url = f"ws://127.0.0.1:{self._wire.port}/ws/ai-chat"
         since = time.monotonic()
         while answer.reason is None:
             length = len(answer.text)
+            port, seconds = self._route()
+            url = f"ws://127.0.0.1:{port}/ws/ai-chat"
             try:
-                async with asyncio.timeout(2), connect(url, compression=None) as connection:
+                async with asyncio.timeout(seconds), connect(url, compression=None) as connection:
                     await self._talk(connection, answer)
             except (OSError, WebSocketException, TimeoutError, EOFError):
                 await asyncio.sleep(0.01)
@@ -222,6 +227,18 @@ class Storm:
             if time.monotonic() - since > LONG_S:
                 self._note("lost", answer, f"nothing came for {LONG_S:.0f} s")
                 answer.reason = "forgotten"
+
+    def _route(self) -> tuple[int, float]:
+        """Return the port of the next connection, and its longest life in seconds.
+
+        On a busy machine the first response takes longer than two seconds.
+        """
+        assert self._wire is not None
+        return self._wire.port, 2.0 + 10 * self._wire.first_s
+
+    def _offset(self, answer: Answer) -> int:
+        """Return where to resume; the answer's text must end there."""
+        return len(answer.text)
 
     async def _talk(self, connection: ClientConnection, answer: Answer) -> None:
         if answer.stream is None:
@@ -234,7 +251,7 @@ class Storm:
             }
         else:
             self.tally.resumes += 1
-            offset = len(answer.text)
+            offset = self._offset(answer)
             frame = {"type": "resume", "id": "1", "stream": answer.stream, "offset": offset}
         await connection.send(json.dumps(frame))
         is_cancelled = False

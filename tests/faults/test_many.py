@@ -23,11 +23,21 @@ def test_nobody_is_lost_and_memory_stays() -> None:
     assert report.growth is not None
 
 
+@pytest.mark.timeout(240)
+def test_connections_are_spread_over_servers_on_one_database() -> None:
+    plan = Plan(seconds=4, idle=40, streams=4, tokens=20, window_s=600, replicas=2)
+    report = asyncio.run(hold(plan))
+    print(f"\n{report}")
+    assert report.broken == []
+    assert [one.resting for one in report.seen] == [20, 20]
+    assert all(one.followed for one in report.seen)
+
+
 def seen(memory: Sequence[float], *, resting: int = 2, wrong: tuple[str, ...] = ()) -> Report:
     """Return the observations of a run of ``len(memory)`` seconds."""
     plan = Plan(seconds=len(memory), idle=2, streams=0, tokens=0, window_s=5)
     told = Seen(resting, answers=1, wrong=list(wrong), memory=list(enumerate(memory)))
-    return Report(plan, told)
+    return Report(plan, [told])
 
 
 @pytest.mark.parametrize(

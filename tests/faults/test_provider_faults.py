@@ -163,7 +163,7 @@ class Lab(FakeOpenAI):
 
 @dataclass
 class Day:
-    """Outcome of all questions: what clients received, what is stored, the number of attempts."""
+    """Outcome of all questions: received and stored answers, and the number of attempts."""
 
     told: dict[str, Told]
     kept: dict[str, Kept]

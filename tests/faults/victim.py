@@ -6,6 +6,7 @@
   from the environment: ``listening``.
 - ``kill`` ends it with SIGKILL: ``killed``.
 - ``terminate SECONDS`` sends SIGTERM, and SIGKILL after that time: ``ended`` or ``killed``.
+- ``freeze`` stops it with SIGSTOP, ``wake`` continues it: ``frozen``, ``woken``.
 - ``tear PAGES SECONDS`` lets the kernel end it at the first write that would make the database's
   file more than so many pages larger, which a checkpoint does: ``torn``, or ``killed`` after that
   time.
@@ -30,6 +31,7 @@ import openai.resources.chat  # noqa: F401
 from wireside.app import create_app
 from wireside.server.run import run_server
 from wireside.settings.load import load_settings
+from wireside.store import database as database_module
 from wireside.telemetry import configure_logging
 
 try:  # as the store chooses
@@ -39,11 +41,10 @@ except ImportError:
 
 PAGE_BYTES = 4096
 
-CHECKPOINT_PAGES = 8
-"""Pages of the write-ahead log from which on a commit also checkpoints; SQLite's default is 1000.
+SIGNALS = {"freeze": (signal.SIGSTOP, "frozen"), "wake": (signal.SIGCONT, "woken")}
 
-With it, one commit in a few does so.
-"""
+CHECKPOINT_S = 0.02
+"""Delay of a checkpoint after a commit, in seconds: there is one nearly all the time."""
 
 
 def main() -> None:
@@ -54,6 +55,11 @@ def main() -> None:
         if command == "start":
             pid = start()
             print("listening" if pid else "failed", flush=True)
+            continue
+        if command in SIGNALS:
+            number, word = SIGNALS[command]
+            os.kill(pid, number)
+            print(word, flush=True)
             continue
         limit = None
         if command == "terminate":
@@ -133,7 +139,6 @@ def slow_down(commit_s: float) -> None:
 
     def connect(*args: Any, **options: Any) -> Any:
         connection = original(*args, **options)
-        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         is_writing = False
 
         def delay(statement: str) -> None:
@@ -147,6 +152,7 @@ def slow_down(commit_s: float) -> None:
         return connection
 
     sqlite.connect = connect
+    database_module.CHECKPOINT_S = CHECKPOINT_S
 
 
 if __name__ == "__main__":

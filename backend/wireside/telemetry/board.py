@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from wireside.identity import Caller
 from wireside.telemetry.counts import BOUNDS
+from wireside.telemetry.fleet import ServerState, sum_of_servers
 from wireside.telemetry.history import DAYS, History, Tick
 from wireside.telemetry.steps import IntervalFigures, chart_columns, figures_of, merge_steps
 
@@ -21,16 +23,21 @@ COUNTED: Final = ("messages", "answers", "failed", "tokens")
 class Board:
     """Serves the history to administrators; live updates are computed once for all listeners."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(
+        self, history: History, list_servers: Callable[[], Sequence[ServerState]] = list
+    ) -> None:
+        """``list_servers`` returns all servers on the database; none if this one is alone."""
         self._history = history
+        self._list_servers = list_servers
         self._listeners: set[Callable[[dict[str, Any]], object]] = set()
         self._unwatch: Callable[[], None] | None = None
 
     async def read_period(self, caller: Caller, since: float, until: float) -> dict[str, Any]:
         """Return the period from ``since`` to ``until`` (seconds since 1970).
 
-        ``series`` maps each of ``steps.FIGURES`` to its values and ``t`` to their times; the rest
-        are the sums of the period. ``since`` is at most ``history.DAYS`` days before ``until``.
+        ``series`` maps each of ``steps.FIGURES`` to its values and ``t`` to their times, and
+        ``servers`` lists the servers on the database, if there are several. The rest are the sums
+        of the period. ``since`` is at most ``history.DAYS`` days before ``until``.
 
         Raises:
             Forbidden: the caller is not an administrator.
@@ -43,6 +50,7 @@ class Board:
             "since": since,
             "until": until,
             "series": chart_columns(steps, BOUNDS),
+            "servers": _rows_of(self._list_servers()),
             **_sums_of(steps),
         }
 
@@ -51,8 +59,8 @@ class Board:
     ) -> Callable[[], None]:
         """Call ``listener`` every two seconds; return a function that stops it.
 
-        ``now`` holds the figures of the last ten seconds. When a step has ended, ``series`` holds
-        its figures and ``hour`` the sums of the last hour.
+        ``now`` holds the figures of the last ten seconds, ``servers`` is as in ``read_period``.
+        When a step has ended, ``series`` holds its figures and ``hour`` the sums of the last hour.
 
         Raises:
             Forbidden: the caller is not an administrator.
@@ -70,15 +78,34 @@ class Board:
             self._unwatch = None
 
     def _notify_listeners(self, tick: Tick) -> None:
+        servers = self._list_servers()
         told: dict[str, Any] = {
             "at": round(tick.now.end * 1000),
-            "now": figures_of(tick.now, BOUNDS),
+            # the gauges of all servers are newer in their reports than in their steps
+            "now": figures_of(tick.now, BOUNDS) | (sum_of_servers(servers) if servers else {}),
+            "servers": _rows_of(servers),
         }
         if tick.ended is not None:
             told["series"] = chart_columns([tick.ended], BOUNDS)
             told["hour"] = _sums_of(self._history.last_hour())
         for listener in tuple(self._listeners):
             listener(told)
+
+
+def _rows_of(servers: Sequence[ServerState]) -> list[dict[str, Any]]:
+    """Return a row of figures for each server."""
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "version": one.version,
+            "uptime_s": round(one.uptime_s),
+            "silent_s": round(one.silent_s),
+            "is_own": one.is_own,
+            **(asdict(one.report) if one.report is not None else {}),
+        }
+        for one in servers
+    ]
 
 
 def _sums_of(steps: Sequence[IntervalFigures]) -> dict[str, Any]:

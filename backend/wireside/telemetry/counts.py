@@ -183,6 +183,11 @@ class Telemetry:
         self.relayed: Counter[str] = Counter()
         self.problems: Counter[str] = Counter()
         """Errors returned over HTTP."""
+        self.door_requests: Counter[tuple[str, str]] = Counter()
+        """Requests by door, and "ask" or "read"."""
+        self.door_errors: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """Errors sent by doors; ``door_relayed`` counts those of them that ended an answer."""
+        self.door_relayed: Counter[str] = Counter()
         self.frames = FrameCounts()
         self.questions: Counter[str] = Counter()
         self.models = ModelNames()
@@ -229,6 +234,18 @@ class Telemetry:
         """Count an error returned over HTTP."""
         self.problems[code] += 1
         self._exemplify(code, "request")
+
+    def count_door_request(self, door: str, kind: str) -> None:
+        """Count a request of a door: "ask" or "read"."""
+        self.door_requests[door, kind] += 1
+
+    def count_door_error(self, door: str, code: str, *, is_of_answer: bool = False) -> None:
+        """Count an error sent by a door; an answer's error is sent to each of its readers."""
+        self.door_errors[door][code] += 1
+        if is_of_answer:
+            self.door_relayed[code] += 1
+        else:
+            self._exemplify(code, "request")
 
     def _exemplify(self, code: str, kind: str) -> None:
         example = structlog.contextvars.get_contextvars().get(kind)
@@ -291,8 +308,9 @@ class Telemetry:
 
     @property
     def failures(self) -> Counter[str]:
-        """All failures, counted once each: answers, refusals at /ws/ai-chat, HTTP requests."""
-        return self.stream_errors + (self.errors - self.relayed) + self.problems
+        """All failures, counted once each: answers, refusals at sockets, HTTP requests."""
+        of_doors = sum(self.door_errors.values(), Counter[str]()) - self.door_relayed
+        return self.stream_errors + (self.errors - self.relayed) + self.problems + of_doors
 
     def figures_since_last(self, now: float) -> dict[str, Any]:
         """Return the figures since the last call, for WebSockets, pages and HTTP together.

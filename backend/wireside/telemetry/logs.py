@@ -78,7 +78,7 @@ def configure_logging(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 show_failure,
-                hide_secrets,
+                redact_event,
                 render,
             ],
         )
@@ -191,26 +191,26 @@ def _has_plain_message(error: BaseException) -> bool:
     return isinstance(error, _PLAIN_SPOKEN) and not isinstance(error, UnicodeError)
 
 
-def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Mask the values of fields with sensitive names, and keys inside any text."""
     return _hidden_items(event)
 
 
 def _hidden_items(items: Mapping[str, Any]) -> MutableMapping[str, Any]:
     return {
-        name: _MASK if _SECRET_NAMES.search(name) and value else _hide_secrets(value)
+        name: _MASK if _SECRET_NAMES.search(name) and value else _redact_value(value)
         for name, value in items.items()
     }
 
 
-def _hide_secrets(value: Any) -> Any:
+def _redact_value(value: Any) -> Any:
     match value:
         case str():
             return _SECRET_VALUES.sub(_MASK, value)
         case Mapping():
             return _hidden_items({str(name): item for name, item in value.items()})
         case list() | tuple():
-            return [_hide_secrets(item) for item in value]
+            return [_redact_value(item) for item in value]
         case None | bool() | int() | float():
             return value
         case _:

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 from wireside.telemetry.counts import OTHER, Histogram, error_codes
+from wireside.telemetry.fleet import sum_of_servers
 from wireside.telemetry.state import State
 from wireside.version import __version__
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 Kind = Literal["counter", "gauge", "histogram"]
 
 FRAMES_IN = ("batch", "binary", "cancel", "chat", "heartbeat", "ping", "refused", "resume")
-FRAMES_OUT = ("chunk", "done", "error", "pong", "reasoning", "resumed", "start", "tool")
+FRAMES_OUT = (
+    *("batch_done", "chunk", "done", "error", "part", "pong", "reasoning", "resumed", "start"),
+    "tool",
+)
+DOORS = ("ag-ui", "ai-sdk", "durable-streams", "openai")
 QUESTIONS = ("again", "ask", "turn")
 
 Values = Mapping[Any, float]
@@ -58,12 +63,22 @@ def _by_error_code(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
 
 
 def _error_counts(state: State) -> Values:
-    doors = {"raw": state.telemetry.errors, "http": state.telemetry.problems}
+    doors: dict[str, Mapping[str, int]] = {
+        "raw": state.telemetry.errors,
+        "http": state.telemetry.problems,
+        **{door: state.telemetry.door_errors.get(door, {}) for door in DOORS},
+    }
     return {
         (door, *code): count
         for door, counts in doors.items()
         for code, count in _by_error_code(counts).items()
     }
+
+
+def _door_requests(state: State) -> Values:
+    """Return the requests of all doors: one that had none is 0 instead of missing."""
+    none = dict.fromkeys(((door, kind) for door in DOORS for kind in ("ask", "read")), 0)
+    return none | state.telemetry.door_requests
 
 
 def _frame_counts(state: State) -> Values:
@@ -86,6 +101,17 @@ def _chunk_sizes(state: State) -> Histograms:
 
 def _of_models(items: Mapping[str, Histogram]) -> Histograms:
     return {(model,): histogram for model, histogram in items.items()}
+
+
+def _fleet_sums(state: State) -> Mapping[str, float]:
+    """Return the gauges of all servers; those of this one if it has the database alone."""
+    if state.replica is not None:
+        return sum_of_servers(state.replica.servers)
+    return {
+        "streams": state.open_streams,
+        "raw": state.telemetry.connections,
+        "pages": state.open_pages,
+    }
 
 
 def _task_count() -> int:
@@ -126,8 +152,14 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "wireside_errors_total", "counter", labels=("door", "code"),
-        help="Errors sent to clients, at /ws/ai-chat (`raw`) and by REST routes (`http`).",
+        help="Errors sent to clients, at /ws/ai-chat (`raw`), by REST routes (`http`) and by each"
+        " other door.",
         read=_error_counts,
+    ),
+    Metric(
+        "wireside_door_requests_total", "counter", labels=("door", "kind"),
+        help="Requests of doors: `ask` asks a question, `read` reads an answer.",
+        read=_door_requests,
     ),
     Metric(
         "wireside_chunk_characters", "histogram", unit="characters",
@@ -247,6 +279,58 @@ METRICS: tuple[Metric, ...] = (
         "wireside_provider_retries_total", "counter", labels=("code",),
         help="Retried requests for an answer, by the error that caused the retry.",
         read=lambda s: _by_error_code(s.telemetry.provider_retries),
+    ),
+    # ---- replicas
+    Metric(
+        "wireside_replica_info", "gauge", labels=("replica", "id", "version"),
+        help="Always 1; the labels are the name of this server among several on one database, the"
+        " id of its process there, both empty for one alone, and its version.",
+        read=lambda s: {
+            (s.replica.name, s.replica.id, __version__) if s.replica else ("", "", __version__): 1
+        },
+    ),
+    Metric(
+        "wireside_replicas", "gauge",
+        help="Servers on the database, as this one sees them; 1 without `WIRESIDE_REPLICAS`.",
+        read=lambda s: _single_value(len(s.replica.servers) if s.replica else 1),
+    ),
+    Metric(
+        "wireside_replica_leader", "gauge",
+        help="1 on the server that does what one of several has to do, else 0.",
+        read=lambda s: _single_value(s.replica.is_leader if s.replica else 1),
+    ),
+    Metric(
+        "wireside_replica_fenced_total", "counter",
+        help="How often the other servers have removed this one, as it gave no sign of life.",
+        read=lambda s: _single_value(s.replica.fenced_count if s.replica else 0),
+    ),
+    Metric(
+        "wireside_bus_up", "gauge",
+        help="1 while messages of the other servers arrive, else 0; 1 without `WIRESIDE_REPLICAS`.",
+        read=lambda s: _single_value(s.replica.is_bus_up if s.replica else 1),
+    ),
+    Metric(
+        "wireside_bus_dropped_total", "counter",
+        help="Messages to the other servers that were not sent, as the bus was away or full.",
+        read=lambda s: _single_value(s.replica.dropped_messages if s.replica else 0),
+    ),
+    Metric(
+        "wireside_followed_answers", "gauge",
+        help="Running answers of other servers that are read at this one.",
+        read=lambda s: _single_value(s.replica.followed_answers if s.replica else 0),
+    ),
+    # ---- all servers: the same at each of them
+    Metric(
+        "wireside_fleet_open_streams", "gauge",
+        help="Answers in progress at all servers on the database. Each server has the same sum:"
+        " aggregate with `max`, never with `sum`.",
+        read=lambda s: _single_value(_fleet_sums(s)["streams"]),
+    ),
+    Metric(
+        "wireside_fleet_connections", "gauge", labels=("kind",),
+        help="Open connections at all servers on the database, as `wireside_connections`. Each"
+        " server has the same sum: aggregate with `max`, never with `sum`.",
+        read=lambda s: {("raw",): _fleet_sums(s)["raw"], ("page",): _fleet_sums(s)["pages"]},
     ),
     # ---- the process
     Metric(

@@ -98,6 +98,18 @@ def merge_steps(steps: Iterable[IntervalFigures], at: float, seconds: float) -> 
     return whole
 
 
+SUMMED_PEAKS: Final = frozenset({"raw", "pages", "streams", "memory"})
+"""The gauges that several servers have together; of others, the greatest one counts."""
+
+
+def sum_servers(steps: Sequence[IntervalFigures], at: float, seconds: float) -> IntervalFigures:
+    """Merge steps of several servers in the same interval, each of a server of its own."""
+    whole = merge_steps(steps, at, seconds)
+    for name in SUMMED_PEAKS & whole.peaks.keys():
+        whole.peaks[name] = sum(step.peaks.get(name, 0.0) for step in steps)
+    return whole
+
+
 def thin_steps(steps: Sequence[IntervalFigures], most: int) -> list[IntervalFigures]:
     """Return at most ``most`` steps, each merged from the steps of an equal part of the period.
 

@@ -252,11 +252,14 @@ class Flaky:
         self._check()
         await self._store.store_steps(steps)
 
+    async def read_others(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
+        return ()
+
     async def read_steps(self, seconds: int, since: int, until: int) -> Sequence[FigureStep]:
         self._check()
         found: Sequence[FigureStep] = await self._store.read_steps(seconds, since, until)
         return found
 
-    async def remove_steps(self, before: int) -> None:
+    async def remove_steps(self, before: int, *, seconds: int | None = None) -> None:
         self._check()
-        await self._store.remove_steps(before)
+        await self._store.remove_steps(before, seconds=seconds)

@@ -15,7 +15,7 @@ from wireside.errors import ProviderTimeout
 from wireside.generation.commits import Backlog
 from wireside.messages import End, Usage
 from wireside.telemetry.counts import MODELS, Telemetry, error_codes
-from wireside.telemetry.prometheus import METRICS, Exposition, Metric
+from wireside.telemetry.prometheus import DOORS, METRICS, Exposition, Metric
 from wireside.telemetry.state import State
 
 ROOT = Path(__file__).parents[3]
@@ -101,7 +101,7 @@ def test_names_and_units_follow_the_conventions() -> None:
         unit = metric.unit.replace(" ", "_")
         assert metric.name.removesuffix("_total").endswith(unit), metric.name
         assert metric.help.endswith("."), metric.name
-        assert len(metric.labels) <= 2
+        assert len(metric.labels) <= (3 if metric.name.endswith("_info") else 2)
         assert "le" not in metric.labels
     assert len({metric.name for metric in METRICS}) == len(METRICS)
 
@@ -120,8 +120,8 @@ async def test_labels_are_bounded(families: dict[str, Family]) -> None:
                 values.setdefault(name, set()).add(label)
     assert len(values["model"]) == MODELS + 1
     assert values["code"] == {*error_codes(), "other"}
-    assert values["kind"] == {"raw", "page"}
-    assert values["door"] == {"raw", "http"}
+    assert values["kind"] == {"raw", "page", "ask", "read"}
+    assert values["door"] == {"raw", "http", *DOORS}
     assert "an unknown type" not in values["type"]
     assert sum(len(family.samples) for family in families.values()) < 2000
 

@@ -1,0 +1,1 @@
+"""Several servers, called replicas, on one PostgreSQL database."""
