@@ -155,6 +155,7 @@ class Completion:
         self.reason: FinishReason | None = None
         self.is_sure = False
         self.usage = Usage()
+        self.cached_tokens: int | None = None
         self.model = ""
         self.id = ""
         self.is_done = False
@@ -173,6 +174,7 @@ class Completion:
         self._calls: list[_OpenCall] = []
         self._call_chars = 0
         self._has_new_call = False
+        self._space_after_call: list[TextDelta | ReasoningDelta] = []
         self._last_calls: dict[int, _OpenCall] = {}
         self._known_calls: dict[tuple[int, str], _OpenCall] = {}
         self._half_pair = ""
@@ -371,6 +373,7 @@ class Completion:
         for dress in (source.usage, *(_of(source, name) for name in _USAGE_FIELDS)):
             if isinstance(dress, dict):
                 self.usage = _updated(self.usage, _usage_in(dress))
+                self.cached_tokens = _cached_in(dress) or self.cached_tokens
         if isinstance(timings := _of(source, "timings"), dict):
             self._timings = _updated(self._timings, _usage_in(timings))
 
@@ -537,15 +540,25 @@ class Completion:
                 self._append(delta, deltas)
 
     def _append(self, delta: TextDelta | ReasoningDelta, deltas: list[Delta]) -> None:
-        if self._has_new_call and not delta.text.isspace():
+        if self._has_new_call:
+            if delta.text.isspace():  # more of the call may follow
+                self._space_after_call.append(delta)
+                return
             self._has_new_call = False
             deltas.extend(self._proposed_calls())  # they came before it
+            self._append_space(deltas)
         _append(delta, deltas)
+
+    def _append_space(self, deltas: list[Delta]) -> None:
+        for space in self._space_after_call:
+            _append(space, deltas)
+        self._space_after_call.clear()
 
     def cut(self) -> list[Delta]:
         """Return the buffered deltas of an answer that is cut off."""
         deltas: list[Delta] = []
         self._add(self._splitter.flush(), deltas)
+        self._append_space(deltas)
         return deltas
 
     def _end(self) -> list[Delta]:
@@ -871,6 +884,14 @@ def _usage_in(dress: dict[str, Any]) -> Usage:
         if isinstance(dress.get(inner), dict):
             dress = {**dress[inner], **dress}
     return Usage(_first_count(dress, INPUT_TOKENS), _first_count(dress, OUTPUT_TOKENS))
+
+
+def _cached_in(dress: dict[str, Any]) -> int | None:
+    """Return how many input tokens the service had cached; None if it does not report it."""
+    for name in ("prompt_tokens_details", "input_tokens_details"):
+        if isinstance(details := dress.get(name), dict):
+            return _count(details.get("cached_tokens"))
+    return _count(dress.get("prompt_cache_hit_tokens"))  # DeepSeek
 
 
 def _first_count(dress: dict[str, Any], names: tuple[str, ...]) -> int | None:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
+
+import msgspec
 
 from wireside.messages import (
     Delta,
@@ -31,6 +33,14 @@ def event(data: object, name: str = "") -> bytes:
     """Return a server-sent event. ``data`` becomes JSON; a string is sent as it is, in one line."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
     return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
+
+
+def encode_text(text: str) -> bytes:
+    """Return a text as JSON."""
+    try:
+        return msgspec.json.encode(text)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(text).encode()
 
 
 def comment(text: str) -> bytes:
@@ -76,6 +86,18 @@ class CompletionEncoder:
             {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, **choice}
         ]
         return self._head("chat.completion.chunk", choices)
+
+    def field_event(self, name: str) -> Callable[[str], bytes]:
+        """Return a function that writes the event of a chunk with one text, such as "content".
+
+        It is called for each token: only the text is encoded.
+        """
+        before, after = event(self.chunk({name: "\0"})).split(b'"\\u0000"')
+
+        def write(text: str) -> bytes:
+            return b"%b%b%b" % (before, encode_text(text), after)
+
+        return write
 
     def opening(self) -> Document:
         """Return the first chunk, which names the role."""

@@ -51,7 +51,12 @@ REFUSED = "The model service did not accept this request."
 FAILED = "The model service failed; try again."
 BROKE_OFF = "The model service broke this answer off. What it wrote is kept."
 
-REFUSABLE_FIELDS = ("temperature", "max_tokens", "max_completion_tokens")
+REFUSABLE_FIELDS = (
+    *("temperature", "max_tokens", "max_completion_tokens", "top_p", "top_k", "min_p", "seed"),
+    *("presence_penalty", "frequency_penalty", "logit_bias", "response_format", "tool_choice"),
+    *("parallel_tool_calls", "reasoning_effort", "verbosity", "service_tier", "prediction"),
+    *("web_search_options", "stop", "tools"),
+)
 """Request fields that the sentence of a refusal names."""
 
 MAX_CHARS = 4_000
@@ -219,8 +224,9 @@ def failure_for(
     """
     status = status if status and status >= 300 else problem.status
     retry_after = _wait_told(problem) if retry_after is None else retry_after
-    if status in (None, 400, 403, 429) and _says_busy(problem):
-        return _busy(retry_after)
+    is_busy = status in (None, 400, 403, 429) and _says_busy(problem)
+    if make := _OF_WIRESIDE.get(problem.code) or (_busy if is_busy else None):
+        return make(retry_after)
     for statuses, pattern, make_of_model in _BY_WORDS:
         if status in statuses and pattern.search(problem.words):
             return make_of_model(model)
@@ -302,6 +308,13 @@ _BY_STATUS: dict[int, Callable[[float | None], Failure]] = {
     429: _busy,
     504: _late,
 }
+
+_OF_WIRESIDE: dict[str, Callable[[float | None], Failure]] = {
+    "provider_auth": lambda _: Failure(error=ProviderAuth()),
+    "provider_rate_limited": _busy,
+    "provider_timeout": _late,
+}
+"""Errors of a model service that is another Wireside, by its codes."""
 
 _ANY = range(400, 600)
 

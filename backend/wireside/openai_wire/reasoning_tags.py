@@ -122,7 +122,7 @@ class ReasoningTags:
         self._closing = {pair.closing.lower(): pair for pair in pairs}
         words = {*self._opening, *self._closing, *_ANSWERS, *_ANSWERS.values()}
         words |= {*_HARMONY_STARTS, *_HARMONY_ENDS}
-        self._words = tuple(words)
+        self._beginnings = {word[:length] for word in words for length in range(len(word))}
         self._longest = max(map(len, words))
         firsts = {char for word in words for char in (word[0], word[0].upper())}
         self.signs = re.compile("[" + "".join(map(re.escape, sorted({*firsts, *"\n`~"}))) + "]")
@@ -143,8 +143,7 @@ class ReasoningTags:
         """Whether ``text`` from ``at`` on is an incomplete tag."""
         if len(text) - at >= self._longest:
             return False
-        low = text[at:].lower()
-        return any(len(word) > len(low) and word.startswith(low) for word in self._words)
+        return text[at:].lower() in self._beginnings
 
 
 def _pair_in(entry: str) -> TagPair:

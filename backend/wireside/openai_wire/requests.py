@@ -22,6 +22,7 @@ from wireside.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    is_hidden,
     label_of,
     text_parts,
 )
@@ -43,23 +44,35 @@ def encode_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
         if message.role == "assistant":
             encoded += _assistant(message.parts, ids)
         else:
-            encoded.append({"role": message.role, "content": _content(message.parts)})
+            encoded.append({"role": message.role, "content": encode_content(message.parts)})
     return encoded
 
 
 def encode_tools(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
     """Return the ``tools`` of a request."""
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": json.loads(tool.parameters),
-            },
-        }
-        for tool in tools
-    ]
+    return [{"type": "function", "function": _function(tool)} for tool in tools]
+
+
+def _function(tool: ToolSpec) -> dict[str, Any]:
+    function: dict[str, Any] = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": json.loads(tool.parameters),
+    }
+    return function if tool.strict is None else {**function, "strict": tool.strict}
+
+
+def decode_tools(tools: Iterable[dict[str, Any]]) -> tuple[ToolSpec, ...]:
+    """Return tools that ``encode_tools`` has encoded."""
+    return tuple(
+        ToolSpec(
+            name=function["name"],
+            description=function["description"],
+            parameters=json.dumps(function["parameters"], ensure_ascii=False),
+            strict=function.get("strict"),
+        )
+        for function in (tool["function"] for tool in tools)
+    )
 
 
 def text_only(message: Message) -> Message:
@@ -68,7 +81,7 @@ def text_only(message: Message) -> Message:
 
 
 def plain_text(parts: Iterable[Part]) -> str:
-    """Return everything in ``parts`` that a model is told, as text."""
+    """Return everything in ``parts`` that a model gets, as text."""
     return _joined(_text(part) for part in parts)
 
 
@@ -85,15 +98,17 @@ def _text(part: Part) -> str:
         case ToolCallPart():
             result = NOT_RUN if part.result is None else f"Its result: {part.result}"
             return f"(The tool {part.name} was called with {part.arguments or '{}'}. {result})"
+        case FilePart() if part.text and part.media_type.startswith("audio/"):
+            return f'The audio file "{part.name}", transcribed:\n\n{part.text}\n\n(End)'
         case FilePart() if part.text:
             return f'The file "{part.name}":\n\n{part.text}\n\n(End of "{part.name}")'
         case ImagePart() | FilePart() | DataPart():
-            return label_of(part)
+            return "" if is_hidden(part) else label_of(part)
         case _:
             assert_never(part)
 
 
-def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+def encode_content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
     """Return the content of a question: text, or a list if it has images."""
     if not any(_is_sent(part) for part in parts):
         return plain_text(parts)

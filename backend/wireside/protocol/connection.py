@@ -3,22 +3,23 @@
 Nothing here awaits, sends or reads a clock; the session executes the events.
 
 Theory of operation: each open request id of level 2 has a lane, and level 1 has a single one. The
-requests of a lane are answered one after another, the lanes concurrently. A frame that is accepted
-adds its requests to a lane and returns ``StartAnswer`` for the first if the lane was empty. The
-session reports the last frame of an answer with ``Connection.ended``, which returns the lane's next
-``StartAnswer``, or closes the lane. A resumed stream occupies a lane without requests until
-``Connection.resume_ended``. Each request gets exactly one last frame (``done`` or ``error``), also
-when it is cancelled or refused.
+requests of a lane are answered one after another, those of a batch with ``parallel`` some at once,
+and the lanes concurrently. A frame that is accepted adds its requests to a lane and returns
+``StartAnswer`` for those that can start. The session reports the last frame of an answer with
+``Connection.ended``, which returns the lane's next ``StartAnswer``, or closes the lane. A resumed
+stream occupies a lane without requests until ``Connection.resume_ended``. Each request gets exactly
+one last frame (``done`` or ``error``), also when it is cancelled or refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from wireside.errors import BadMessage, RateLimited, TooMany, WiresideError
 from wireside.limits.windows import SlidingWindow
 from wireside.protocol.frames import (
+    BatchDoneFrame,
     BatchFrame,
     CancelFrame,
     ChatFrame,
@@ -55,12 +56,14 @@ class OpenRequest:
     Attributes:
         chat: the question; ``chat.id`` is None on level 1.
         index: position in a batch.
+        is_started: whether ``StartAnswer`` was returned for it.
         cancelled: whether the client has cancelled it.
         batch: the frame it came in, if the chat service answers that as a whole (level 2).
     """
 
     chat: ChatFrame
     index: int | None = None
+    is_started: bool = False
     cancelled: bool = False
     batch: BatchFrame | None = None
 
@@ -86,9 +89,13 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop the running answer to this request; None is the one of level 1."""
+    """Stop the running answers to this request; None is the one of level 1.
+
+    ``index`` is the message of a batch to stop; None for all.
+    """
 
     id: str | None
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +114,50 @@ class Close:
     reason: str
 
 
+Outcome = Literal["done", "failed", "cancelled"]
+"""How an answer ended, as a ``BatchDoneFrame`` counts it."""
+
 Event = StartAnswer | Attach | Stop | Send | Close
 
 
 class Lane:
-    """Requests that are answered one after another; the first one is running."""
+    """Requests of which the first ``parallel`` run, and the others are queued.
 
-    def __init__(self) -> None:
+    ``has_summary`` says that a ``BatchDoneFrame`` ends it.
+    """
+
+    def __init__(self, *, parallel: int = 1, has_summary: bool = False) -> None:
         self.requests: list[OpenRequest] = []
+        self.has_summary = has_summary
+        self.counts: dict[Outcome, int] = {"done": 0, "failed": 0, "cancelled": 0}
+        self._parallel = parallel
 
-    def cancel(self) -> None:
-        """Mark all requests as cancelled: each still gets its one ``done``."""
-        for request in self.requests:
+    @property
+    def streams(self) -> int:
+        """Number of concurrent streams of the connection that the lane counts as."""
+        return max(1, min(self._parallel, len(self.requests)))
+
+    def start_due(self) -> list[Event]:
+        """Start the requests that can run now."""
+        due = [request for request in self.requests[: self._parallel] if not request.is_started]
+        return [self._start(request) for request in due]
+
+    def cancel(self, request_id: str | None, index: int | None = None) -> list[Event]:
+        """Mark requests as cancelled: each still gets its one ``done``.
+
+        A queued message of a batch that is cancelled alone ends at once.
+        """
+        cancelled = [one for one in self.requests if index is None or one.index == index]
+        for request in cancelled:
             request.cancelled = True
+        if index is None:
+            return [Stop(request_id)]
+        ended = [self._start(request) for request in cancelled if not request.is_started]
+        return [Stop(request_id, index), *ended] if cancelled else []
+
+    def _start(self, request: OpenRequest) -> Event:
+        request.is_started = True
+        return StartAnswer(request)
 
 
 class Connection:
@@ -153,15 +191,22 @@ class Connection:
         self._is_closing = True
         return [Close(UNSUPPORTED_DATA, "send text frames")]
 
-    def ended(self, request: OpenRequest) -> list[Event]:
+    def ended(self, request: OpenRequest, outcome: Outcome = "done") -> list[Event]:
         """Record that the last frame of ``request`` was sent; start the next one of its lane."""
-        lane = self._lane_of(request.chat.id)
-        del lane.requests[0]
-        if lane.requests:
-            return [StartAnswer(lane.requests[0])]
-        if request.chat.id is not None:
-            del self._level_2[request.chat.id]
-        return []
+        request_id = request.chat.id
+        lane = self._lane_of(request_id)
+        lane.requests.remove(request)
+        lane.counts[outcome] += 1
+        if lane.requests or request_id is None:
+            return lane.start_due()
+        del self._level_2[request_id]
+        if not lane.has_summary:
+            return []
+        return [Send(BatchDoneFrame(id=request_id, **lane.counts))]
+
+    def is_open(self, request_id: str | None) -> bool:
+        """Whether a request of level 2 has not received its last frame."""
+        return request_id in self._level_2
 
     def resume_ended(self, resume: ResumeFrame) -> None:
         """Record that the last frame of a resumed stream was sent."""
@@ -186,7 +231,7 @@ class Connection:
             return [self._about(frame, error), Close(POLICY_VIOLATION, str(error))]
         if not self._address.count_if_allowed(now, count):
             error = RateLimited(retry_after=round(self._address.retry_after(now, count), 1))
-            if isinstance(frame, BatchFrame):
+            if isinstance(frame, BatchFrame) and frame.parallel is None:
                 return [self._about(frame, error, index) for index in range(count)]
             return [self._about(frame, error)]
         return []
@@ -200,49 +245,58 @@ class Connection:
             case Heartbeat():
                 return [] if frame.reply is None else [Send(frame.reply)]
             case ChatFrame():
-                return self._enqueue(frame.id, [OpenRequest(chat=frame)])
+                requests = [OpenRequest(chat=frame)]
+                return self._enqueue(frame.id, requests)
             case BatchFrame():
                 batch = None if frame.id is None else frame
                 requests = [
                     OpenRequest(chat=c, index=i, batch=batch) for i, c in enumerate(frame.chats())
                 ]
-                return self._enqueue(frame.id, requests)
+                return self._enqueue(frame.id, requests, parallel=frame.parallel)
             case CancelFrame():
-                return self._cancel(frame.id)
+                return self._cancel(frame.id, frame.index)
             case ResumeFrame():
                 return self._resume(frame)
             case _:
                 assert_never(frame)
 
-    def _enqueue(self, request_id: str | None, requests: list[OpenRequest]) -> list[Event]:
+    def _enqueue(
+        self, request_id: str | None, requests: list[OpenRequest], parallel: int | None = None
+    ) -> list[Event]:
         if request_id is None:
             return self._wait_in_line(requests)
-        # each message of a batch gets exactly one last frame
-        refused = (self._cannot_open(request_id, request.index) for request in requests)
-        problems: list[Event] = [problem for problem in refused if problem]
-        if problems:
-            return problems
-        lane = self._level_2[request_id] = Lane()
+        # each message of a batch without `parallel` gets exactly one last frame
+        refused = [None] if parallel else [request.index for request in requests]
+        problems = [self._cannot_open(request_id, index) for index in refused]
+        if problems[0] is not None:
+            return [problem for problem in problems if problem]
+        free = self._limits.streams - self._open_streams
+        lane = Lane(parallel=min(parallel or 1, free), has_summary=parallel is not None)
+        self._level_2[request_id] = lane
         lane.requests.extend(requests)
-        return [StartAnswer(requests[0])]
+        return lane.start_due()
 
     def _wait_in_line(self, requests: list[OpenRequest]) -> list[Event]:
         line = self._level_1.requests
-        events: list[Event] = [] if line else [StartAnswer(requests[0])]
+        refused: list[Event] = []
         for request in requests:
             if len(line) <= self._limits.waiting:  # the first one is running, not queued
                 line.append(request)
             else:
                 error = TooMany(f"{self._limits.waiting} messages are waiting already.")
-                events.append(self.refuse(None, error, level=1))
-        return events
+                refused.append(self.refuse(None, error, level=1))
+        return [*self._level_1.start_due(), *refused]
+
+    @property
+    def _open_streams(self) -> int:
+        return sum(lane.streams for lane in self._level_2.values())
 
     def _cannot_open(self, request_id: str, index: int | None = None) -> Send | None:
         if request_id in self._level_2:
             # Without the id: with it, the frame would look like the end of the open request.
             error: WiresideError = BadMessage(f"id: {request_id} is the id of an open request.")
             return self.refuse(None, error, level=2)
-        if len(self._level_2) >= self._limits.streams:
+        if self._open_streams >= self._limits.streams:
             error = TooMany(
                 f"{self._limits.streams} requests are open on this connection;"
                 " wait until one has ended."
@@ -250,12 +304,12 @@ class Connection:
             return self.refuse(request_id, error, level=2, index=index)
         return None
 
-    def _cancel(self, request_id: str | None) -> list[Event]:
-        lane = self._level_1 if request_id is None else self._level_2.get(request_id)
-        if lane is None:
-            return []  # the request has just ended: not an error
-        lane.cancel()
-        return [Stop(request_id)] if lane.requests or request_id is not None else []
+    def _cancel(self, request_id: str | None, index: int | None) -> list[Event]:
+        if request_id is None:
+            return self._level_1.cancel(None) if self._level_1.requests else []
+        lane = self._level_2.get(request_id)
+        # without one, the request has just ended: not an error
+        return [] if lane is None else lane.cancel(request_id, index)
 
     def _resume(self, frame: ResumeFrame) -> list[Event]:
         if problem := self._cannot_open(frame.id):

@@ -165,6 +165,25 @@ def test_a_tool_call_is_put_together() -> None:
     assert completion.reason == "stop"
 
 
+@pytest.mark.parametrize("after", ["\n", "\n```", "\n```py\n", "\n\ntext"])
+def test_the_place_of_a_tool_call_does_not_depend_on_the_cuts(after: str) -> None:
+    call = chunk(function_call={"name": "f", "arguments": "{}"})
+    rest = [chunk(content=after), chunk(content="<think> <"), chunk(finish="stop")]
+
+    def parts(*pieces: bytes) -> list[object]:
+        joined: list[object] = []
+        for delta in read(*pieces)[1]:
+            if isinstance(delta, TextDelta) and joined and isinstance(joined[-1], str):
+                joined[-1] += delta.text
+            else:
+                joined.append(delta.text if isinstance(delta, TextDelta) else delta)
+        return joined
+
+    whole = parts(call + b"".join(rest))
+    assert whole == parts(call, *rest)
+    assert whole == parts(*(bytes((byte,)) for byte in call + b"".join(rest)))
+
+
 @pytest.mark.parametrize(
     ("deltas", "expected"),
     [

@@ -387,6 +387,112 @@ class TestBatches:
         ]
 
 
+class TestParallelBatches:
+    def begin(self, connection: Connection, count: int, parallel: object) -> list[OpenRequest]:
+        messages = [str(number) for number in range(count)]
+        return answered(
+            receive(connection, type="batch", id="b", messages=messages, parallel=parallel)
+        )
+
+    def test_as_many_as_requested_begin_at_once_and_the_next_when_one_ends(self) -> None:
+        connection = connect()
+        begun = self.begin(connection, 5, 3)
+        assert [request.index for request in begun] == [0, 1, 2]
+        (fourth,) = answered(connection.ended(begun[1]))
+        (fifth,) = answered(connection.ended(fourth))
+        assert (fourth.index, fifth.index) == (3, 4)
+        assert connection.ended(begun[0]) == []
+
+    def test_a_summary_counts_the_ends(self) -> None:
+        connection = connect()
+        begun = self.begin(connection, 4, 8)
+        for request, outcome in zip(begun[:3], ("done", "failed", "cancelled"), strict=True):
+            assert connection.ended(request, outcome) == []  # type: ignore[arg-type]
+        assert sent(connection.ended(begun[3])) == [
+            {"type": "batch_done", "id": "b", "done": 2, "failed": 1, "cancelled": 1}
+        ]
+        assert self.begin(connection, 1, 1)  # the id is free
+
+    def test_one_at_a_time_has_a_summary_only_where_it_is_requested(self) -> None:
+        connection = connect()
+        (only,) = self.begin(connection, 1, 1)
+        assert [frame["type"] for frame in sent(connection.ended(only))] == ["batch_done"]
+        (only,) = self.begin(connection, 1, None)
+        assert connection.ended(only) == []
+
+    def test_it_counts_as_its_open_messages_on_the_connection(self) -> None:
+        connection = connect(ConnectionLimits(streams=4))
+        begun = self.begin(connection, 4, 3)
+        assert answered(receive(connection, type="chat", id="a", message="Hi"))
+        (refused,) = sent(receive(connection, type="chat", id="c", message="Hi"))
+        assert refused["code"] == "too_many"
+        connection.ended(begun[0])
+        connection.ended(begun[1])
+        assert answered(receive(connection, type="chat", id="c", message="Hi"))
+
+    def test_fewer_begin_where_the_connection_has_fewer_free(self) -> None:
+        connection = connect(ConnectionLimits(streams=2))
+        receive(connection, type="chat", id="a", message="Hi")
+        begun = self.begin(connection, 3, 8)
+        assert [request.index for request in begun] == [0]
+
+    def test_a_batch_that_is_refused_gets_one_error_without_index(self) -> None:
+        connection = connect(ConnectionLimits(streams=1), address=5)
+        receive(connection, type="chat", id="a", message="Hi")
+        for code in ("too_many", "rate_limited"):
+            (error,) = sent(
+                receive(connection, type="batch", id="b", messages=["1"] * 3, parallel=2)
+            )
+            assert (error["id"], error["code"], "index" in error) == ("b", code, False)
+
+    def test_one_message_is_cancelled(self) -> None:
+        connection = connect()
+        first, second = self.begin(connection, 4, 2)
+        assert receive(connection, type="cancel", id="b", index=1) == [Stop("b", 1)]
+        assert (first.cancelled, second.cancelled) == (False, True)
+        stop, *begun = receive(connection, type="cancel", id="b", index=3)
+        assert stop == Stop("b", 3)
+        (fourth,) = answered(begun)  # it ends before those in front of it
+        assert (fourth.index, fourth.cancelled) == (3, True)
+        assert connection.ended(fourth, "cancelled") == []
+        assert receive(connection, type="cancel", id="b", index=3) == []
+        assert receive(connection, type="cancel", id="b", index=9) == []
+        (third,) = answered(connection.ended(second, "cancelled"))
+        assert (third.index, third.cancelled) == (2, False)
+
+    def test_all_of_it_is_cancelled(self) -> None:
+        connection = connect()
+        first, _ = self.begin(connection, 3, 2)
+        assert receive(connection, type="cancel", id="b") == [Stop("b")]
+        (third,) = answered(connection.ended(first, "cancelled"))
+        assert third.cancelled
+
+    @pytest.mark.parametrize("parallel", [0, 9, -1, 1.5, "2", True, [2]])
+    def test_a_wrong_number_is_named(self, parallel: object) -> None:
+        connection = connect()
+        (error,) = sent(
+            receive(connection, type="batch", id="b", messages=["1"], parallel=parallel)
+        )
+        assert (error["code"], error["id"]) == ("bad_message", "b")
+        assert str(error["message"]).startswith("parallel: expected a whole number")
+
+    def test_a_wrong_index_is_named(self) -> None:
+        for index in (-1, 20, "0", True):
+            (error,) = sent(receive(connect(), type="cancel", id="b", index=index))
+            assert str(error["message"]).startswith("index: expected a whole number")
+        assert receive(connect(), type="cancel", index="x") == []  # level 1 has no index
+
+    def test_a_conversation_has_no_parallel_questions(self) -> None:
+        batch = {"type": "batch", "id": "b", "messages": ["1", "2"], "conversation": "new"}
+        (error,) = sent(receive(connect(), **batch, parallel=2))
+        assert str(error["message"]).startswith("parallel: not together with conversation")
+        assert answered(receive(connect(), **batch, parallel=1))
+
+    def test_level_1_ignores_it(self) -> None:
+        (first,) = answered(receive(connect(), type="batch", messages=["1", "2"], parallel="x"))
+        assert first.index == 0
+
+
 class TestHeartbeats:
     """The keep-alive messages of client libraries are not treated as malformed frames."""
 

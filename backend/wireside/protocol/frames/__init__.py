@@ -21,9 +21,11 @@ from wireside.protocol.frames.limits import (
     MAX_BATCH,
     MAX_FRAME_BYTES,
     MAX_NAME_CHARS,
+    MAX_PARALLEL,
     checked_frame_bytes,
 )
 from wireside.protocol.frames.server import (
+    BatchDoneFrame,
     ChunkFrame,
     DoneFrame,
     ErrorFrame,
@@ -51,6 +53,8 @@ __all__ = [
     "MAX_BATCH",
     "MAX_FRAME_BYTES",
     "MAX_NAME_CHARS",
+    "MAX_PARALLEL",
+    "BatchDoneFrame",
     "BatchFrame",
     "CancelFrame",
     "ChatFrame",

@@ -24,8 +24,9 @@ class ChatFrame:
 
     ``messages`` are the turns before ``message``, for a question that is not stored. ``offset`` is
     the position to start the answer at; it is ignored without a ``key``. ``options`` is the JSON
-    text of an object. With ``part``, this is a frame of type ``answer``: the id of a question of
-    ``conversation``, and the answer to it as JSON text.
+    text of an object. With ``steer``, an answer that runs in ``conversation`` ends where it is, and
+    the question goes on from there. With ``part``, this is a frame of type ``answer``: the id of a
+    question of ``conversation``, and the answer to it as JSON text.
     """
 
     type: ClassVar[str] = "chat"
@@ -38,6 +39,7 @@ class ChatFrame:
     temperature: float | None = None
     max_tokens: int | None = None
     attachments: tuple[str, ...] = ()
+    steer: bool = False
     sanitize: bool = False
     offset: int = 0
     messages: tuple[Message, ...] = ()
@@ -65,7 +67,8 @@ class BatchFrame:
     """Several questions, answered like as many ``chat`` frames one after another.
 
     ``offsets`` are the positions to start the answers at, in order; they are ignored without a
-    ``key``.
+    ``key``. With ``parallel``, up to that many are answered at once, all frames have the index of
+    their answer, and a ``BatchDoneFrame`` follows the last one.
     """
 
     type: ClassVar[str] = "batch"
@@ -79,6 +82,7 @@ class BatchFrame:
     max_tokens: int | None = None
     sanitize: bool = False
     offsets: tuple[int, ...] = ()
+    parallel: int | None = None
     max_frame_bytes: int | None = None
 
     def chats(self) -> list[ChatFrame]:
@@ -118,10 +122,14 @@ class PingFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelFrame:
-    """Stop one request (level 2), or the running stream and all queued requests (level 1)."""
+    """Stop one request (level 2), or the running stream and all queued requests (level 1).
+
+    ``index`` stops one message of a batch (level 2).
+    """
 
     type: ClassVar[str] = "cancel"
     id: str | None = None
+    index: int | None = None
 
     def encode(self) -> str:
         """Return the frame as text."""

@@ -18,7 +18,7 @@ from wireside.protocol.frames.client import (
 )
 from wireside.protocol.frames.fields import ID, Fields
 from wireside.protocol.frames.heartbeats import KEEPALIVE_TYPES, Heartbeat, heartbeat_in
-from wireside.protocol.frames.limits import MAX_BATCH, MAX_CONTEXT, MAX_ECHO_CHARS
+from wireside.protocol.frames.limits import MAX_BATCH, MAX_CONTEXT, MAX_ECHO_CHARS, MAX_PARALLEL
 from wireside.protocol.frames.server import Level, PongFrame
 from wireside.protocol.strict_json import parse_object
 
@@ -62,7 +62,7 @@ def _parse_fields(fields: Fields) -> ClientFrame:
         case "ping":
             return _parse_ping(fields)
         case "cancel":
-            return CancelFrame(id=fields.id())
+            return _parse_cancel(fields)
         case "resume":
             return ResumeFrame(
                 id=fields.id(required=True),
@@ -78,6 +78,13 @@ def _parse_fields(fields: Fields) -> ClientFrame:
             raise UnknownType(
                 f"type: {_shown(kind)} is unknown; use chat, answer, batch, ping, cancel or resume."
             )
+
+
+def _parse_cancel(fields: Fields) -> CancelFrame:
+    request_id = fields.id()
+    if request_id is None:
+        return CancelFrame()
+    return CancelFrame(id=request_id, index=fields.whole("index", low=0, high=MAX_BATCH - 1))
 
 
 def _parse_ping(fields: Fields) -> PingFrame:
@@ -100,11 +107,13 @@ def _parse_chat(fields: Fields) -> ChatFrame:
     if request_id is None:
         return chat
     key, offset = fields.key(), fields.offset()
+    conversation, steer = fields.name("conversation"), bool(fields.get("steer", bool))
     return replace(
         chat,
         id=request_id,
         key=key,
-        conversation=fields.name("conversation"),
+        conversation=conversation,
+        steer=steer,
         system=fields.text("system"),
         temperature=fields.number("temperature", low=0, high=2),
         max_tokens=fields.count("max_tokens"),
@@ -175,10 +184,18 @@ def _parse_batch(fields: Fields) -> BatchFrame:
     if request_id is None:
         return batch
     key, offsets = fields.key(), fields.offsets("offsets", at_most=len(messages))
+    conversation = fields.name("conversation")
+    parallel = fields.whole("parallel", low=1, high=MAX_PARALLEL)
+    if conversation is not None and parallel is not None and parallel > 1:
+        raise BadMessage(
+            "parallel: not together with conversation, whose questions are answered one after"
+            " another."
+        )
     return replace(
         batch,
         key=key,
-        conversation=fields.name("conversation"),
+        conversation=conversation,
+        parallel=parallel,
         system=fields.text("system"),
         temperature=fields.number("temperature", low=0, high=2),
         max_tokens=fields.count("max_tokens"),

@@ -115,9 +115,13 @@ class Fields:
 
     def count(self, name: str) -> int | None:
         """Return a whole number from 1 to 1,000,000."""
+        return self.whole(name, low=1, high=1_000_000)
+
+    def whole(self, name: str, *, low: int, high: int) -> int | None:
+        """Return a whole number from ``low`` to ``high``."""
         value: int | None = self.get(name, int)
-        if value is not None and not 1 <= value <= 1_000_000:
-            raise BadMessage(f"{name}: expected a whole number from 1 to 1000000.")
+        if value is not None and not low <= value <= high:
+            raise BadMessage(f"{name}: expected a whole number from {low} to {high}.")
         return value
 
     def json_object(self, name: str) -> str:

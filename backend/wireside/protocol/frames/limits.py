@@ -9,6 +9,9 @@ from wireside.errors import BadMessage
 MAX_BATCH: Final = 20
 """Messages of one ``batch``."""
 
+MAX_PARALLEL: Final = 8
+"""Messages of one ``batch`` that are answered at once."""
+
 MAX_ATTACHMENTS: Final = 100
 """Files of one ``chat``; a setting allows fewer."""
 

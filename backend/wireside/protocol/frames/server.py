@@ -44,11 +44,15 @@ class _Frame(
 
 
 class ChunkFrame(_Frame, frozen=True, kw_only=True, tag="chunk"):
-    """A piece of the answer's text; ``offset`` is the position after it (level 2)."""
+    """A piece of the answer's text; ``offset`` is the position after it (level 2).
+
+    ``index`` is the position in a batch with ``parallel``, in this frame and those below.
+    """
 
     id: str | None = None
     content: str
     offset: int | None = None
+    index: int | None = None
 
 
 class ReasoningFrame(_Frame, frozen=True, kw_only=True, tag="reasoning"):
@@ -57,6 +61,7 @@ class ReasoningFrame(_Frame, frozen=True, kw_only=True, tag="reasoning"):
     id: str
     content: str
     offset: int
+    index: int | None = None
 
 
 class ToolFrame(_Frame, frozen=True, kw_only=True, tag="tool"):
@@ -73,6 +78,7 @@ class ToolFrame(_Frame, frozen=True, kw_only=True, tag="tool"):
     arguments: str
     result: str | None = None
     truncated: bool = False
+    index: int | None = None
 
     def cut_to(self, max_bytes: int) -> ToolFrame:
         """Return the frame with arguments and result cut so that it fits into ``max_bytes``.
@@ -105,6 +111,7 @@ class PartFrame(_Frame, frozen=True, kw_only=True, tag="part"):
     text: str = ""
     data: Any = None
     truncated: bool = False
+    index: int | None = None
 
     def cut_to(self, max_bytes: int) -> PartFrame:
         """Return the frame without its data, and with less of its text, if it is too large."""
@@ -197,6 +204,19 @@ class ErrorFrame(_Frame, frozen=True, kw_only=True, tag="error"):
         )
 
 
+class BatchDoneFrame(_Frame, frozen=True, kw_only=True, tag="batch_done"):
+    """The end of a batch with ``parallel``, after the last frames of all its messages.
+
+    ``done``, ``failed`` and ``cancelled`` count the messages by how their answers ended; together
+    they are all messages of the batch.
+    """
+
+    id: str
+    done: int
+    failed: int
+    cancelled: int
+
+
 class PongFrame(_Frame, frozen=True, kw_only=True, tag="pong"):
     """The response to a ping, with its ``t``."""
 
@@ -236,14 +256,17 @@ JsonFrame = (
     | ResumedFrame
     | DoneFrame
     | ErrorFrame
+    | BatchDoneFrame
     | PongFrame
 )
 
 ServerFrame = JsonFrame | KeepaliveReply | UnknownFrame
 
 
-def encode_chunk(request_id: str | None, content: str, offset: int) -> str:
-    """Return the text of a ``ChunkFrame``; ``offset`` is ignored on level 1.
+def encode_chunk(
+    request_id: str | None, content: str, offset: int, index: int | None = None
+) -> str:
+    """Return the text of a ``ChunkFrame``; ``offset`` and ``index`` are ignored on level 1.
 
     This is the hot path: no value is made, and the JSON is assembled by hand. An id needs no
     escapes.
@@ -251,4 +274,8 @@ def encode_chunk(request_id: str | None, content: str, offset: int) -> str:
     text = _encode(content).decode()
     if request_id is None:
         return f'{{"type":"chunk","content":{text}}}'
-    return f'{{"type":"chunk","id":"{request_id}","content":{text},"offset":{offset}}}'
+    if index is None:
+        return f'{{"type":"chunk","id":"{request_id}","content":{text},"offset":{offset}}}'
+    return (
+        f'{{"type":"chunk","id":"{request_id}","content":{text},"offset":{offset},"index":{index}}}'
+    )

@@ -1,4 +1,4 @@
-"""Frames of clients: what is encoded is parsed as the same value."""
+"""Frames of clients: each encoded frame is parsed as the same value."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ batches = st.one_of(
         offsets=st.lists(offsets, max_size=3).map(tuple),
         **options,
     ),
+    st.builds(BatchFrame, messages=questions, parallel=st.integers(1, 8), **options),
 )
 echoes = st.one_of(
     st.none(),
@@ -84,6 +85,7 @@ frames = st.one_of(
     batches,
     st.builds(PingFrame, t=echoes),
     st.builds(CancelFrame, id=st.none() | ids),
+    st.builds(CancelFrame, id=ids, index=st.integers(0, 19)),
     st.builds(ResumeFrame, id=ids, stream=names, offset=offsets, max_frame_bytes=sizes),
     st.builds(Heartbeat, reply=st.sampled_from(list(REPLIES.values()))),
 )

@@ -20,6 +20,7 @@ from wireside.errors import (
 )
 from wireside.messages import Usage
 from wireside.protocol.frames import (
+    BatchDoneFrame,
     ChunkFrame,
     DoneFrame,
     ErrorFrame,
@@ -47,8 +48,9 @@ tokens = st.none() | offsets
 
 frames = st.one_of(
     st.builds(ChunkFrame, content=texts),
-    st.builds(ChunkFrame, id=ids, content=texts, offset=offsets),
-    st.builds(ReasoningFrame, id=ids, content=texts, offset=offsets),
+    st.builds(ChunkFrame, id=ids, content=texts, offset=offsets, index=indexes),
+    st.builds(ReasoningFrame, id=ids, content=texts, offset=offsets, index=indexes),
+    st.builds(BatchDoneFrame, id=ids, done=offsets, failed=offsets, cancelled=offsets),
     st.builds(
         ToolFrame,
         id=ids,
@@ -59,6 +61,7 @@ frames = st.one_of(
         arguments=texts,
         result=st.none() | texts,
         truncated=st.booleans(),
+        index=indexes,
     ),
     st.builds(
         PartFrame,
@@ -69,6 +72,7 @@ frames = st.one_of(
         text=texts,
         data=st.none() | st.just({"a": [1, None]}),
         truncated=st.booleans(),
+        index=indexes,
     ),
     st.builds(
         StartFrame, id=ids, stream=texts, model=texts, conversation=st.none() | texts, index=indexes
@@ -181,6 +185,14 @@ def test_the_text_is_one_json_object_without_nulls(frame: ServerFrame) -> None:
         ),
         (DoneFrame(), '{"type":"done"}'),
         (
+            ChunkFrame(id="q", content="a", offset=7, index=0),
+            '{"type":"chunk","id":"q","content":"a","offset":7,"index":0}',
+        ),
+        (
+            BatchDoneFrame(id="q", done=3, failed=0, cancelled=1),
+            '{"type":"batch_done","id":"q","done":3,"failed":0,"cancelled":1}',
+        ),
+        (
             DoneFrame(id="q", offset=0, reason="stop", usage=Usage(3), index=1),
             (
                 '{"type":"done","id":"q","offset":0,"reason":"stop",'
@@ -211,13 +223,14 @@ def test_the_bytes_on_the_wire(frame: ServerFrame, text: str) -> None:
     assert parse_server_frame(text) == frame
 
 
-@given(st.none() | ids, texts, offsets)
+@given(st.none() | ids, texts, offsets, indexes)
 def test_the_fast_path_for_chunks_writes_the_same(
-    request_id: str | None, content: str, offset: int
+    request_id: str | None, content: str, offset: int, index: int | None
 ) -> None:
-    place = None if request_id is None else offset
-    chunk = ChunkFrame(id=request_id, content=content, offset=place)
-    assert encode_chunk(request_id, content, offset) == chunk.encode()
+    chunk = ChunkFrame(content=content)
+    if request_id is not None:
+        chunk = ChunkFrame(id=request_id, content=content, offset=offset, index=index)
+    assert encode_chunk(request_id, content, offset, index) == chunk.encode()
 
 
 @pytest.mark.parametrize("level", [1, 2])
@@ -332,6 +345,7 @@ def test_the_documented_keys_are_those_of_the_values() -> None:
         ResumedFrame,
         DoneFrame,
         ErrorFrame,
+        BatchDoneFrame,
         PongFrame,
     )
     written = {str(frame.__struct_config__.tag): set(frame.__struct_fields__) for frame in classes}

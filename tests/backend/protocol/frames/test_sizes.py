@@ -15,7 +15,7 @@ def test_parts_of_a_text_fit_and_make_the_whole(text: str, max_bytes: int, escap
     parts = list(split_text(text, max_bytes - CHUNK_BYTES, escapes=escapes))
     assert "".join(parts) == text
     for part in parts:
-        assert len(encode_chunk("i" * 64, part, 2**53 - 1).encode()) <= max_bytes
+        assert len(encode_chunk("i" * 64, part, 2**53 - 1, 19).encode()) <= max_bytes
 
 
 @pytest.mark.parametrize("character", ["x", "é", "字", "😀", "\0", '"', "\\", "\n", "\x7f"])
