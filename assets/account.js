@@ -12,6 +12,9 @@
     root.classList.toggle("ws-dark", isDark);
     root.style.colorScheme = isDark ? "dark" : "light";
   };
+  try {
+    root.dataset.textSize = localStorage.getItem(keys + "text_size") ?? "";
+  } catch {}
   dark.addEventListener("change", paint);
   paint();
 
@@ -21,13 +24,33 @@
     const isBlocked = !navigator.cookieEnabled || !document.cookie.includes("wireside_probe=");
     document.cookie = "wireside_probe=; Max-Age=0; SameSite=Lax; path=/";
     for (const el of document.querySelectorAll("[data-needs-cookies]")) el.hidden = !isBlocked;
+    for (const el of document.querySelectorAll("time"))
+      showTime(/** @type {HTMLTimeElement} */ (el));
+    for (const el of document.querySelectorAll("[data-reveal]")) el.hidden = false;
+  });
+
+  // by the reader's clock; without this script it is that of UTC
+  const showTime = (/** @type {HTMLTimeElement} */ el) => {
+    const at = new Date(el.dateTime);
+    const isToday = at.toDateString() === new Date().toDateString();
+    const day = isToday ? undefined : "medium";
+    el.textContent = at.toLocaleString(root.lang, { dateStyle: day, timeStyle: "short" });
+    el.title = at.toLocaleString(root.lang, { dateStyle: "full", timeStyle: "long" });
+  };
+
+  document.addEventListener("change", (e) => {
+    const box = /** @type {HTMLInputElement} */ (e.target);
+    if (!box.closest("[data-reveal]")) return;
+    const type = box.checked ? "text" : "password";
+    for (const field of box.form?.querySelectorAll("input[autocomplete$=password]") ?? [])
+      field.setAttribute("type", type);
   });
 
   // deletes drafts and unsent questions on sign-out, so that the next user does not see them
   document.addEventListener("submit", (e) => {
     const form = /** @type {HTMLFormElement} */ (e.target);
     if (!new URL(form.action).pathname.endsWith("/logout")) return;
-    const kept = [keys + "theme", keys + "sidebar"];
+    const kept = ["theme", "sidebar", "text_size", "density"].map((name) => keys + name);
     try {
       for (const storage of [localStorage, sessionStorage]) {
         for (const key of Object.keys(storage))

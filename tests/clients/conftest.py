@@ -14,7 +14,7 @@ from tests.clients import runtimes
 from tests.clients.wires import Control, Wire
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-from wireside_ui import client_module
+from wireside_ui import client_package
 
 MOST_S = 30.0
 """Time limit of a program, in seconds; only a hang exceeds it."""
@@ -114,7 +114,7 @@ def runner(runtime: str, folder: Path) -> Run:
         socket_class = runtimes.install("ws", "ws@8") / "ws" / "wrapper.mjs"
     except runtimes.Missing as error:
         pytest.skip(str(error))
-    (folder / "wireside.mjs").write_text(client_module.joined(), "utf-8")
+    (folder / "wireside.mjs").write_text(client_package.module(), "utf-8")
 
     def run(
         body: str, functions: dict[str, Callable[[], object]] | None = None, **given: Any

@@ -39,6 +39,9 @@ async function talk(kind) {
   while (!isOver) {
     try {
       if (kind === "batch") for (const answer of chat.batch(["Hi", "Hi"])) await read(answer);
+      else if (kind === "parallel")
+        for await (const answer of chat.batch(Array(4).fill("Hi"), { parallel: 4 }))
+          await read(answer);
       else if (kind === "many")
         await Promise.all(Array.from({ length: 4 }, () => read(chat.ask("Hi"))));
       else await read(chat.ask("Hi", kind === "stored" ? { conversation: "new" } : {}));

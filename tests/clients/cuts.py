@@ -21,7 +21,7 @@ from tests.clients import runtimes
 from tests.faults.proxy import BadWire
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-from wireside_ui import client_module
+from wireside_ui import client_package
 
 PROGRAM = Path(__file__).with_name("cuts.mjs")
 
@@ -44,7 +44,7 @@ async def run(
     async with (
         lab,
         ServerProcess(folder / "server", lab.url, **LIMITS) as server,
-        BadWire(server.port, dice, mean_s=mean_s) as wire,
+        BadWire(server.port, dice, mean_s=mean_s, most=cuts) as wire,
     ):
         given = {
             "ws": str(runtimes.install("ws", "ws@8") / "ws" / "wrapper.mjs"),
@@ -52,7 +52,7 @@ async def run(
             "url": f"ws://127.0.0.1:{wire.port}/ws/ai-chat",
             "kinds": kinds,
         }
-        (folder / "wireside.mjs").write_text(client_module.joined(), "utf-8")
+        (folder / "wireside.mjs").write_text(client_package.module(), "utf-8")
         (folder / "cuts.mjs").write_bytes(PROGRAM.read_bytes())
         process = await asyncio.create_subprocess_exec(
             *runtimes.command(runtime),
@@ -94,7 +94,7 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=10_000)
     parser.add_argument("--runtime", choices=list(runtimes.RUNTIMES), default="node22")
     parser.add_argument("--mean-s", type=float, default=0.4, help="life of a connection")
-    parser.add_argument("--kinds", default="plain,stored,many,batch", help="of clients")
+    parser.add_argument("--kinds", default="plain,stored,many,batch,parallel", help="of clients")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counts = asyncio.run(

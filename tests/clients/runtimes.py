@@ -44,11 +44,23 @@ def command(name: str) -> list[str]:
 
 def install(folder: str, *packages: str) -> Path:
     """Install packages once; return ``node_modules``. Raises ``Missing``."""
-    npm = shutil.which("npm")
     target = CACHE / folder
+    return _install(target, "\n".join(packages), {"package.json": '{"private": true}'}, *packages)
+
+
+def install_locked(folder: Path) -> Path:
+    """Install the packages of a folder's lock file once; return ``node_modules``.
+
+    Raises ``Missing``.
+    """
+    files = {name: (folder / name).read_text() for name in ("package.json", "package-lock.json")}
+    return _install(CACHE / folder.name, files["package-lock.json"], files)
+
+
+def _install(target: Path, wanted: str, files: dict[str, str], *packages: str) -> Path:
+    npm = shutil.which("npm")
     modules = target / "node_modules"
     done = target / ".installed"
-    wanted = "\n".join(packages)
     if done.exists() and done.read_text() == wanted:
         return modules
     if npm is None:
@@ -58,19 +70,21 @@ def install(folder: str, *packages: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run in parallel
         if done.exists() and done.read_text() == wanted:
             return modules
-        (target / "package.json").write_text('{"private": true}')
+        for name, text in files.items():
+            (target / name).write_text(text)
+        how = ["install", *packages] if packages else ["ci", "--ignore-scripts"]
         try:
             installed = subprocess.run(
-                [npm, "install", "--no-audit", "--no-fund", "--no-progress", *packages],
+                [npm, *how, "--no-audit", "--no-fund", "--no-progress"],
                 cwd=target,
                 capture_output=True,
                 text=True,
                 timeout=INSTALL_S,
             )
         except subprocess.TimeoutExpired as error:
-            raise Missing(f"npm did not bring {wanted} within {INSTALL_S:.0f} s") from error
+            raise Missing(f"npm did not bring {target.name} within {INSTALL_S:.0f} s") from error
         if installed.returncode:
-            raise Missing(f"npm cannot install {wanted}: {installed.stderr.strip()[-300:]}")
+            raise Missing(f"npm cannot install {target.name}: {installed.stderr.strip()[-300:]}")
         done.write_text(wanted)
     return modules
 

@@ -62,7 +62,6 @@ def test_a_black_hole_ends_an_attempt(run: Run, wire: Wire, lab: FakeOpenAI) -> 
         const chat = open(given.url, { timeoutMs: 300 });
         const answer = chat.ask("Hi");
         await until(() => states.includes("waiting"));
-        chat.onState = () => {};
         await tell("open");
         const result = await answer.text;
         chat.close();

@@ -1,8 +1,20 @@
 // @ts-check
-import { Answer } from "./answer.js";
 import { Batch } from "./batch.js";
-import { Wireside } from "./client.js";
-import { Conversation } from "./conversation.js";
-import { WiresideError } from "./errors.js";
+import { provideBatch } from "./client.js";
 
-export { Answer, Batch, Conversation, Wireside, WiresideError };
+export { Answer } from "./answer.js";
+export { Wireside } from "./client.js";
+export { Conversation } from "./conversation.js";
+export {
+  AccessError,
+  ClosedError,
+  LimitError,
+  ModelError,
+  NotFoundError,
+  RequestError,
+  WiresideError,
+} from "./errors.js";
+export { share } from "./shared.js";
+export { Batch };
+
+provideBatch(Batch);

@@ -4,36 +4,33 @@
 export const now = () => performance.now();
 
 /** Timers by name: a later one replaces an earlier one of the same name. */
-export class Timers {
+export const timers = () => {
   /** @type {Map<unknown, ReturnType<typeof setTimeout>>} */
-  #timers = new Map();
-
-  /**
-   * @param {unknown} name
-   * @param {number} ms
-   * @param {() => void} work
-   */
-  after(name, ms, work) {
-    this.clear(name);
-    const timer = setTimeout(() => {
-      this.#timers.delete(name);
-      work();
-    }, ms);
-    this.#timers.set(name, timer);
-  }
+  const running = new Map();
 
   /** @param {unknown} name */
-  has(name) {
-    return this.#timers.has(name);
-  }
+  const clear = (name) => {
+    clearTimeout(running.get(name));
+    running.delete(name);
+  };
 
-  /** @param {unknown} name */
-  clear(name) {
-    clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
-  }
-
-  clearAll() {
-    for (const name of [...this.#timers.keys()]) this.clear(name);
-  }
-}
+  return {
+    /**
+     * @param {unknown} name
+     * @param {number} ms
+     * @param {() => void} work
+     */
+    _after: (name, ms, work) => {
+      clear(name);
+      const run = () => {
+        running.delete(name);
+        work();
+      };
+      running.set(name, setTimeout(run, ms));
+    },
+    /** @param {unknown} name */
+    _has: (name) => running.has(name),
+    _clear: clear,
+    _clearAll: () => running.forEach((_, name) => clear(name)),
+  };
+};

@@ -1,0 +1,2 @@
+// wireside-client, MIT; to read it: /assets/client/wireside/index.js of a Wireside server
+function s(){let{process:e}=globalThis;try{return e.getBuiltinModule("module").createRequire(e.argv[1])("ws")}catch{throw new Error("There is no WebSocket in this runtime (Node before 22). Install the package `ws`: npm install ws. Or pass a class: new Wireside(url, { WebSocket })")}}export{s as socketClass};

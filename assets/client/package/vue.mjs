@@ -1,0 +1,2 @@
+// wireside-client, MIT; to read it: /assets/client/wireside/index.js of a Wireside server
+import{a as n}from"./parts/chunk-UUCZRORP.mjs";import{computed as a,getCurrentInstance as u,onMounted as f,onScopeDispose as m,shallowRef as p}from"vue";function b(r={}){let e=n(r),t=p(e.i()),o=()=>m(e.b(()=>t.value=e.i()));u()?f(o):o();let c=Object.keys(t.value).map(s=>[s,a(()=>t.value[s])]);return{...Object.fromEntries(c),...e.S}}export{b as useAIWebSocket};
