@@ -1,0 +1,1 @@
+"""Conformance kit: checks servers and clients against docs/protocol.md."""

@@ -1,0 +1,1 @@
+"""Checks of a server, one module per subject; ``catalogue`` lists them."""
