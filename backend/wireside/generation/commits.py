@@ -16,6 +16,15 @@ raises an error, or has not ended after ``stall_s``, unsaved text is released to
 that answers continue from memory, and queued writes are accepted without being performed. A failed
 write is retried with back-off; once the store works again, the queued writes are performed, then
 the tails, which may belong to them.
+
+Where several servers share the database, saving is *strict*: nothing is released or accepted that
+is not committed. Otherwise a server that was removed by the others while it did not run would show
+text from memory that will never be stored. Its writes are refused with ``Fenced``; then all that
+waits to be written is given up.
+
+A write that fails by a fault of ours, such as a value that no store accepts, must not stop the
+others: the batch is halved until the faulty write is alone. A queued write is then refused, and an
+answer ends with an error after what is stored of it.
 """
 
 from __future__ import annotations
@@ -27,17 +36,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
-from wireside.errors import Overloaded, StoreError
+from wireside.errors import Conflict, Fenced, InternalError, NotStorable, Overloaded, StoreError
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Signal
-from wireside.messages import End
+from wireside.messages import End, Entry
 from wireside.ports.clock import Clock
 from wireside.ports.observer import NULL_OBSERVER, Observer
-from wireside.records import Tail, Write
+from wireside.records import Tail, Write, WriteResult
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +65,9 @@ FIRST_WRITE_S: Final = 0.005
 WEIGHT: Final = 0.2
 """Weight of the last commit in the mean duration of a queued write."""
 
-Commit = Callable[[Sequence[Write]], Awaitable[Sequence[bool]]]
+NOT_SAVED_NOW: Final = "Nothing can be saved at the moment; try again in a moment."
+
+Commit = Callable[[Sequence[Write]], Awaitable[Sequence[WriteResult]]]
 """Performs writes in one transaction. See ``Store.commit_writes``."""
 
 
@@ -86,6 +97,25 @@ class CommittedStream(Protocol):
 
     def release_entries(self, offset: int, *, end: bool) -> None:
         """Release everything before ``offset`` to readers, and with ``end`` the end."""
+
+    def end_stored(self, end: End) -> None:
+        """End the answer after ``stored``, as ``end`` says: what follows can't be stored."""
+
+
+class Committed(NamedTuple):
+    """What one commit has stored of an answer: from ``after`` to ``until``, as part of ``tail``."""
+
+    stream: CommittedStream
+    after: int
+    until: int
+    tail: Tail
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries from ``after`` to ``until``; the tail of an answer that ends is all of it."""
+        if self.tail.offset == self.after:
+            return self.tail.entries
+        return self.stream.log.entries_between(self.after, self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +167,22 @@ class GroupCommit:
         observer: Observer = NULL_OBSERVER,
         *,
         times: CommitTimes = CommitTimes(),
+        is_strict: bool = False,
+        on_fenced: Callable[[], None] = lambda: None,
     ) -> None:
+        """Prepare the writer; ``write_until_cancelled`` runs it.
+
+        Args:
+            commit: performs writes in one transaction.
+            clock: a monotonic clock, in seconds.
+            observer: counts commits.
+            times: pauses and limits.
+            is_strict: release and accept only what is committed, also while the store fails.
+            on_fenced: called when a write was refused with ``Fenced``.
+        """
+        self.is_strict: Final = is_strict
+        self._on_fenced = on_fenced
+        self._abandoned_count = 0
         self._commit = commit
         self._clock = clock
         self._observer = observer
@@ -149,11 +194,13 @@ class GroupCommit:
         self._idle.set()
         self._writing = asyncio.Lock()
         self.is_behind = False
-        """Whether the store fails, and readers are shown text that is not in it yet."""
+        """Whether the store fails; unless strict, readers are shown text that is not in it yet."""
         self._behind_since = 0.0
         self._committed = Signal()
         self.bell = Signal()
         """Rings when ``is_behind`` changes."""
+        self.on_committed: Callable[[Sequence[Committed]], None] | None = None
+        """Called after each commit of tails, once readers have been shown them."""
         self._queued_write_s = FIRST_WRITE_S
         self._tails_due_at = -math.inf
         self._due: asyncio.TimerHandle | None = None
@@ -180,14 +227,14 @@ class GroupCommit:
         self._dirty[stream] = None
         self._idle.clear()
         self._write_when_due()
-        if self.is_behind:
+        if self.is_behind and not self.is_strict:
             stream.release_entries(stream.log.written, end=True)
 
     async def commit_writes(self, *writes: Write, refusable: bool = False) -> bool:
         """Perform writes that answers depend on, in one commit, after those queued before.
 
         While the store fails, this returns at once, and the writes are performed when the store
-        works again. They may be performed twice.
+        works again. They may be performed twice. If strict, it returns when they are performed.
 
         Args:
             writes: what to write, in order.
@@ -197,9 +244,13 @@ class GroupCommit:
             Whether all of them were written. See ``Store.commit_writes``.
 
         Raises:
-            Overloaded: they would wait longer than ``max_delay_s``.
+            Conflict: they were made for another version of the conversation; none was written.
+            Overloaded: they would wait longer than ``max_delay_s``, or, if strict, the store fails.
             StoreError: too many writes are queued (``MAX_QUEUED``).
+            Fenced: the other servers have removed this one.
         """
+        if refusable and self.is_strict and self.is_behind:
+            raise Overloaded(NOT_SAVED_NOW, retry_after=math.ceil(self._times.max_retry_s))
         if refusable and not self.is_behind and self.write_delay_s > self._times.max_delay_s:
             raise Overloaded(retry_after=math.ceil(self.write_delay_s))
         if len(self._queue) >= MAX_QUEUED:
@@ -208,7 +259,7 @@ class GroupCommit:
         self._queue.append(queued)
         self._idle.clear()
         self._has_work.set()
-        if self.is_behind:
+        if self.is_behind and not self.is_strict:
             queued.resolve_accepted()
         return await queued.accepted
 
@@ -216,12 +267,12 @@ class GroupCommit:
         """Return whether part of ``stream`` is not in the store yet."""
         return stream in self._dirty
 
-    async def wait_saved(self, stream: CommittedStream) -> None:
+    async def wait_until_stream_stored(self, stream: CommittedStream) -> None:
         """Wait until the store has all of ``stream``."""
         while self.is_pending(stream):
             await self._committed.wait_for_ring()
 
-    async def wait_until_stored(self, timeout_s: float) -> bool:
+    async def wait_until_all_stored(self, timeout_s: float) -> bool:
         """Wait up to ``timeout_s`` for all data to be stored; return whether it is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
@@ -229,13 +280,13 @@ class GroupCommit:
         return self._idle.is_set()
 
     async def finish_writing(self, timeout_s: float, *, write_s: float) -> bool:
-        """Like ``wait_until_stored``, but nothing is written afterwards; logs what is not stored.
+        """Wait as ``wait_until_all_stored``, then write nothing after it; log what is not stored.
 
         The logged numbers are final, unless a write has not ended after another ``write_s``
         seconds: ``write_in_progress`` is logged then, as some of it may be stored nevertheless.
         """
         is_writing = False
-        if not await self.wait_until_stored(timeout_s):
+        if not await self.wait_until_all_stored(timeout_s):
             try:
                 async with asyncio.timeout(write_s):
                     await self._writing.acquire()  # and never release it
@@ -251,6 +302,20 @@ class GroupCommit:
         )
         return False
 
+    def abandon_writes(self) -> None:
+        """Give up all that waits to be written, as another server is responsible for it now.
+
+        Queued writes are refused with ``Fenced``; the streams are the caller's to end.
+        """
+        self._abandoned_count += 1
+        queue, self._queue = self._queue, deque()
+        for queued in queue:
+            queued.reject_with(Fenced())
+        self._dirty.clear()
+        self._note_caught_up()
+        self._idle.set()
+        self._committed.notify_listeners()
+
     # ---- the writer --------------------------------------------------------------------------
 
     async def write_until_cancelled(self) -> None:
@@ -263,6 +328,10 @@ class GroupCommit:
                     await self._write_all()
                 else:
                     await self._write_batch(self._next_queued(), self._dirty)
+            except Fenced:
+                self._observer.commit_failed()
+                self.abandon_writes()
+                self._report_fenced()
             except Exception as error:  # a writer that exits would block every reader
                 self._observer.commit_failed()
                 self._fall_behind(error)
@@ -271,6 +340,12 @@ class GroupCommit:
             else:
                 pause_s = self._times.retry_s
             self._look_again()
+
+    def _report_fenced(self) -> None:
+        try:
+            self._on_fenced()
+        except Exception:  # a writer that exits would block every reader
+            _log.exception("fence_failed")
 
     def _next_queued(self) -> list[_Queued]:
         """Return the first queued writes, as many as take ``SLICE_S``."""
@@ -315,22 +390,29 @@ class GroupCommit:
     ) -> None:
         """Perform the first queued writes and write the tails of ``streams``, in one commit."""
         began_at = self._clock()
-        batch = [(stream, stream.log.written, stream.log.closed) for stream in streams]
+        streams = list(streams)
+        batch = [
+            Committed(stream, stream.stored, stream.log.written, _unsaved_tail(stream))
+            for stream in streams
+        ]
         if batch and self._due is not None:
             self._due.cancel()
             self._due = None
         writes: list[Write] = [write for one in queued for write in one.writes]
-        writes += [_unsaved_tail(stream, end) for stream, _, end in batch]
+        writes += [one.tail for one in batch]
         if not writes:
             return
+        abandoned = self._abandoned_count
         try:
             is_written = await self._perform_writes(writes)
-        except StoreError:
-            raise
-        except Exception as error:  # a fault of ours
-            if not queued:
+        except Exception as error:
+            if self._abandoned_count != abandoned:
+                return
+            if isinstance(error, StoreError) and not isinstance(error, NotStorable):
                 raise
-            await self._refuse_faulty(queued, error)
+            await self._isolate_fault(queued, streams, error, abandoned)  # it is one of ours
+            return
+        if self._abandoned_count != abandoned:  # committed before the removal, but not ours now
             return
         took_s = self._clock() - began_at
         if queued:
@@ -340,38 +422,72 @@ class GroupCommit:
             self._release_batch(batch, took_s)
             self._tails_due_at = self._clock() + min(PAUSE * took_s, self._times.max_pause_s)
 
-    def _resolve_queued(self, queued: Sequence[_Queued], is_written: Sequence[bool]) -> None:
+    def _resolve_queued(self, queued: Sequence[_Queued], is_written: Sequence[WriteResult]) -> None:
         at = 0
         for one in queued:
             end = at + len(one.writes)
-            one.resolve_accepted(is_written=all(is_written[at:end]))
+            if None in is_written[at:end]:
+                one.reject_with(Conflict())
+            else:
+                one.resolve_accepted(is_written=all(is_written[at:end]))
             self._queue.popleft()
             at = end
 
-    async def _refuse_faulty(self, queued: Sequence[_Queued], error: Exception) -> None:
-        """Perform queued writes one after another, so that only the faulty ones are refused."""
-        if len(queued) == 1:
+    async def _isolate_fault(
+        self,
+        queued: Sequence[_Queued],
+        streams: Sequence[CommittedStream],
+        error: Exception,
+        abandoned: int,
+    ) -> None:
+        """Write the halves of a batch, so that only its faulty writes are refused.
+
+        The rest is not written once all was given up after the count ``abandoned``.
+        """
+        if queued and streams:
+            await self._write_batch(queued, ())
+            if self._abandoned_count == abandoned:
+                await self._write_batch((), streams)
+        elif len(queued) == 1:
             queued[0].reject_with(error)
             self._queue.popleft()
-            return
-        for one in queued:
-            await self._write_batch([one], ())
+        elif len(streams) == 1:
+            await self._end_faulty(streams[0], error, abandoned)
+        else:
+            middle = (len(queued) + len(streams)) // 2  # one of them is empty
+            await self._write_batch(queued[:middle], streams[:middle])
+            if self._abandoned_count == abandoned:
+                await self._write_batch(queued[middle:], streams[middle:])
 
-    def _release_batch(
-        self, batch: Sequence[tuple[CommittedStream, int, End | None]], took_s: float
-    ) -> None:
-        """Show readers what was committed."""
-        length = 0
-        for stream, written, end in batch:
-            length += written - stream.stored
-            stream.stored = written
-            if stream.log.written == written and stream.log.closed is end:
-                del self._dirty[stream]
-            stream.release_entries(written, end=end is not None)
-        self._observer.committed(took_s, len(batch), length)
+    async def _end_faulty(self, stream: CommittedStream, error: Exception, abandoned: int) -> None:
+        """End an answer of which something can't be stored. Fails if the store takes nothing."""
+        end = End(None, InternalError())
+        tail = Tail(stream=stream.name, offset=stream.stored, entries=(), end=end)
+        await self._perform_writes([tail])
+        if self._abandoned_count != abandoned:
+            return
+        _log.error("answer_not_storable", stream=stream.name, exc_info=error)
+        self._dirty.pop(stream, None)
+        stream.end_stored(end)
+        if self.on_committed is not None:
+            self.on_committed([Committed(stream, stream.stored, stream.stored, tail)])
         self._committed.notify_listeners()
 
-    async def _perform_writes(self, writes: Sequence[Write]) -> Sequence[bool]:
+    def _release_batch(self, batch: Sequence[Committed], took_s: float) -> None:
+        """Show readers what was committed."""
+        length = 0
+        for stream, after, until, tail in batch:
+            length += until - after
+            stream.stored = until
+            if stream.log.written == until and stream.log.closed is tail.end:
+                del self._dirty[stream]
+            stream.release_entries(until, end=tail.end is not None)
+        self._observer.committed(took_s, len(batch), length)
+        if self.on_committed is not None:
+            self.on_committed(batch)
+        self._committed.notify_listeners()
+
+    async def _perform_writes(self, writes: Sequence[Write]) -> Sequence[WriteResult]:
         """Perform writes. If they do not end within ``stall_s``, a failure begins."""
         async with self._writing:
             loop = asyncio.get_running_loop()
@@ -387,6 +503,8 @@ class GroupCommit:
             self.is_behind = True
             self._behind_since = self._clock()
             self.bell.notify_listeners()
+        if self.is_strict:
+            return
         for queued in self._queue:
             queued.resolve_accepted()
         for stream in self._dirty:
@@ -399,8 +517,9 @@ class GroupCommit:
             self.bell.notify_listeners()
 
 
-def _unsaved_tail(stream: CommittedStream, end: End | None) -> Tail:
+def _unsaved_tail(stream: CommittedStream) -> Tail:
     """Return what the store does not have of an answer; of one that has ended, all of it."""
+    end = stream.log.closed
     offset = stream.stored if end is None else 0
     return Tail(
         stream=stream.name, offset=offset, entries=stream.log.entries_after(offset), end=end

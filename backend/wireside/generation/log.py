@@ -98,9 +98,27 @@ class AnswerLog:
             self.end = self.closed
             self._join_neighbours()
 
+    def end_at(self, offset: int, end: End) -> None:
+        """End the answer with ``end`` after ``offset``; what follows is removed.
+
+        What readers can see already stays, and with it an end that they can see.
+        """
+        if self.end is not None:
+            return
+        offset = max(offset, self.head)
+        kept = bisect_right(self._offsets, offset)
+        del self._entries[kept:], self._offsets[kept:]
+        self.written = offset
+        self.closed = end
+        self.release_entries(offset, end=True)
+
     def entries_after(self, offset: int) -> tuple[Entry, ...]:
         """Return all entries after ``offset``, readable or not, joining neighbours of one kind."""
-        return tuple(_entry_of_piece(piece) for piece in self._read_entries(offset, self.written))
+        return self.entries_between(offset, self.written)
+
+    def entries_between(self, offset: int, until: int) -> tuple[Entry, ...]:
+        """Return the entries from ``offset`` to ``until``; see ``entries_after``."""
+        return tuple(_entry_of_piece(piece) for piece in self._read_entries(offset, until))
 
     def check_offset(self, offset: int) -> None:
         """Raise ``BadOffset`` unless ``offset`` is a readable position of this log."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -15,8 +16,9 @@ from wireside.errors import Expired, InternalError, NotFound, Overloaded, Wiresi
 from wireside.generation.commits import GroupCommit
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Reader, Signal
+from wireside.generation.stopwatch import Stopwatch
 from wireside.generation.tasks import Tasks
-from wireside.messages import End, Finished, FinishReason, ModelRequest
+from wireside.messages import End, Entry, Finished, FinishReason, ModelRequest
 from wireside.ports.clock import Clock
 from wireside.ports.observer import NULL_OBSERVER, AnswerObserver, Observer
 from wireside.ports.provider import Provider
@@ -60,9 +62,12 @@ class Stream:
         owner: str = "",
         sanitize: bool = False,
         commits: GroupCommit | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self.name = name
         self.model = model
+        self.created_at = time.time()
+        """Unix time at which the answer began."""
         self.owner = owner
         """Id of the account that owns the answer; other accounts can't read it."""
         self.sanitize = sanitize
@@ -72,16 +77,24 @@ class Stream:
         self.index: int | None = None
         """Index of the question in its batch; kept only while the stream is in memory."""
         self._commits = commits
+        self._stopwatch = stopwatch
         self._bell = Signal()
         self._over = asyncio.Event()
         self._at_end: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: FinishReason = "interrupted"
+        self.stop_elsewhere: Callable[[Stream], None] | None = None
+        """Stops an answer that another server writes; None for one of this server."""
+        self.is_abandoned = False
+        """Whether another server is responsible for the answer: the store may have more of it."""
+        self._shows_unstored = False
+        """Whether readers were shown something that will never be stored."""
 
     @classmethod
     def from_segment(cls, segment: Segment, owner: str) -> Stream:
         """Return a finished stream built from a stored segment."""
         stream = cls(segment.stream, segment.model, owner=owner, sanitize=segment.sanitize)
+        stream.created_at = segment.created_at
         for entry in segment.entries:
             stream.log.append_entry(entry)
         stream.log.close_with(segment.end or End("interrupted"))
@@ -90,12 +103,24 @@ class Stream:
     @property
     def is_saved(self) -> bool:
         """Whether the store has all of the answer, if it belongs there."""
-        return self._commits is None or not self._commits.is_pending(self)
+        if self._commits is None:
+            return True
+        return not self._shows_unstored and not self._commits.is_pending(self)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the answer belongs to a conversation in the store."""
+        return self._commits is not None
 
     @property
     def is_live(self) -> bool:
         """Whether the answer may still grow."""
         return self.log.end is None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another server writes the answer."""
+        return self.stop_elsewhere is not None
 
     def new_reader(self, offset: int = 0, wake: Callable[[], None] | None = None) -> Reader:
         """Return a reader that starts at ``offset``. Raises ``BadOffset``."""
@@ -109,6 +134,8 @@ class Stream:
         if self.is_live and self._task is not None:
             self._stop_reason = reason
             self._task.cancel()
+        elif self.is_live and self.stop_elsewhere is not None:
+            self.stop_elsewhere(self)
 
     def reader_lags(self) -> Iterator[int]:
         """Yield the lag of each following reader, in characters."""
@@ -133,9 +160,30 @@ class Stream:
         self.log.release_entries(offset, end=end)
         self._wake_readers()
 
+    def end_stored(self, end: End) -> None:
+        """See ``CommittedStream``."""
+        self._shows_unstored = self.log.head > self.stored
+        self.log.end_at(self.stored, end)
+        if self._task is not None:
+            self._task.cancel()
+        self._wake_readers()
+
+    def abandon(self) -> None:
+        """End the answer at what is stored, because the other servers have removed this one."""
+        self.is_abandoned = True
+        self.end_stored(End("interrupted"))
+
+    def _append_entry(self, entry: Entry) -> None:
+        self.log.append_entry(entry)
+        if self._stopwatch is not None:
+            self._stopwatch.note(entry)
+
     def _close_log(self, end: End) -> None:
-        self.log.close_with(end)
-        self._announce()
+        if self.log.closed is None:
+            if self._stopwatch is not None:
+                end = replace(end, timing=self._stopwatch.read())
+            self.log.close_with(end)
+            self._announce()
 
     def _announce(self) -> None:
         if self._commits is None:
@@ -179,11 +227,15 @@ class Runner:
         self._clock = clock
         self._watcher = watcher
         self._live: dict[str, Stream] = {}
+        self._prepared: dict[str, Stream] = {}
         self._finished: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
         self._finished_chars = 0
         self._expired: OrderedDict[str, str] = OrderedDict()
         """Names of streams that left the resume window, with their owners."""
         self._is_draining = False
+        self._cut_short = asyncio.Event()
+        self.name_prefix = ""
+        """What the names of answers outside of conversations begin with."""
 
     @property
     def is_draining(self) -> bool:
@@ -217,22 +269,57 @@ class Runner:
         owner: str = "",
         sanitize: bool = False,
         stored_as: str | None = None,
+        begins_with: Sequence[Entry] = (),
     ) -> Stream:
         """Start an answer for ``owner``; returns before the model is called.
 
         ``stored_as`` is the name of the stream in the store; without it the answer is in memory
-        only. Raises ``Overloaded``.
+        only. ``begins_with`` are its first entries. Raises ``Overloaded``.
         """
+        stream = self._new_stream(request.model, owner, stored_as, sanitize=sanitize)
+        return self._start_stream(stream, request, begins_with)
+
+    def prepare_answer(
+        self, request: ModelRequest, *, owner: str = "", sanitize: bool = False
+    ) -> Stream:
+        """Return the stream of an answer in memory that is started later, or discarded.
+
+        It is found by its name already.
+        """
+        stream = self._new_stream(request.model, owner, None, sanitize=sanitize)
+        self._prepared[stream.name] = stream
+        return stream
+
+    def start_prepared(self, stream: Stream, request: ModelRequest) -> None:
+        """Start an answer that was prepared. Raises ``Overloaded``; it is discarded then."""
+        try:
+            self._start_stream(stream, request)
+        except Overloaded:
+            self.discard_prepared(stream)
+            raise
+        del self._prepared[stream.name]
+
+    def discard_prepared(self, stream: Stream) -> None:
+        """Discard an answer that was prepared."""
+        del self._prepared[stream.name]
+        stream._close_log(End("interrupted"))
+
+    def _start_stream(
+        self, stream: Stream, request: ModelRequest, begins_with: Sequence[Entry] = ()
+    ) -> Stream:
         self.check_accepting()
         if len(self._live) >= self._limits.streams:
             raise Overloaded
-        stream = self._new_stream(request.model, owner, stored_as, sanitize=sanitize)
         self._live[stream.name] = stream
+        for entry in begins_with:
+            stream._append_entry(entry)
         watch = self._watcher.record_answer(stream.name, stream.model, request)
         work = self._run_answer(stream, request, watch)
         task = self._tasks.create_task(work, name=f"answer {stream.name}")
         stream._attach_task(task)
         task.add_done_callback(lambda _: self._keep_finished(stream, watch))
+        if begins_with:
+            stream._announce()
         return stream
 
     def check_accepting(self) -> None:
@@ -244,27 +331,76 @@ class Runner:
         self, model: str, end: End, *, owner: str = "", stored_as: str | None = None
     ) -> Stream:
         """Return a stream for an answer that could not be started."""
-        stream = self._new_stream(model, owner, stored_as)
-        stream._close_log(end)
+        stream = self.written_answer(model, (), end, owner=owner, stored_as=stored_as)
         self._watcher.record_answer(stream.name, model, None).answer_ended(
             end, 0, stream.log.visible_text
         )
+        return stream
+
+    def written_answer(
+        self,
+        model: str,
+        entries: Sequence[Entry],
+        end: End,
+        *,
+        owner: str = "",
+        sanitize: bool = False,
+        stored_as: str | None = None,
+    ) -> Stream:
+        """Return a stream that consists of ``entries``, without calling the model."""
+        stream = self._new_stream(model, owner, stored_as, sanitize=sanitize)
+        for entry in entries:
+            stream.log.append_entry(entry)
+        stream._close_log(end)
         self._retain_for_resume(stream)
         return stream
 
     def _new_stream(
-        self, model: str, owner: str, stored_as: str | None, *, sanitize: bool = False
+        self,
+        model: str,
+        owner: str,
+        stored_as: str | None,
+        *,
+        sanitize: bool = False,
     ) -> Stream:
         commits = self._commits if stored_as else None
-        name = stored_as or new_stream_name()
-        return Stream(name, model, owner=owner, sanitize=sanitize, commits=commits)
+        name = stored_as or self.new_name()
+        return Stream(
+            name,
+            model,
+            owner=owner,
+            sanitize=sanitize,
+            commits=commits,
+            stopwatch=Stopwatch(self._clock),
+        )
+
+    def new_name(self) -> str:
+        """Return a name for an answer outside of conversations."""
+        return f"{self.name_prefix}{new_stream_name()}"
 
     def stream_in_memory(self, name: str) -> Stream | None:
         """Return the stream named ``name``, or None when it is not in memory."""
         if stream := self._live.get(name):
+            return None if stream.is_abandoned else stream
+        if stream := self._prepared.get(name):
             return stream
         kept = self._finished.get(name)
         return kept[1] if kept else None
+
+    def abandon_stored(self) -> None:
+        """End the running answers that belong in the store, at what is stored of them.
+
+        Those that have ended without being stored are forgotten. The answers that are in memory
+        only go on.
+        """
+        for stream in self.live_streams:
+            if stream.is_stored:
+                stream.abandon()
+        for _, stream in tuple(self._finished.values()):
+            if stream.is_stored and stream.is_live:
+                del self._finished[stream.name]
+                self._finished_chars -= stream.log.written
+                stream.abandon()
 
     def find_stream(self, name: str, owner: str = "") -> Stream:
         """Return the stream of that name and owner. Raises ``Expired`` or ``NotFound``."""
@@ -299,15 +435,36 @@ class Runner:
         """
         self._is_draining = True
         until = self._clock() + timeout_s
-        running = [stream._task for stream in self._live.values() if stream._task]
-        if running:
-            await asyncio.wait(running, timeout=timeout_s)
+        await self._wait_for_answers(timeout_s)
         for stream in tuple(self._live.values()):
             stream.stop_answer("interrupted")
         if still := [stream._task for stream in self._live.values() if stream._task]:
             await asyncio.wait(still, timeout=2.0)
         if self._commits is not None:
-            await self._commits.wait_until_stored(max(LAST_COMMIT_S, until - self._clock()))
+            await self._commits.wait_until_all_stored(max(LAST_COMMIT_S, until - self._clock()))
+
+    def cut_drain_short(self) -> None:
+        """Let ``drain`` and ``wait_idle`` wait no longer: the running answers are interrupted."""
+        self._cut_short.set()
+
+    async def wait_idle(self, timeout_s: float) -> None:
+        """Wait until no answer runs, for ``timeout_s`` at most; new ones are still accepted."""
+        until = self._clock() + timeout_s
+        while self._live and not self._cut_short.is_set() and (left_s := until - self._clock()) > 0:
+            await self._wait_for_answers(left_s)
+
+    async def _wait_for_answers(self, timeout_s: float) -> None:
+        """Wait until the answers that run now have ended, or the drain is cut short."""
+        running = [stream._task for stream in self._live.values() if stream._task]
+        if not running:
+            return
+        ended = asyncio.ensure_future(asyncio.wait(running))
+        cut = asyncio.ensure_future(self._cut_short.wait())
+        try:
+            await asyncio.wait([ended, cut], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            cut.cancel()
 
     def _keep_finished(self, stream: Stream, watch: AnswerObserver) -> None:
         del self._live[stream.name]
@@ -317,6 +474,8 @@ class Runner:
         self._retain_for_resume(stream)
 
     def _retain_for_resume(self, stream: Stream) -> None:
+        if stream.is_abandoned:
+            return
         self._finished[stream.name] = (self._clock(), stream)
         self._finished_chars += stream.log.written
         self.release_expired()
@@ -325,14 +484,14 @@ class Runner:
         self, stream: Stream, request: ModelRequest, watch: AnswerObserver
     ) -> None:
         watch.task_started()
-        append, told = stream.log.append_entry, stream._announce
+        append, told = stream._append_entry, stream._announce
         end = End("interrupted")  # for a provider that stops without `Finished`
         is_silent = True
         try:
             async with aclosing(self._provider.stream(request)) as deltas:
                 async for delta in deltas:
                     if isinstance(delta, Finished):
-                        end = End(delta.reason, usage=delta.usage)
+                        end = End(delta.reason, usage=delta.usage, cost=delta.cost)
                     else:
                         append(delta)
                         told()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -16,8 +16,8 @@ from wireside.ports.provider import Provider
 
 _log = structlog.get_logger(__name__)
 
-GUIDE_MODEL = "gpt-4o"
-"""The model that clients of the integration guide request by default."""
+REST = "*"
+"""The alias for every name that is neither offered nor an alias itself."""
 
 FRESH_S = 60.0
 """Age in seconds after which the list is refreshed."""
@@ -41,9 +41,11 @@ class Catalog:
     """The models of one provider, the default first; read at most once per minute.
 
     ``default`` is the model for requests that name none; if it is None, the provider's first chat
-    model is used. With ``fallback`` that model also answers requests for the guide's ``gpt-4o`` if
-    the provider does not list it. ``vision_models`` are patterns of the models that see images;
-    without them, the provider's list decides.
+    model is used. ``aliases`` are the models that answer for names which the provider does not
+    offer: "" is the default model, and the alias ``REST`` stands for all other names.
+    ``provider_aliases`` returns further ones, those of single providers.
+    ``vision_models`` are patterns of the models that see images; without them, the provider's list
+    decides.
     """
 
     def __init__(
@@ -51,20 +53,24 @@ class Catalog:
         provider: Provider,
         *,
         default: str | None,
-        fallback: bool,
         clock: Clock,
+        aliases: Mapping[str, str] | None = None,
         vision_models: Sequence[str] = (),
+        provider_aliases: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._provider = provider
         self._default = default
-        self._falls_back = fallback
+        self._aliases = dict(aliases or {})
+        self._provider_aliases = provider_aliases
         self._clock = clock
         self._vision_models = tuple(vision_models)
         self._models: tuple[ModelInfo, ...] | None = None
         self._read_at = 0.0
         self._failure: tuple[float, WiresideError] | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._has_told_fallback = False
+        self._is_outdated = False
+        """Whether the list has changed since reading it began."""
+        self._told_aliases: set[str] = set()
         self._passed_over: set[str] = set()
 
     async def list_models(self) -> tuple[ModelInfo, ...]:
@@ -102,11 +108,12 @@ class Catalog:
         """Return the id of the model called ``name``; None means the default.
 
         Names are compared as services do: the prefix ``models/`` and the suffix ``:latest`` are
-        optional, and a gateway's wildcard matches. Without a list, every name is accepted and the
-        provider decides.
+        optional, and a gateway's wildcard matches. An alias counts where no model has that name.
+        Without a list, every name is accepted and the provider decides, except for an alias that
+        names its model.
 
         Raises:
-            UnknownModel: the provider does not offer the model.
+            UnknownModel: the provider offers neither the model nor that of the alias.
             WiresideError: ``name`` is None, and ``models`` fails.
         """
         if self._default is not None and name in (None, self._default):
@@ -117,15 +124,40 @@ class Catalog:
         try:
             offered = await self.list_models()
         except WiresideError:
-            return name
-        if found := _find_model(name, offered):
-            return found.id
-        is_model = not offered[0].id.endswith("*")
-        if name == GUIDE_MODEL and self._falls_back and is_model and self._has_no_such():
-            return self._fall_back(offered[0].id)
-        if self._has_failed() or any(_wildcard_matches(model.id, name) for model in offered):
+            return self._all_aliases().get(name) or name
+        if offered_id := _offered_id(name, offered):
+            return offered_id
+        if model := self._model_of_alias(name, offered):
+            return model
+        if self._has_failed():
             return name
         raise unknown_model(name, offered)
+
+    def _model_of_alias(self, name: str, offered: Sequence[ModelInfo]) -> str | None:
+        """Return the model that answers for a name which is not offered, None if none does."""
+        aliases = self._all_aliases()
+        alias = name if name in aliases else REST
+        model = aliases.get(alias)
+        is_certain = self._has_no_such() or (alias == name and model)
+        if model is None or not is_certain:
+            return None
+        if not model:
+            answers = offered[0].id if not offered[0].id.endswith("*") else None
+        else:
+            answers = _offered_id(model, offered) or (None if self._has_no_such() else model)
+        if answers is not None and alias not in self._told_aliases:
+            self._told_aliases.add(alias)
+            _log.info("model_alias", asked=name, answers=answers)
+        return answers
+
+    def _all_aliases(self) -> Mapping[str, str]:
+        """Return the aliases of the settings, then those of providers."""
+        return {**self._provider_aliases(), **self._aliases}
+
+    def read_again(self) -> None:
+        """Let the next request wait for the list, which has changed."""
+        self._is_outdated = True
+        self._failure = None
 
     def _has_no_such(self) -> bool:
         """Whether an unlisted name is known not to be offered.
@@ -136,14 +168,10 @@ class Catalog:
             return True
         return self._failure is not None and isinstance(self._failure[1], NotConfigured)
 
-    def _fall_back(self, model: str) -> str:
-        if not self._has_told_fallback:
-            self._has_told_fallback = True
-            _log.info("model_fallback", asked=GUIDE_MODEL, answers=model)
-        return model
-
     async def _list_upstream(self) -> Sequence[ModelInfo]:
         now = self._clock()
+        while self._models is not None and self._is_outdated:
+            await asyncio.shield(self._start_reading())
         if self._models is not None:
             if now - self._read_at >= FRESH_S and not self._has_failed():
                 self._start_reading()
@@ -169,6 +197,7 @@ class Catalog:
         return self._reading
 
     async def _read_models(self) -> None:
+        self._is_outdated = False
         try:
             models = tuple(await self._provider.models())
             if not models and self._default is None:
@@ -177,7 +206,27 @@ class Catalog:
             self._failure = (self._clock(), error)
             _log.warning("models_not_listed", code=error.code, message=str(error))
             return
+        is_first = self._models is None
         self._models, self._read_at, self._failure = models, self._clock(), None
+        if is_first:
+            self._warn_about_aliases(models)
+
+    def _warn_about_aliases(self, listed: Sequence[ModelInfo]) -> None:
+        names = [*listed, *((ModelInfo(id=self._default, name=""),) if self._default else ())]
+        for alias, model in self._aliases.items():
+            if model and not _offered_id(model, names):
+                _log.warning(
+                    "model_of_alias_unknown",
+                    message=f"WIRESIDE_MODEL_ALIASES has {alias}={model}, but the model service"
+                    f' does not offer "{model}": requests for that alias are refused.',
+                )
+
+
+def _offered_id(name: str, models: Sequence[ModelInfo]) -> str | None:
+    """Return the id by which a model can be requested, None if it is not offered."""
+    if found := _find_model(name, models):
+        return found.id
+    return name if any(_wildcard_matches(model.id, name) for model in models) else None
 
 
 def _find_model(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
@@ -186,12 +235,17 @@ def _find_model(name: str, models: Sequence[ModelInfo]) -> ModelInfo | None:
         for model in models:
             if form(model.id) == form(name):
                 return model
-    return None
+    return next((model for model in models if name == f"{model.provider}/{model.id}"), None)
 
 
 def _wildcard_matches(pattern: str, name: str) -> bool:
     """Whether a wildcard of a gateway's list (``openai/*``) matches a name."""
     return pattern.endswith("*") and name.startswith(pattern[:-1]) and not name.endswith("*")
+
+
+def is_name_of(name: str, model: str) -> bool:
+    """Whether ``name`` is a name of the model with that id, and not an alias."""
+    return _bare_model_name(name) == _bare_model_name(model)
 
 
 def _bare_model_name(name: str) -> str:

@@ -27,6 +27,7 @@ from wireside.errors import (
     UnknownModel,
     WiresideError,
 )
+from wireside.limits.backoff import Backoff
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
 from wireside.openai_wire.requests import text_only
 from wireside.ports.clock import Clock
@@ -62,6 +63,9 @@ llama.cpp closes the connection after each streamed answer, although it announce
 Without the delay, the next request would be sent on the closed connection.
 """
 
+LOOK_S = 1.0
+"""Seconds between two checks of a child that other processes use."""
+
 Connect = Callable[[str, str], Provider]
 """Creates a provider from a base URL (up to ``/v1``) and a key."""
 
@@ -84,6 +88,19 @@ class LocalLimits:
     end_s: float = 2
 
 
+@dataclass(frozen=True, slots=True)
+class SharedModel:
+    """Where several processes reach the one that has the model: a port of loopback, and a key."""
+
+    port: int
+    api_key: str
+
+    @property
+    def address(self) -> str:
+        """The URL of the model's process."""
+        return f"http://127.0.0.1:{self.port}"
+
+
 class LocalProvider:
     """Implements ``ports.provider.Provider`` with the model in ``weights``, a .gguf file.
 
@@ -101,7 +118,22 @@ class LocalProvider:
         *,
         command: Sequence[str] = COMMAND,
         now: Clock = time.monotonic,
+        shared: SharedModel | None = None,
+        owns_child: bool = True,
     ) -> None:
+        """Prepare the provider.
+
+        Args:
+            weights: the file of the model.
+            connect: creates the provider of the child's API.
+            limits: see ``LocalLimits``.
+            command: starts the child.
+            now: a monotonic clock.
+            shared: where the child listens, for several processes.
+            owns_child: this process starts it; otherwise another one does.
+        """
+        self._shared = shared
+        self._owns_child = owns_child
         self._weights = weights
         self._connect = connect
         self._limits = limits
@@ -141,6 +173,13 @@ class LocalProvider:
         with suppress(WiresideError):
             child = await self._ready()
             await child.provider.models()
+
+    async def keep_running_until_cancelled(self) -> None:
+        """Start the child, again whenever it has ended; for other processes that use it."""
+        while True:
+            with suppress(WiresideError):
+                await self._ready()
+            await asyncio.sleep(LOOK_S)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Stream an answer. See ``ports.provider.Provider``.
@@ -235,7 +274,12 @@ class LocalProvider:
 
     async def _start(self) -> _Child:
         began = self._now()
-        key = secrets.token_urlsafe(32)
+        if self._shared is not None and not self._owns_child:
+            self._child = _Elsewhere(
+                self._connect(f"{self._shared.address}/v1", self._shared.api_key)
+            )
+            return self._child
+        key = self._shared.api_key if self._shared else secrets.token_urlsafe(32)
         self._newborn = child = await _Child.spawn(self._command)
         try:
             if self._is_closed:
@@ -274,6 +318,7 @@ class LocalProvider:
             context_tokens=self._limits.context_tokens,
             parallel=self._limits.parallel,
             max_tokens=self._limits.max_tokens,
+            port=self._shared.port if self._shared else 0,
         )
 
     async def _watch(self, child: _Child) -> None:
@@ -296,32 +341,6 @@ def _with_system(request: ModelRequest) -> ModelRequest:
     if not any(message.role == "system" for message in messages):
         messages = (Message.of_text("system", SYSTEM), *messages)
     return replace(request, messages=messages)
-
-
-class Backoff:
-    """Back-off after failures: none after the first one, then 1, 2, 4 … 30 s.
-
-    It is reset after ``CALM_S`` seconds without a failure.
-    """
-
-    CALM_S = 60
-    LONGEST_S = 30
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._last = 0.0
-
-    def failed(self, now: float) -> None:
-        """Count a failure at ``now``, in seconds of a monotonic clock."""
-        self._failures = 1 if now - self._last > self.CALM_S else self._failures + 1
-        self._last = now
-
-    def wait_s(self, now: float) -> float:
-        """Return the seconds until the next attempt; 0 if it is allowed now."""
-        if self._failures < 2:
-            return 0
-        pause_s = min(2.0 ** (self._failures - 2), self.LONGEST_S)
-        return max(0.0, self._last + pause_s - now)
 
 
 class _Child:
@@ -388,3 +407,21 @@ class _Child:
         assert self.process.stderr
         while words := await self.process.stderr.read(LAST_WORDS_BYTES):
             self._last_words = (self._last_words + words)[-LAST_WORDS_BYTES:]
+
+
+class _Elsewhere(_Child):
+    """The child of another process, which restarts it."""
+
+    is_running = True  # for all that is known here
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+
+    async def has_ended(self) -> bool:
+        return False
+
+    async def end(self, wait_s: float) -> None:
+        await self.provider.aclose()
+
+    def kill(self) -> None:
+        pass

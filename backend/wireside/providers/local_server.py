@@ -32,7 +32,10 @@ NICENESS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalServerOptions:
-    """The child's options. ``context_tokens`` is the context size per answer, with its prompt."""
+    """The child's options.
+
+    ``context_tokens`` is the context size per answer, with its prompt; ``port`` 0: a free one.
+    """
 
     weights: str
     model: str
@@ -40,6 +43,7 @@ class LocalServerOptions:
     context_tokens: int
     parallel: int
     max_tokens: int
+    port: int = 0
 
     def to_line(self) -> bytes:
         """Return the first line of the child's standard input."""
@@ -75,7 +79,7 @@ def serve(options: LocalServerOptions) -> Listening:
     params.model.path = options.weights
     params.model_alias = {options.model}
     params.hostnames = ["127.0.0.1"]
-    params.port = 0
+    params.port = options.port
     params.api_keys = [options.api_key]
     params.n_threads_http = WAITING_CONNECTIONS
     params.n_parallel = options.parallel

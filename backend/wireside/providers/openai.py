@@ -14,8 +14,8 @@ import re
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import cache, cached_property, partial
 from types import ModuleType
@@ -100,10 +100,14 @@ KEEP_S = 30.0
 """Time in seconds for which an idle connection is kept open."""
 CAUSES = 6
 """Maximum number of chained causes of an error in the log."""
+CHUNK_BYTES = 16 * 1024
+"""Maximum number of bytes that are read and parsed at once."""
 MAX_WHOLE_BYTES = 16 * 1024 * 1024
 """Maximum size of an answer that is not streamed."""
 MAX_REMEMBERED_MODELS = 1_000
 MAX_LIST_BYTES = 4 * 1024 * 1024
+TRANSCRIPTION_S = 120.0
+"""Time limit of a transcription in seconds."""
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_PACKED_REFUSAL_BYTES = 4 * 1024
 """Maximum number of bytes read of a compressed error body.
@@ -142,6 +146,8 @@ NO_CHAT_HERE = (
     "The model service lists its models, but answers no chat with this one at this address. "
     "Administrator of this server: look at OPENAI_BASE_URL and at the model's name."
 )
+NO_TRANSCRIPTION = "The model service has answered with no transcription."
+NO_TRANSCRIPTION_IN_TIME = "The model service did not transcribe the file in time; try again."
 NO_REACH = "The model service can't be reached at the moment; try again."
 
 
@@ -187,6 +193,7 @@ class OpenAIProvider:
         self._watcher = watcher
         self._tags = tags
         self._client: openai.AsyncOpenAI | None = None
+        self._requests: _ChatRequests | None = None
         self._making = asyncio.Lock()
         self._open = 0
         self._watches: set[SilenceWatch] = set()
@@ -227,6 +234,30 @@ class OpenAIProvider:
         if self._base is not None and (name := self._base.deployment):
             return (ModelInfo(id=name, name=name),)
         raise await self._elsewhere(NotConfigured(NO_LIST))
+
+    async def transcribe(self, model: str, file: tuple[str, bytes, str]) -> str:
+        """Return the text that is spoken in an audio file.
+
+        Args:
+            model: a model that transcribes.
+            file: its name, content and media type.
+
+        Raises:
+            WiresideError: the service does not answer, or with an error.
+        """
+        client = await self._connected()
+        try:
+            async with asyncio.timeout(TRANSCRIPTION_S):
+                body = await self._post_audio(client, model, file)
+        except TimeoutError:
+            raise self._silence(NO_TRANSCRIPTION_IN_TIME) from None
+        except Exception as error:  # see ``models``
+            raise self._translated(error, None).error from None
+        with suppress(ValueError, RecursionError):
+            found = json.loads(body)
+            if isinstance(found, dict) and isinstance(text := found.get("text"), str):
+                return text.strip()
+        raise ProviderUnavailable(NO_TRANSCRIPTION)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Stream an answer. See ``ports.provider.Provider``."""
@@ -314,7 +345,11 @@ class OpenAIProvider:
             self._watcher.provider_named(completion.model, completion.id)
             self._learn_opening(completion, request.model)
             await response.aclose()
-        yield Finished(completion.reason or "interrupted", completion.usage)
+        yield Finished(
+            completion.reason or "interrupted",
+            completion.usage,
+            cached_tokens=completion.cached_tokens,
+        )
 
     def _learn_opening(self, completion: Completion, model: str) -> None:
         """Cache whether the model's chat template opens the reasoning, which omits the tag."""
@@ -361,29 +396,29 @@ class OpenAIProvider:
             stream_cls=openai.AsyncStream[Any],
             options={"headers": self._headers()},
         )
-        response = cast("httpx2.Response", answer)  # as in ``_post``
-        body = bytearray()
-        try:
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > MAX_LIST_BYTES:
-                    break
-        finally:
-            await response.aclose()
-        return bytes(body[:MAX_LIST_BYTES])
+        return await _limited_body(cast("httpx2.Response", answer))  # see ``_ChatRequests.post``
 
-    async def _post(self, client: openai.AsyncOpenAI, body: dict[str, object]) -> httpx2.Response:
+    async def _post_audio(
+        self, client: openai.AsyncOpenAI, model: str, file: tuple[str, bytes, str]
+    ) -> bytes:
+        """Return the body of the response with the transcription."""
         import openai
 
-        response: object = await client.post(
-            CHAT,
+        answer: object = await client.post(
+            "/audio/transcriptions",
             cast_to=_http_module().Response,
-            body=body,
+            body={"model": model, "response_format": "json"},
+            files=[("file", file)],
             stream=True,
             stream_cls=openai.AsyncStream[Any],
-            options={"headers": self._headers()},
+            options={"headers": {**self._headers(), "Content-Type": "multipart/form-data"}},
         )
-        return cast("httpx2.Response", response)  # ``cast_to`` makes it one, not a chunk stream
+        return await _limited_body(cast("httpx2.Response", answer))
+
+    async def _post(self, client: openai.AsyncOpenAI, body: dict[str, object]) -> httpx2.Response:
+        if self._requests is None or self._requests.client is not client:
+            self._requests = _ChatRequests(client)
+        return await self._requests.post(body, self._headers())
 
     def _headers(self) -> dict[str, str | openai.Omit]:
         import openai
@@ -426,6 +461,8 @@ class OpenAIProvider:
             body["stream_options"] = {"include_usage": True}
         if request.tools and "tools" not in refits:
             body["tools"] = encode_tools(request.tools)
+        if request.parameters:
+            body |= json.loads(request.parameters)
         if request.temperature is not None and "temperature" not in refits:
             body["temperature"] = request.temperature
         if request.max_tokens is not None and "no_max_tokens" not in refits:
@@ -459,20 +496,19 @@ class OpenAIProvider:
         self, response: httpx2.Response, completion: Completion, request: ModelRequest
     ) -> AsyncGenerator[Delta, None]:
         seen = 0
-        reads = _bytes_of(response)
-        with self._patient_watch() as watch:
-            try:
+        async with _reading(response) as read:
+            with self._patient_watch() as watch:
                 while not completion.is_done and completion.failure is None:
                     try:
-                        data = await watch.over(reads.__anext__)
-                    except StopAsyncIteration:
-                        for delta in completion.flush():
-                            yield delta
-                        self._check(completion, request)
-                        return
+                        data = await watch.over(read)
                     except Exception as error:  # see ``models``
                         for delta in self._rest(completion, error, watch.waited_s):
                             yield delta
+                        return
+                    if not data:
+                        for delta in completion.flush():
+                            yield delta
+                        self._check(completion, request)
                         return
                     for delta in completion.feed(data):
                         yield delta
@@ -489,9 +525,7 @@ class OpenAIProvider:
                         watch.lengthen(self._silence_s)
                 watch.shorten(DRAIN_S)
                 with suppress(Exception):  # the answer is complete: errors no longer matter
-                    await watch.over(reads.__anext__)
-            finally:
-                await reads.aclose()
+                    await watch.over(read)
 
     def _rest(self, completion: Completion, error: Exception, waited_s: float) -> Iterator[Delta]:
         """Return the rest of an answer whose stream broke or timed out. Raises ``_Failed``.
@@ -704,7 +738,7 @@ class OpenAIProvider:
 
         try:
             base = self._base
-            return _client_class()(
+            return openai.AsyncOpenAI(
                 api_key=self._api_key or "none",  # it is required; see ``_headers``
                 base_url=without_user(base.url) if base else None,
                 default_query=dict(base.query) if base else None,
@@ -725,42 +759,66 @@ class OpenAIProvider:
             raise NotConfigured(WRONG_ADDRESS) from None
 
 
-@cache
-def _client_class() -> type[openai.AsyncOpenAI]:
-    """Return the package's client, which prepares what all requests of an answer share, once.
+class _ChatRequests:
+    """Sends the requests for answers of one client; those after the first one are copies of it.
 
     Their address and header fields are the same, except for the length and cookies. The package
-    builds them for each request, which takes a quarter of its CPU time.
+    builds and checks them for each request, and looks for the way to send them and to read the
+    response, which takes more CPU time than sending.
     """
-    import openai
 
-    class Client(openai.AsyncOpenAI):
-        _chat: httpx2.Request | None = None
-        """The first request for an answer, without its length and cookies."""
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self.client = client
+        self._first: httpx2.Request | None = None
+        self._fields: Sequence[tuple[bytes, bytes]] = ()
 
-        def _build_request(self, options: Any, *, retries_taken: int = 0) -> httpx2.Request:
-            body = options.json_data
-            if self._chat is None or options.url != CHAT or not isinstance(body, dict):
-                built = super()._build_request(options, retries_taken=retries_taken)
-                if options.url == CHAT:
-                    self._chat = built
-                return built
-            chat = self._chat
-            headers = [
-                field
-                for field in chat.headers.raw
-                if field[0].lower() not in (b"content-length", b"cookie")
-            ]
-            return type(chat)(
-                "POST",
-                chat.url,
-                headers=headers,
-                cookies=self._client.cookies or None,
-                content=msgspec.json.encode(body),
-                extensions=chat.extensions,
-            )
+    async def post(
+        self, body: dict[str, object], headers: dict[str, str | openai.Omit]
+    ) -> httpx2.Response:
+        """Return the response once its head has arrived. Raises the errors of the package."""
+        if self._first is not None:
+            return await self._send_copy(self._first, body)
+        import openai
 
-    return Client
+        answer: object = await self.client.post(
+            CHAT,
+            cast_to=_http_module().Response,
+            body=body,
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+            options={"headers": headers},
+        )
+        # ``cast_to`` makes it a response, not a chunk stream
+        response = cast("httpx2.Response", answer)
+        first = (*response.history, response)[0].request
+        self._fields = [
+            field
+            for field in first.headers.raw
+            if field[0].lower() not in (b"content-length", b"cookie")
+        ]
+        self._first = first
+        return response
+
+    async def _send_copy(self, first: httpx2.Request, body: dict[str, object]) -> httpx2.Response:
+        import openai
+
+        client = self.client._client
+        request = type(first)(
+            "POST",
+            first.url,
+            headers=self._fields,
+            cookies=client.cookies or None,
+            content=msgspec.json.encode(body),
+            extensions=first.extensions,
+        )
+        try:
+            response = await client.send(request, stream=True)
+        except (_http_module().RequestError, ssl.SSLError) as error:
+            raise openai.APIConnectionError(request=request) from error
+        if response.is_success:
+            return response
+        await response.aread()
+        raise self.client._make_status_error_from_response(response)
 
 
 async def _shorten_refusal(response: httpx2.Response) -> None:
@@ -864,8 +922,49 @@ def _names_of(error: BaseException) -> str:
     return ", by ".join(names)
 
 
-def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    if "content-encoding" in response.headers:
-        return response.aiter_bytes()
-    # bypasses two layers that count and split the bytes, at the cost of the transport itself
-    return cast("AsyncGenerator[bytes, None]", aiter(cast("AsyncIterable[bytes]", response.stream)))
+@asynccontextmanager
+async def _reading(
+    response: httpx2.Response,
+) -> AsyncGenerator[Callable[[], Awaitable[bytes]], None]:
+    """Provide a function that reads more of a response's body; it returns b"" at its end."""
+    if "content-encoding" not in response.headers:
+        content = _aiohttp_content(response.stream)
+        if content is not None:
+            yield partial(content.read, CHUNK_BYTES)
+            return
+    async with aclosing(response.aiter_bytes()) as pieces:
+
+        async def read() -> bytes:
+            async for piece in pieces:
+                if piece:
+                    return piece
+            return b""
+
+        yield read
+
+
+def _aiohttp_content(stream: Any) -> Any | None:
+    """Return the reader of aiohttp behind the layers of a response's stream, if it has one.
+
+    Each of the layers, asynchronous generators that count and split the bytes, costs as much CPU
+    time for a token as its parsing.
+    """
+    while stream is not None:
+        response = getattr(stream, "_aiohttp_response", None)
+        if response is not None:
+            return response.content
+        stream = getattr(stream, "_stream", None)
+    return None
+
+
+async def _limited_body(response: httpx2.Response) -> bytes:
+    """Return the body of a response, cut to ``MAX_LIST_BYTES``; then it is not valid JSON."""
+    body = bytearray()
+    try:
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > MAX_LIST_BYTES:
+                break
+    finally:
+        await response.aclose()
+    return bytes(body[:MAX_LIST_BYTES])

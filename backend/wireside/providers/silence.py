@@ -55,7 +55,7 @@ class SilenceWatch:
         """Await ``read()``. Raises ``TimeoutError`` and the errors of ``read``."""
         if self._has_ended:
             raise TimeoutError
-        self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._task = task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
         cancelling = task.cancelling()
         try:
             return await read()

@@ -10,13 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.hand_clock import HandClock
-from wireside.errors import Overloaded, StoreError
+from wireside.errors import Conflict, Fenced, InternalError, NotStorable, Overloaded, StoreError
 from wireside.generation.commits import CommitTimes, GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Stream
 from wireside.messages import End, TextDelta
 from wireside.ports.observer import NullObserver
-from wireside.records import Tail, TurnWithdrawn, Write
+from wireside.records import Tail, TurnWithdrawn, Write, WriteResult
 
 QUICK = CommitTimes(retry_s=0.01, max_retry_s=0.02)
 
@@ -82,7 +82,7 @@ async def commits(store: SlowStore) -> AsyncIterator[GroupCommit]:
 
 def question(name: str) -> Write:
     """A queued write with a name."""
-    return TurnWithdrawn(turn_id=name, branches=(), shown=0)
+    return TurnWithdrawn(conversation_id="c", turn_id=name, branches=(), shown=0)
 
 
 def name_of(write: Write) -> str:
@@ -134,7 +134,7 @@ async def test_the_end_is_told_when_it_is_stored(store: SlowStore, commits: Grou
     store.may_write.set()
     assert await read_all(stream) == "all"
     assert stream.log.end == End("stop") == store.end(stream)
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     assert not commits.is_pending(stream)
 
 
@@ -189,9 +189,9 @@ async def test_a_store_that_fails_stops_no_answer(store: SlowStore, commits: Gro
     stream._close_log(End("stop"))
     assert await read_all(stream) == "kept in memory"
     assert commits.is_behind
-    assert not await commits.wait_until_stored(0.05)
+    assert not await commits.wait_until_all_stored(0.05)
     store.fails = None
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     assert store.text(stream) == "kept in memory"
     assert store.end(stream) == End("stop")
     assert told == [True, False]
@@ -230,7 +230,7 @@ async def test_a_write_that_does_not_end_counts_as_failed(store: SlowStore) -> N
     other = Stream("other", "m", commits=commits)
     say(other, "later")
     store.may_write.set()
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     assert store.text(stream) == "now and at once"
     assert store.text(other) == "later"
     assert store.order.index("begin") < store.order.index("other")
@@ -253,7 +253,7 @@ async def test_queued_writes_are_performed_before_their_answers(store: SlowStore
         await commits.commit_writes(question(f"begin {name}"))
         say(Stream(name, "m", commits=commits), "text")
     store.may_write.set()
-    assert await commits.wait_until_stored(20)
+    assert await commits.wait_until_all_stored(20)
     for name in names:
         assert store.order.index(f"begin {name}") < store.order.index(name)
     task.cancel()
@@ -292,7 +292,7 @@ async def test_new_questions_delay_no_answer_and_are_refused_in_time(store: Slow
     assert done == sorted(done)
     assert len(done) + len(refused) == 2000
     assert all(error.retry_after for error in refused)
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     await commits.commit_writes(question("now"), refusable=True)
     task.cancel()
     await asyncio.wait([task])
@@ -329,15 +329,15 @@ async def test_the_pause_between_commits_follows_their_duration(store: SlowStore
     stream = Stream("s", "m", commits=commits)
     for _ in range(5):
         say(stream, "token ")
-        assert await commits.wait_until_stored(5)
+        assert await commits.wait_until_all_stored(5)
     assert len(store.batches) == 5
     commit_s = 40.0
     say(stream, "last ")
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     say(stream, "word")
-    assert not await commits.wait_until_stored(0.05)
+    assert not await commits.wait_until_all_stored(0.05)
     assert await commits.commit_writes(question("a"))
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     assert len(store.batches) == 7
     assert store.text(stream) == 5 * "token " + "last word"
     task.cancel()
@@ -372,7 +372,7 @@ async def test_after_finish_nothing_is_written(store: SlowStore, commits: GroupC
     say(stream, "text")
     assert not await commits.finish_writing(0.01, write_s=30)
     store.fails = None
-    assert not await commits.wait_until_stored(0.1)
+    assert not await commits.wait_until_all_stored(0.1)
     assert store.batches == []
 
 
@@ -427,7 +427,7 @@ async def test_a_fault_of_ours_leaves_no_reader_waiting(
     reader = stream.new_reader()
     await reader.wait_for_news()
     store.fails = None
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     assert store.text(stream) == "text"
 
 
@@ -442,12 +442,28 @@ async def test_writes_wait_in_order_before_what_depends_on_them(
     say(stream, "text")
     assert store.order == []
     store.fails = None
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     assert store.order == ["turn", "refused", "stream", "s"]
     assert store.text(stream) == "text"
     assert await commits.commit_writes(question("now"))
     assert not await commits.commit_writes(question("refused"))
     assert not await commits.commit_writes(question("refused"), question("after"))
+
+
+async def test_a_conflict_refuses_the_writes_of_its_caller_alone() -> None:
+    async def commit(writes: Sequence[Write]) -> Sequence[WriteResult]:
+        return [None if name_of(write) == "late" else True for write in writes]
+
+    commits = GroupCommit(commit, time.monotonic)
+    writing = asyncio.create_task(commits.write_until_cancelled())
+    outcomes = await asyncio.gather(
+        commits.commit_writes(question("one")),
+        commits.commit_writes(question("late"), question("after")),
+        commits.commit_writes(question("two")),
+        return_exceptions=True,
+    )
+    writing.cancel()
+    assert (outcomes[0], type(outcomes[1]), outcomes[2]) == (True, Conflict, True)
 
 
 async def test_a_fault_of_one_write_refuses_no_other(store: SlowStore) -> None:
@@ -466,10 +482,120 @@ async def test_a_fault_of_one_write_refuses_no_other(store: SlowStore) -> None:
     )
     assert (results[0], results[2]) == (True, True)
     assert isinstance(results[1], RuntimeError)
-    assert await commits.wait_until_stored(5)
+    assert await commits.wait_until_all_stored(5)
     assert [name for name in store.order if name != "s"] == ["one", "two"]
     assert store.text(stream) == "text"
     assert not commits.is_behind
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def begin_faulty(
+    store: SlowStore, fault: Exception
+) -> tuple[GroupCommit, asyncio.Task[None]]:
+    """A group commit of a store that never takes the text "faulty"."""
+
+    async def commit(writes: Sequence[Write]) -> Sequence[bool]:
+        tails = [write for write in writes if isinstance(write, Tail)]
+        if any(entry == TextDelta("faulty") for tail in tails for entry in tail.entries):
+            raise fault
+        return await store.commit(writes)
+
+    commits = GroupCommit(commit, time.monotonic, times=QUICK)
+    return commits, asyncio.create_task(commits.write_until_cancelled())
+
+
+FAULTS = [NotStorable(), OverflowError("too large")]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["refused by the store", "raised before"])
+async def test_a_tail_that_can_not_be_stored_ends_its_answer_alone(
+    store: SlowStore, fault: Exception
+) -> None:
+    commits, task = await begin_faulty(store, fault)
+    streams = [Stream(f"s{number}", "m", commits=commits) for number in range(7)]
+    bad = streams[3]
+    say(bad, "stored, ")
+    await commits.wait_until_stream_stored(bad)
+    with capture_logs() as logs:
+        for stream in streams:
+            say(stream, "faulty" if stream is bad else "text")
+        assert await commits.commit_writes(question("asked"))
+        assert await read_all(bad) == "stored, "
+    assert [(entry["event"], entry["stream"]) for entry in logs] == [("answer_not_storable", "s3")]
+    assert bad.log.end is not None
+    assert isinstance(bad.log.end.error, InternalError)
+    assert store.end(bad) == bad.log.end
+    assert bad.is_saved
+    for stream in streams:
+        if stream is not bad:
+            say(stream, " and more")
+            stream._close_log(End("stop"))
+            assert await read_all(stream) == store.text(stream) == "text and more"
+    assert not commits.is_behind
+    assert await commits.wait_until_all_stored(5)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_an_end_that_can_not_be_stored_is_another_one(store: SlowStore) -> None:
+    commits, task = await begin_faulty(store, NotStorable())
+    stream = Stream("s", "m", commits=commits)
+    stream.log.append_entry(TextDelta("faulty"))
+    stream._close_log(End("stop"))
+    assert await read_all(stream) == ""
+    assert stream.log.end is not None
+    assert stream.log.end.error is not None
+    assert store.end(stream) == stream.log.end
+    assert await commits.wait_until_all_stored(5)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_what_was_shown_from_memory_and_can_not_be_stored_is_not_saved(
+    store: SlowStore,
+) -> None:
+    commits, task = await begin_faulty(store, StoreError())
+    stream = Stream("s", "m", commits=commits)
+    say(stream, "faulty")
+    await stream.new_reader().wait_for_news()
+    assert commits.is_behind
+    task.cancel()
+    await asyncio.wait([task])
+    commits._commit = _refuse_entries
+    task = asyncio.create_task(commits.write_until_cancelled())
+    assert await read_all(stream) == "faulty"
+    assert await commits.wait_until_all_stored(5)
+    assert not commits.is_behind
+    assert not stream.is_saved
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _refuse_entries(writes: Sequence[Write]) -> Sequence[bool]:
+    if any(isinstance(write, Tail) and write.entries for write in writes):
+        raise NotStorable
+    return [True for _ in writes]
+
+
+async def test_a_faulty_answer_stops_its_model(store: SlowStore) -> None:
+    commits, task = await begin_faulty(store, NotStorable())
+    is_closed = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_closed.set()
+
+    stream = Stream("s", "m", commits=commits)
+    stream._attach_task(asyncio.create_task(work()))
+    await asyncio.sleep(0)
+    say(stream, "faulty")
+    async with asyncio.timeout(5):
+        await is_closed.wait()
+        await stream.wait_ended()
+    assert await commits.wait_until_all_stored(5)
     task.cancel()
     await asyncio.wait([task])
 
@@ -505,11 +631,150 @@ async def test_who_looks_on_is_told_what_was_kept_and_what_waits(store: SlowStor
     assert commits.backlog.behind_s > 0
     store.fails = None
     for stream in streams:
-        await commits.wait_saved(stream)
+        await commits.wait_until_stream_stored(stream)
     assert noted.commits == [(2, 10)]
     assert commits.backlog.streams == commits.backlog.length == 0
     while commits.is_behind:
         await asyncio.sleep(0)
     assert commits.backlog.behind_s == 0
+    task.cancel()
+    await asyncio.wait([task])
+
+
+# ---- one of several servers ----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def strict(store: SlowStore) -> AsyncIterator[GroupCommit]:
+    times = CommitTimes(retry_s=0.01, max_retry_s=0.02, stall_s=0.05)
+    commits = GroupCommit(
+        store.commit,
+        time.monotonic,
+        times=times,
+        is_strict=True,
+        on_fenced=lambda: store.order.append("fenced"),
+    )
+    task = asyncio.create_task(commits.write_until_cancelled())
+    yield commits
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["fails", "does not end"])
+async def test_a_strict_one_shows_nothing_that_is_not_committed(
+    store: SlowStore, strict: GroupCommit, fails: bool
+) -> None:
+    stream = Stream("s", "m", commits=strict)
+    store.fails = StoreError() if fails else None
+    if not fails:
+        store.may_write.clear()
+    say(stream, "held")
+    asked = asyncio.create_task(strict.commit_writes(question("asked")))
+    async with asyncio.timeout(20):
+        while not strict.is_behind:
+            await asyncio.sleep(0.01)
+    say(stream, " back")
+    stream._close_log(End("stop"))
+    with pytest.raises(Overloaded) as refused:
+        await strict.commit_writes(question("late"), refusable=True)
+    assert refused.value.retryable
+    await asyncio.sleep(0.1)  # several attempts
+    assert (stream.log.head, stream.log.end, asked.done()) == (0, None, False)
+    store.fails = None
+    store.may_write.set()
+    assert await read_all(stream) == store.text(stream) == "held back"
+    assert await asked
+    assert await strict.wait_until_all_stored(20)
+    assert not strict.is_behind
+
+
+async def test_a_fenced_one_gives_up_what_waits(store: SlowStore, strict: GroupCommit) -> None:
+    stream = Stream("s", "m", commits=strict)
+    say(stream, "kept")
+    await stream.new_reader().wait_for_news()
+    store.may_write.clear()
+    store.fails = Fenced()
+    say(stream, " lost")
+    asked = asyncio.create_task(strict.commit_writes(question("asked")))
+    await asyncio.sleep(0)
+    store.may_write.set()
+    with pytest.raises(Fenced):
+        await asked
+    assert store.order.count("fenced") == 1
+    assert (stream.log.head, strict.backlog.streams, strict.is_behind) == (4, 0, False)
+    stream.abandon()
+    assert await read_all(stream) == "kept"
+    store.fails = None  # it has joined again, and writes for new answers only
+    assert await strict.commit_writes(question("new"))
+    assert store.text(stream) == "kept"
+
+
+async def test_a_commit_that_ends_after_the_removal_shows_nothing(
+    store: SlowStore, strict: GroupCommit
+) -> None:
+    """Whether it was refused or not: the answer has ended here, and goes on from the store."""
+    stream = Stream("s", "m", commits=strict)
+    store.may_write.clear()
+    say(stream, "text")
+    asked = asyncio.create_task(strict.commit_writes(question("asked")))
+    await asyncio.sleep(0.01)
+    strict.abandon_writes()
+    stream.abandon()
+    store.may_write.set()
+    with pytest.raises(Fenced):
+        await asked
+    assert await strict.commit_writes(question("new"))
+    assert (stream.log.head, stream.log.end) == (0, End("interrupted"))
+    assert await strict.wait_until_all_stored(20)
+
+
+async def test_a_fault_at_the_fence_does_not_end_the_writer(
+    store: SlowStore, strict: GroupCommit
+) -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    strict._on_fenced = fail
+    store.fails = Fenced()
+    with pytest.raises(Fenced):
+        await strict.commit_writes(question("asked"))
+    store.fails = None
+    async with asyncio.timeout(20):
+        assert await strict.commit_writes(question("new"))
+
+
+async def test_a_fence_while_a_fault_is_isolated_leaves_later_writes_alone(
+    store: SlowStore,
+) -> None:
+    """The halves of a batch that was given up must not take the place of what is queued now."""
+    is_isolating, may_go_on = asyncio.Event(), asyncio.Event()
+    commits_of: list[list[str]] = []
+
+    async def commit(writes: Sequence[Write]) -> Sequence[bool]:
+        commits_of.append([name_of(write) for write in writes])
+        if "faulty" in commits_of[-1]:
+            raise RuntimeError("a fault")
+        if commits_of[-1] == ["one"]:
+            is_isolating.set()
+            await may_go_on.wait()
+        return await store.commit(writes)
+
+    commits = GroupCommit(commit, time.monotonic, is_strict=True)
+    task = asyncio.create_task(commits.write_until_cancelled())
+    given_up = [
+        asyncio.create_task(commits.commit_writes(question(name))) for name in ("one", "faulty")
+    ]
+    async with asyncio.timeout(20):
+        await is_isolating.wait()
+        commits.abandon_writes()
+        later = asyncio.create_task(commits.commit_writes(question("later")))
+        await asyncio.sleep(0)
+        may_go_on.set()
+        for one in given_up:
+            with pytest.raises(Fenced):
+                await one
+        assert await later
+    assert commits_of[-1] == ["later"]
+    assert ["faulty"] not in commits_of
     task.cancel()
     await asyncio.wait([task])

@@ -13,7 +13,7 @@ from wireside.generation.commits import GroupCommit
 from wireside.generation.log import TextPiece
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
-from wireside.messages import Delta, End, Finished, Message, ModelRequest, Usage
+from wireside.messages import Delta, End, Finished, Message, ModelRequest, Timing, Usage
 from wireside.providers.scripted import ScriptedProvider
 from wireside.records import Write
 
@@ -30,6 +30,22 @@ async def test_an_answer_is_written_and_read(runner: Runner, provider: ScriptedP
     assert reader.take_pieces() == [TextPiece("ello", 5)]
     assert reader.end == End("length", usage=Usage(3, 2))
     assert call.is_closed
+
+
+async def test_an_answer_is_timed_from_its_question_on(
+    runner: Runner, provider: ScriptedProvider, clock: HandClock
+) -> None:
+    stream = runner.start_answer(REQUEST)
+    call = await provider.call()
+    reader = stream.new_reader()
+    clock.now += 2
+    call.say("Hel")
+    await reader.wait_for_news()
+    clock.now += 5
+    call.finish(Finished("stop"))
+    await stream.wait_ended()
+    assert stream.log.end is not None
+    assert stream.log.end.timing == Timing(first_s=2.0, reasoning_s=None, total_s=7.0)
 
 
 async def test_the_start_does_not_wait_for_the_model(
@@ -253,3 +269,61 @@ async def test_readers_that_follow_are_seen_with_what_they_have_not_taken(
     slow.stop_reading()
     assert runner.reader_lags() == [0]
     quick.stop_reading()
+
+
+async def test_abandoned_answers_end_at_what_is_stored(
+    provider: ScriptedProvider, tasks: Tasks, clock: HandClock
+) -> None:
+    """The store has more of them, maybe: they are not found in memory any more."""
+    store = BusyStore()
+    saving = GroupCommit(store.commit, clock, is_strict=True)
+    tasks.create_task(saving.write_until_cancelled(), name="group commit")
+    runner = Runner(
+        provider=provider, tasks=tasks, limits=RunnerLimits(), clock=clock, commits=saving
+    )
+    growing, ended = (runner.start_answer(REQUEST, stored_as=name) for name in ("growing", "ended"))
+    unstored = runner.start_answer(REQUEST)
+    calls = [await provider.call(number) for number in range(3)]
+    for call in calls:
+        call.say("text")
+    calls[1].finish()
+    while len(runner.live_streams) > 2:
+        await asyncio.sleep(0)
+    saving.abandon_writes()
+    runner.abandon_stored()
+    for stream in (growing, ended):
+        assert (stream.log.head, stream.log.end) == (0, End("interrupted"))
+        assert runner.stream_in_memory(stream.name) is None
+    while not calls[0].is_closed:  # the model is not asked for the rest
+        await asyncio.sleep(0)
+    calls[2].finish()
+    while runner.live_count:
+        await asyncio.sleep(0)
+    assert unstored.log.end is not None
+    assert runner.stream_in_memory(unstored.name) is unstored
+    assert runner.kept_size == (1, 4)
+
+
+async def test_a_prepared_answer_is_found_before_it_starts(
+    runner: Runner, provider: ScriptedProvider
+) -> None:
+    stream = runner.prepare_answer(REQUEST, owner="ada")
+    assert runner.find_stream(stream.name, "ada") is stream
+    assert (runner.live_count, provider.calls) == (0, [])
+    runner.start_prepared(stream, REQUEST)
+    (await provider.call()).finish()
+    await stream.wait_ended()
+    assert stream.log.end == End("stop")
+    assert runner.find_stream(stream.name, "ada") is stream
+
+
+async def test_a_prepared_answer_that_cannot_start_is_discarded(runner: Runner) -> None:
+    stream, other = (runner.prepare_answer(REQUEST) for _ in range(2))
+    runner.discard_prepared(other)
+    await runner.drain(0.0)
+    with pytest.raises(Overloaded):
+        runner.start_prepared(stream, REQUEST)
+    for one in (stream, other):
+        assert one.log.end == End("interrupted")
+        with pytest.raises(NotFound):
+            runner.find_stream(one.name)

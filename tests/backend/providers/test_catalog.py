@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -32,6 +32,9 @@ class Listing(ScriptedProvider):
         return await super().models()
 
 
+GUIDE = {"gpt-4o": ""}
+
+
 class Setup:
     """A catalog over a provider and a clock that the test controls."""
 
@@ -40,7 +43,7 @@ class Setup:
         listed: Sequence[ModelInfo] | WiresideError,
         default: str | None = None,
         *,
-        fallback: bool = True,
+        aliases: Mapping[str, str] = GUIDE,
         vision_models: Sequence[str] = (),
     ) -> None:
         self.clock = HandClock()
@@ -48,7 +51,7 @@ class Setup:
         self.catalog = Catalog(
             self.provider,
             default=default,
-            fallback=fallback,
+            aliases=aliases,
             clock=self.clock,
             vision_models=vision_models,
         )
@@ -185,7 +188,7 @@ async def test_the_default_answers_for_the_guides_model(
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
             assert await setup.catalog.resolve_model("gpt-4o") == answers
-    told = [entry for entry in logs if entry["event"] == "model_fallback"]
+    told = [entry for entry in logs if entry["event"] == "model_alias"]
     assert [(entry["asked"], entry["answers"]) for entry in told] == [("gpt-4o", answers)]
 
 
@@ -194,9 +197,54 @@ async def test_no_other_name_falls_back() -> None:
         await Setup([A]).catalog.resolve_model("gpt-4")
 
 
-async def test_the_fallback_can_be_turned_off() -> None:
+async def test_without_aliases_the_guides_model_is_refused() -> None:
     with pytest.raises(UnknownModel):
-        await Setup([A], fallback=False).catalog.resolve_model("gpt-4o")
+        await Setup([A], aliases={}).catalog.resolve_model("gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [("gpt-4o", "b"), ("b", "b"), ("a", "a"), ("gpt-5", "a"), ("mini", "a"), ("gone", None)],
+)
+async def test_an_alias_answers_for_a_name_that_is_not_offered(
+    name: str, answers: str | None
+) -> None:
+    aliases = {"gpt-4o": "b", "a": "b", "mini": "", "gone": "missing", "*": "a"}
+    catalog = Setup([A, B], aliases=aliases).catalog
+    if answers is not None:
+        assert await catalog.resolve_model(name) == answers
+        return
+    with pytest.raises(UnknownModel):
+        await catalog.resolve_model(name)
+
+
+async def test_the_name_of_an_aliased_model_is_compared_as_services_do() -> None:
+    latest = ModelInfo(id="llama3.3:latest", name="")
+    setup = Setup([A, latest], aliases={"gpt-4o": "llama3.3"})
+    assert await setup.catalog.resolve_model("gpt-4o") == "llama3.3:latest"
+
+
+async def test_while_a_list_fails_only_an_alias_with_a_model_counts() -> None:
+    setup = Setup(DOWN, "mine", aliases={"gpt-4o": "b", "mini": "", "*": "a"})
+    assert await setup.catalog.resolve_model("gpt-4o") == "b"
+    assert await setup.catalog.resolve_model("mini") == "mini"
+    assert await setup.catalog.resolve_model("other") == "other"
+    assert await Setup(DOWN, aliases={"gpt-4o": "b"}).catalog.resolve_model("gpt-4o") == "b"
+
+
+async def test_a_gateways_wildcard_precedes_the_alias_of_the_rest() -> None:
+    setup = Setup([ModelInfo(id="openai/*", name="", can_chat=False), A], aliases={"*": ""})
+    assert await setup.catalog.resolve_model("openai/gpt-5") == "openai/gpt-5"
+    assert await setup.catalog.resolve_model("gpt-5") == "a"
+
+
+async def test_an_alias_of_an_unknown_model_is_reported_at_the_start() -> None:
+    setup = Setup([A, B], "mine", aliases={"x": "mine", "y": "b", "z": "missing", "d": ""})
+    with structlog.testing.capture_logs() as logs:
+        await setup.catalog.list_models()
+    told = [entry["message"] for entry in logs if entry["event"] == "model_of_alias_unknown"]
+    assert len(told) == 1
+    assert told[0].startswith("WIRESIDE_MODEL_ALIASES has z=missing, but the model service does")
 
 
 async def test_the_guides_model_is_itself_where_it_is_offered() -> None:

@@ -1,4 +1,8 @@
-"""The embedded model: mostly a real child with real weights, downloaded once for all runs."""
+"""The embedded model: mostly a real child with real weights, downloaded once for all runs.
+
+A child uses all processors, so one worker runs the tests of the real model one after another, and
+those that do not end the child share one.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 import pytest
+import pytest_asyncio
 from structlog.testing import capture_logs
 
 from tests.hand_clock import HandClock
@@ -27,15 +33,23 @@ from wireside.errors import (
     ProviderUnavailable,
     UnknownModel,
 )
+from wireside.limits.backoff import Backoff
 from wireside.messages import Finished, Message, ModelRequest, TextDelta
 from wireside.ports.provider import Provider
 from wireside.providers import weights
-from wireside.providers.local import MODEL, SYSTEM, Backoff, LocalLimits, LocalProvider
+from wireside.providers.local import MODEL, SYSTEM, LocalLimits, LocalProvider, SharedModel
 from wireside.providers.openai import OpenAIProvider
 from wireside.providers.scripted import ScriptedProvider
 from wireside.settings.model import Settings
 
+Test = TypeVar("Test", bound=Callable[..., Any])
+
 LONG = "Write a long story about a lighthouse keeper and the sea."
+
+PATIENCE_S = 240.0
+"""Time limit of a start and of a silence: on a busy machine, both take as long as it likes."""
+
+LIMITS = LocalLimits(context_tokens=1024, start_s=PATIENCE_S)
 
 LISTENS = (
     "import sys; sys.stdin.readline();"
@@ -54,7 +68,7 @@ def request(question: str, *, max_tokens: int | None = None) -> ModelRequest:
 
 
 def connect(base_url: str, key: str) -> Provider:
-    return OpenAIProvider(api_key=key, base_url=base_url, silence_s=30, max_connections=8)
+    return OpenAIProvider(api_key=key, base_url=base_url, silence_s=PATIENCE_S, max_connections=8)
 
 
 async def text_of(provider: Provider, asked: ModelRequest) -> str:
@@ -71,6 +85,16 @@ def has_gone(process: psutil.Process) -> bool:
     return True
 
 
+def real_model(test: Test) -> Test:
+    """Mark a test of the real model."""
+    for mark in (pytest.mark.slow, pytest.mark.xdist_group("model"), pytest.mark.timeout(600)):
+        test = mark(test)
+    return test
+
+
+on_the_loop_of_shared = pytest.mark.asyncio(loop_scope="module")
+
+
 @pytest.fixture(scope="module")
 def file() -> Path:
     return weights.fetch(Settings().cache_dir)
@@ -78,36 +102,65 @@ def file() -> Path:
 
 @pytest.fixture
 async def local(file: Path) -> AsyncIterator[LocalProvider]:
-    provider = LocalProvider(file, connect, LocalLimits(context_tokens=1024))
+    provider = LocalProvider(file, connect, LIMITS)
     yield provider
     await provider.aclose()
 
 
-@pytest.mark.slow
-async def test_it_answers(local: LocalProvider) -> None:
-    deltas = [delta async for delta in local.stream(request("What is the capital of France?"))]
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(file: Path) -> AsyncIterator[LocalProvider]:
+    """A model whose child goes on after the test."""
+    provider = LocalProvider(file, connect, LIMITS)
+    yield provider
+    await provider.aclose()
+
+
+@real_model
+@on_the_loop_of_shared
+async def test_it_answers(shared: LocalProvider) -> None:
+    asked = request("What is the capital of France?", max_tokens=20)
+    deltas = [delta async for delta in shared.stream(asked)]
     assert sum(isinstance(delta, TextDelta) for delta in deltas) > 1, "it streams"
     assert isinstance(deltas[-1], Finished)
     assert deltas[-1].reason in ("stop", "length")
     assert (deltas[-1].usage.output_tokens or 0) > 1
 
 
-@pytest.mark.slow
-async def test_an_answer_has_a_bound(local: LocalProvider) -> None:
-    deltas = [delta async for delta in local.stream(request(LONG, max_tokens=3))]
+@real_model
+async def test_other_processes_share_the_child(file: Path, unused_tcp_port: int) -> None:
+    shared = SharedModel(unused_tcp_port, "k" * 40)
+    owner = LocalProvider(file, connect, LIMITS, shared=shared)
+    other = LocalProvider(file, connect, LIMITS, shared=shared, owns_child=False)
+    try:
+        keeping = asyncio.create_task(owner.keep_running_until_cancelled())
+        while owner.pid is None:
+            await asyncio.sleep(0.05)
+        assert await text_of(other, request("Say hello.", max_tokens=5))
+        assert other.kind == owner.kind
+    finally:
+        keeping.cancel()
+        await other.aclose()
+        await owner.aclose()
+
+
+@real_model
+@on_the_loop_of_shared
+async def test_an_answer_has_a_bound(shared: LocalProvider) -> None:
+    deltas = [delta async for delta in shared.stream(request(LONG, max_tokens=3))]
     assert isinstance(deltas[-1], Finished)
     assert deltas[-1].reason == "length"
 
 
-@pytest.mark.slow
-async def test_a_second_request_is_answered_while_the_first_streams(local: LocalProvider) -> None:
-    async with aclosing(local.stream(request(LONG))) as first:
+@real_model
+@on_the_loop_of_shared
+async def test_a_second_request_is_answered_while_the_first_streams(shared: LocalProvider) -> None:
+    async with aclosing(shared.stream(request(LONG))) as first:
         await anext(first)
-        assert await text_of(local, request("Say hello.", max_tokens=5))
+        assert await text_of(shared, request("Say hello.", max_tokens=5))
         assert isinstance(await anext(first), TextDelta)
 
 
-@pytest.mark.slow
+@real_model
 async def test_a_crash_ends_the_answer_and_the_next_request_starts_another(
     local: LocalProvider,
 ) -> None:
@@ -124,7 +177,7 @@ async def test_a_crash_ends_the_answer_and_the_next_request_starts_another(
     assert [line["code"] for line in logs if line["event"] == "embedded_model_ended"] == [-9]
 
 
-@pytest.mark.slow
+@real_model
 async def test_a_crash_between_answers_is_not_noticed(local: LocalProvider) -> None:
     assert await text_of(local, request("Say hello.", max_tokens=5))
     assert local.pid
@@ -132,13 +185,14 @@ async def test_a_crash_between_answers_is_not_noticed(local: LocalProvider) -> N
     assert await text_of(local, request("Say hello.", max_tokens=5))
 
 
-@pytest.mark.slow
-async def test_a_context_that_is_too_long_is_said(local: LocalProvider) -> None:
+@real_model
+@on_the_loop_of_shared
+async def test_a_context_that_is_too_long_is_said(shared: LocalProvider) -> None:
     with pytest.raises(ContextTooLong):
-        await text_of(local, request("word " * 2000))
+        await text_of(shared, request("word " * 2000))
 
 
-@pytest.mark.slow
+@real_model
 async def test_nobody_else_can_use_it(file: Path) -> None:
     addresses = []
 
@@ -146,7 +200,7 @@ async def test_nobody_else_can_use_it(file: Path) -> None:
         addresses.append(base_url)
         return connect(base_url, key)
 
-    local = LocalProvider(file, remember)
+    local = LocalProvider(file, remember, LIMITS)
     await local.warm_up()
     body = b'{"messages": [{"role": "user", "content": "hi"}]}'
     foreign = urllib.request.Request(
@@ -159,7 +213,7 @@ async def test_nobody_else_can_use_it(file: Path) -> None:
     await local.aclose()
 
 
-@pytest.mark.slow
+@real_model
 async def test_closing_ends_the_child_and_the_running_answer(local: LocalProvider) -> None:
     answer = local.stream(request(LONG))
     await anext(answer)
@@ -173,7 +227,7 @@ async def test_closing_ends_the_child_and_the_running_answer(local: LocalProvide
         await text_of(local, request("Say hello."))
 
 
-@pytest.mark.slow
+@real_model
 def test_the_child_does_not_outlive_a_killed_server(file: Path) -> None:
     code = f"""if True:
         import asyncio, pathlib
@@ -203,13 +257,14 @@ def test_the_child_does_not_outlive_a_killed_server(file: Path) -> None:
     assert has_gone(child)
 
 
-@pytest.mark.slow
-async def test_ctrl_c_in_the_terminal_is_for_the_server_alone(local: LocalProvider) -> None:
-    async with aclosing(local.stream(request(LONG, max_tokens=40))) as answer:
+@real_model
+@on_the_loop_of_shared
+async def test_ctrl_c_in_the_terminal_is_for_the_server_alone(shared: LocalProvider) -> None:
+    async with aclosing(shared.stream(request(LONG, max_tokens=15))) as answer:
         await anext(answer)
-        assert local.pid
-        os.kill(local.pid, signal.SIGINT)
-        os.kill(local.pid, signal.SIGTERM)
+        assert shared.pid
+        os.kill(shared.pid, signal.SIGINT)
+        os.kill(shared.pid, signal.SIGTERM)
         deltas = [delta async for delta in answer]
     assert isinstance(deltas[-1], Finished)
 
