@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,19 +13,43 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from wireside.chat import tree
-from wireside.chat.context import answer_messages, recent_messages, turn_messages
+from wireside.chat.context import answer_messages, context_messages
 from wireside.chat.conversation import Conversation, ConversationTurn, options_for
 from wireside.chat.dependencies import ChatDependencies, ChatRules, accepts_images
 from wireside.chat.models import CallerModels
 from wireside.chat.opened import OpenConversations
 from wireside.chat.slots import AnswerSlots
 from wireside.chat.titles import ask_for_title
-from wireside.errors import InternalError, WiresideError
+from wireside.chat.usage import UsageRecorder
+from wireside.errors import Conflict, InternalError, Overloaded, WiresideError
 from wireside.files.context import CanSee, with_contents
 from wireside.generation.runner import Stream, new_stream_name
 from wireside.identity import Caller
-from wireside.messages import End, Message, ModelRequest, Options, RequestContext, Usage
-from wireside.parts import DataPart, FilePart, ImagePart, Part, states_of, upload_of
+from wireside.messages import (
+    End,
+    Entry,
+    Message,
+    ModelRequest,
+    Options,
+    PartDelta,
+    RequestContext,
+    TextDelta,
+    ToolDelta,
+    Usage,
+)
+from wireside.parts import (
+    EDITED,
+    DataPart,
+    FilePart,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    ToolCallPart,
+    is_hidden,
+    is_note,
+    states_of,
+    upload_of,
+)
 from wireside.ports.observer import QuestionObserver
 from wireside.ports.quotas import Quotas
 from wireside.records import (
@@ -42,6 +67,10 @@ GO_ON = Message.of_text(
     "user", "Go on exactly where your answer breaks off. Do not repeat anything of it."
 )
 """The instruction sent to a model to continue an answer that was cut off."""
+
+
+SUCCESSION_S = 1.0
+"""How long a server whose answer has ended may take to begin the next one, in seconds."""
 
 
 class ConversationRunner:
@@ -66,7 +95,11 @@ class ConversationRunner:
         self._tasks = parts.tasks
         self._now = parts.wall_clock
         self._quotas = parts.quotas
+        self._usage = parts.usage
         self._watcher = parts.watcher
+        conversations.follow_elsewhere = self._follow_elsewhere
+        self.after_answer: Callable[[Conversation], Awaitable[None]] = _do_nothing
+        """Called after each complete answer behind which no question waits."""
         self._questions: WeakKeyDictionary[ConversationTurn, QuestionObserver] = WeakKeyDictionary()
         """Instrumentation of each question whose answer has not started.
 
@@ -86,14 +119,19 @@ class ConversationRunner:
             self._run_in_background(self._answer_next(conversation, caller))
 
     async def _answer_next(self, conversation: Conversation, caller: Caller) -> None:
-        async with self._conversations.transition_lock(conversation):
+        async def answer_waiting() -> None:
             while (turn_id := conversation.next_turn) is not None:
                 if self._runner.is_draining:  # the next process answers it
                     break
-                turn = await self._conversations.read_turn(conversation, turn_id)
+                turn = await self._conversations.read_waiting_turn(conversation, turn_id)
                 self.slots.acquire_due(conversation, owner_of(conversation.info))
                 await self.start_answer(conversation, turn, caller)
             # withdrawn or deleted between two answers, the next turn needs no slot
+            self.slots.release_unneeded(conversation)
+
+        try:
+            await self._conversations.change(conversation, answer_waiting)
+        except Overloaded:  # another server answers it, or the next look for waiting turns
             self.slots.release_unneeded(conversation)
 
     async def start_answer(
@@ -106,9 +144,12 @@ class ConversationRunner:
         replaces: bool = False,
         options: Options | None = None,
         answer: str | None = None,
+        results: Sequence[ToolDelta] = (),
         files: Sequence[ImagePart | FilePart] = (),
     ) -> None:
         """Start an answer to ``turn``; one that can't start counts as failed.
+
+        Raises ``Conflict`` if the conversation must be loaded again; nothing has changed then.
 
         Args:
             conversation: the conversation of ``turn``.
@@ -118,10 +159,12 @@ class ConversationRunner:
             replaces: replace the earlier segments.
             options: used in place of those of the turn.
             answer: the answer to the turn's open question, as JSON text.
+            results: the results of the tools that the turn's answer has requested of its client.
             files: the files with which the turn's questions were answered.
         """
         chosen = options_for(turn, options)
-        question = self._questions.pop(turn, None) or self._watcher.record_question("again")
+        question = self._questions.get(turn) or self._watcher.record_question("again")
+        self._questions[turn] = question
         question.in_conversation(conversation.id)
         with question.being_asked():
             what = await self._request_for(
@@ -132,6 +175,7 @@ class ConversationRunner:
                 caller=caller,
                 continues=continues,
                 answer=answer,
+                results=results,
                 files=files,
             )
             await self._start_segment(
@@ -142,7 +186,64 @@ class ConversationRunner:
                 replaces=replaces,
                 model=chosen.model,
                 file_ids=tuple(filter(None, map(upload_of, files))),
+                begins_with=results,
             )
+        self._questions.pop(turn, None)
+
+    async def add_written(
+        self, conversation: Conversation, added: TurnAdded, text: str, model: str
+    ) -> ConversationTurn:
+        """Add a turn whose answer is ``text``, as its owner has written it.
+
+        Raises the errors of ``OpenConversations.store_together``; nothing has changed then.
+        """
+        record = added.record
+        end = End("stop")
+        segment = self._new_segment(record, end, model)
+        begun = conversation.begin_answer(record, segment)
+        await self._conversations.store_together(conversation, added, begun)
+        events = conversation.apply_change(added)
+        stream = self._runner.written_answer(
+            model,
+            (PartDelta(DataPart(kind=EDITED, data="{}", text="(edited)")), TextDelta(text)),
+            end,
+            owner=conversation.info.owner,
+            sanitize=segment.sanitize,
+            stored_as=None if conversation.is_temporary else segment.stream,
+        )
+        events += conversation.start_answer(begun, stream)
+        turn = conversation.live[record.id]
+        self._conversations.publish_events(conversation, events)
+        self._run_in_background(
+            self._follow_stream(conversation, turn, stream, owner_of(conversation.info))
+        )
+        return turn
+
+    async def add_note(
+        self, conversation: Conversation, turn: ConversationTurn, part: DataPart
+    ) -> None:
+        """Add a part to an answer that has ended, in a segment with the same end.
+
+        Raises the errors of ``OpenConversations.store_together``; nothing has changed then.
+        """
+        before = turn.end or End("stop")
+        end = End(before.reason, before.error)
+        segment = self._new_segment(turn, end, turn.segments[-1].model)
+        begun = conversation.begin_answer(turn, segment)
+        await self._conversations.store_together(conversation, begun)
+        stream = self._runner.written_answer(
+            segment.model,
+            (PartDelta(part),),
+            end,
+            owner=conversation.info.owner,
+            sanitize=segment.sanitize,
+            stored_as=None if conversation.is_temporary else segment.stream,
+        )
+        self._conversations.publish_events(conversation, conversation.start_answer(begun, stream))
+        caller = owner_of(conversation.info)
+        self._run_in_background(
+            self._follow_stream(conversation, turn, stream, caller, is_note=True)
+        )
 
     async def add_and_answer(
         self,
@@ -164,7 +265,7 @@ class ConversationRunner:
             )
             segment = self._new_segment(record, what, record.options.model)
             begun = conversation.begin_answer(record, segment)
-            await self._conversations.store_together(added, begun)
+            await self._conversations.store_together(conversation, added, begun)
             events = conversation.apply_change(added)
             stream = self._open_stream(conversation, begun, what, caller)
             events += conversation.start_answer(begun, stream)
@@ -183,12 +284,15 @@ class ConversationRunner:
         caller: Caller,
         continues: bool = False,
         answer: str | None = None,
+        results: Sequence[ToolDelta] = (),
         files: Sequence[ImagePart | FilePart] = (),
     ) -> ModelRequest | End:
         """Return the request that answers a turn of ``branches``, or why there can't be one."""
         try:
             messages, states = await self._context_for(conversation, branches, turn)
-            if continues and answer is None:
+            if results:
+                messages = (*messages, _with_results(turn.answer, results))
+            elif continues and answer is None:
                 messages = (*messages, *self._said_before(turn))
             models = self._models_of(caller)
             model = await models.resolve_model(options.model)
@@ -208,6 +312,8 @@ class ConversationRunner:
                 answered_files=await self._contents_of(conversation, files, sees),
             )
             return replace(request, context=context)
+        except Conflict:
+            raise
         except WiresideError as error:
             return End(None, error)
         except Exception:  # otherwise the turns waiting for this answer would never start
@@ -219,13 +325,12 @@ class ConversationRunner:
         answered = answer_messages(turn.answer, self._rules.history)
         return (*answered, GO_ON) if answered else ()
 
-    async def stop_answers_from(
+    async def cancel_waiting_from(
         self, conversation: Conversation, turn: ConversationTurn, caller: Caller
     ) -> None:
-        """Stop the running answers and cancel the waiting turns of the shown path from ``turn``."""
-        self._conversations.publish_events(conversation, conversation.stop_from(turn))
+        """Cancel the waiting turns of the shown path from ``turn`` on."""
         for waiting_id in tuple(conversation.waiting):
-            waiting = await self._conversations.read_turn(conversation, waiting_id)
+            waiting = await self._conversations.read_waiting_turn(conversation, waiting_id)
             if waiting.depth >= turn.depth and conversation.is_on_shown_path(waiting):
                 await self._start_segment(conversation, waiting, End("cancelled"), caller)
 
@@ -239,18 +344,24 @@ class ConversationRunner:
         replaces: bool = False,
         model: str | None = None,
         file_ids: tuple[str, ...] = (),
+        begins_with: Sequence[Entry] = (),
     ) -> None:
-        """Add a segment to ``turn``: a stream that starts, or one that could not."""
+        """Add a segment to ``turn``: a stream that starts, or one that could not.
+
+        Raises ``Conflict`` if the conversation must be loaded again.
+        """
         segment = self._new_segment(turn, what, model)
         begun = conversation.begin_answer(turn, segment, replaces=replaces, file_ids=file_ids)
         try:
-            await self._conversations.store_together(begun)
+            await self._conversations.store_together(conversation, begun)
+        except Conflict:
+            raise
         except WiresideError as error:
             what = End(None, error)
         except Exception:
             _log.exception("answer_failed", turn=turn.id)
             what = End(None, InternalError())
-        stream = self._open_stream(conversation, begun, what, caller)
+        stream = self._open_stream(conversation, begun, what, caller, begins_with)
         self._conversations.publish_events(conversation, conversation.start_answer(begun, stream))
         self._run_in_background(self._follow_stream(conversation, turn, stream, caller))
 
@@ -271,15 +382,21 @@ class ConversationRunner:
         begun: AnswerBegun,
         what: ModelRequest | End,
         caller: Caller,
+        begins_with: Sequence[Entry] = (),
     ) -> Stream:
         """Start the stream of an answer whose begin is stored; a failure is the stream's end."""
         segment, owner = begun.segment, conversation.info.owner
+        stored_as = None if conversation.is_temporary else segment.stream
         if conversation.is_deleted:  # while it was stored
             what = End("cancelled")
         if isinstance(what, ModelRequest):
             try:
                 stream = self._runner.start_answer(
-                    what, owner=owner, sanitize=segment.sanitize, stored_as=segment.stream
+                    what,
+                    owner=owner,
+                    sanitize=segment.sanitize,
+                    stored_as=stored_as,
+                    begins_with=begins_with,
                 )
             except WiresideError as error:
                 what = End(None, error)
@@ -289,30 +406,63 @@ class ConversationRunner:
             else:
                 payer = caller if caller.user_id == owner else owner_of(conversation.info)
                 self._run_in_background(
-                    count_tokens(self._quotas, payer, stream, request_chars(what))
+                    count_tokens(self._quotas, self._usage, payer, stream, request_chars(what))
                 )
                 return stream
-        return self._runner.failed_answer(
-            segment.model, what, owner=owner, stored_as=segment.stream
-        )
+        return self._runner.failed_answer(segment.model, what, owner=owner, stored_as=stored_as)
 
     async def _follow_stream(
-        self, conversation: Conversation, turn: ConversationTurn, stream: Stream, caller: Caller
+        self,
+        conversation: Conversation,
+        turn: ConversationTurn,
+        stream: Stream,
+        caller: Caller,
+        *,
+        is_note: bool = False,
     ) -> None:
         """Wait for the end of an answer, then start the next one. Does not need the lock."""
+        self._conversations.announce_answering(conversation)
         try:
             await stream.wait_ended()
         finally:
             events = conversation.end_answer(turn, stream)
             self.slots.release_unneeded(conversation)
             self._conversations.publish_events(conversation, events)
+            self._conversations.announce_answering(conversation)
         self.schedule_next(conversation, caller)
+        if is_note:
+            return await self._saving.wait_until_stream_stored(stream)
         end = stream.log.end
-        if turn.depth == 0 and conversation.info.title_source == "words" and end and end.reason:
+        is_untitled = conversation.info.title_source == "words" and not conversation.is_temporary
+        if turn.depth == 0 and is_untitled and end and end.reason:
             await self._name_conversation(conversation, turn)
-        await self._saving.wait_saved(
+        if end and end.reason == "stop" and not conversation.waiting:
+            await self.after_answer(conversation)
+        await self._saving.wait_until_stream_stored(
             stream
         )  # keeps the turn in memory until the store has all of it
+
+    def _follow_elsewhere(
+        self, conversation: Conversation, turn: ConversationTurn, stream: Stream
+    ) -> None:
+        """Follow an answer that another server writes."""
+        self._run_in_background(self._wait_for_elsewhere(conversation, turn, stream))
+
+    async def _wait_for_elsewhere(
+        self, conversation: Conversation, turn: ConversationTurn, stream: Stream
+    ) -> None:
+        """Wait for the end of another server's answer, which that server lets the next one follow.
+
+        It may have ended too; each server that has the conversation open then begins the next
+        answer, and the store accepts the first.
+        """
+        await stream.wait_ended()
+        events = conversation.end_answer(turn, stream)
+        self.slots.release_unneeded(conversation)
+        self._conversations.publish_events(conversation, events)
+        if conversation.next_turn is not None:
+            await asyncio.sleep(SUCCESSION_S)
+            self.schedule_next(conversation, owner_of(conversation.info))
 
     async def _name_conversation(self, conversation: Conversation, turn: ConversationTurn) -> None:
         """Let a model name the conversation after its first answer."""
@@ -322,12 +472,16 @@ class ConversationRunner:
         title = await ask_for_title(
             self._provider, model=model, question=turn.question, answer=turn.text
         )
-        if not title or conversation.info.title_source != "words" or conversation.is_deleted:
+        if not title:
             return
-        with suppress(WiresideError):  # the first words remain as its title
-            async with self._conversations.transition_lock(conversation):
+
+        async def rename() -> None:
+            if conversation.info.title_source == "words" and not conversation.is_deleted:
                 change = conversation.change_info(title=title, title_source="model")
                 await self._conversations.perform_change(conversation, change)
+
+        with suppress(WiresideError):  # the first words remain as its title
+            await self._conversations.change(conversation, rename)
 
     async def _context_for(
         self,
@@ -342,14 +496,14 @@ class ConversationRunner:
         limit = self._rules.history
         first, last = max(0, turn.depth - limit.messages // 2), turn.depth - 1
         spans = tree.clip_spans(tree.path_of_spans(branches, turn.branch), first, last)
-        messages: list[Message] = []
+        turns = [
+            (earlier.question_parts, earlier.answer)
+            for earlier in await self._conversations.read_turns(conversation, spans)
+        ]
         states: dict[str, DataPart] = {}
-        for earlier in await self._conversations.read_turns(conversation, spans):
-            answer = earlier.answer
-            messages += turn_messages(earlier.question_parts, answer, limit)
+        for _, answer in turns:
             states |= states_of(answer)
-        context = recent_messages([*messages, Message("user", turn.question_parts)], limit)
-        return context, tuple(states.values())
+        return context_messages(turns, turn.question_parts, limit), tuple(states.values())
 
     async def _with_files(
         self, conversation: Conversation, messages: tuple[Message, ...], sees: CanSee
@@ -372,20 +526,49 @@ class ConversationRunner:
         self._tasks.create_task(work, name="conversation")
 
 
+def _with_results(answer: Sequence[Part], results: Sequence[ToolDelta]) -> Message:
+    """Return an answer as a message, with the results of the tools that it has requested."""
+    by_call = {delta.identity: delta for delta in results}
+    parts: list[Part] = []
+    for part in answer:
+        if isinstance(part, ReasoningPart) or is_hidden(part) or is_note(part):
+            continue
+        if isinstance(part, ToolCallPart):
+            done = by_call.get((part.call, part.name, part.arguments))
+            part = replace(part, state="done", result=done.result) if done else part
+        parts.append(part)
+    return Message("assistant", tuple(parts))
+
+
+async def _do_nothing(_: Conversation) -> None:
+    pass
+
+
 def owner_of(info: ConversationInfo) -> Caller:
     """Return a caller for the owner of a conversation, for work that the server does in it."""
     return Caller(user_id=info.owner, name="", role="user", is_stand_in=True)
 
 
-async def count_tokens(quotas: Quotas, caller: Caller, stream: Stream, request_chars: int) -> None:
-    """Count the tokens of an answer once it has ended.
+async def count_tokens(
+    quotas: Quotas, recorder: UsageRecorder, caller: Caller, stream: Stream, request_chars: int
+) -> None:
+    """Count the tokens of an answer once it has ended, against quotas and in the usage.
 
     Without usage figures from the model, four characters count as one token.
     """
     await stream.wait_ended()
-    usage = stream.log.end.usage if stream.log.end else Usage()
+    end = stream.log.end
+    usage = end.usage if end else Usage()
     read = request_chars // 4 if usage.input_tokens is None else usage.input_tokens
     wrote = stream.log.head // 4 if usage.output_tokens is None else usage.output_tokens
+    if end is None or end.error is None or wrote:  # a model that did not answer used nothing
+        recorder.record_answer(
+            caller.user_id,
+            stream.model,
+            input_tokens=read,
+            output_tokens=wrote,
+            cost=end.cost if end else None,
+        )
     await quotas.record_tokens(caller, read + wrote)
 
 

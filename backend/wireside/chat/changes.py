@@ -1,4 +1,7 @@
-"""Changes of a conversation, which must be stored, and the events that follow from them. Values."""
+"""Changes of a conversation, which must be stored, and the events that follow from them. Values.
+
+The ``version`` of a change is that of the conversation for which it was made.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class BranchShown:
     """Store the branch whose end is the end of the shown path."""
 
     branch: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class OptionsChosen:
 
     options: Options
     is_stored: bool
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class FeedbackGiven:
 
     turn_id: str
     feedback: Feedback | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class InfoChanged:
     """Store title, pin, archive and tags."""
 
     info: ConversationInfo
+    version: int
 
 
 Change = (
@@ -100,6 +107,19 @@ class StopAnswer:
     stream: Stream
 
 
+@dataclass(frozen=True, slots=True)
+class AnsweredElsewhere:
+    """Another server has begun this answer to a turn."""
+
+    turn_id: str
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnsweredElsewhere:
+    """The open question of an answer was answered at another server, where it goes on."""
+
+
 Event = (
     ConversationChanged
     | TurnChanged
@@ -107,4 +127,6 @@ Event = (
     | AnsweringChanged
     | QuestionsChanged
     | StopAnswer
+    | AnsweredElsewhere
+    | QuestionAnsweredElsewhere
 )

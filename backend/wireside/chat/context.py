@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from wireside.chat.summaries import summary_in, summary_messages
 from wireside.messages import Message
-from wireside.parts import Part, ReasoningPart, TextPart, ToolCallPart, is_hidden, text_parts
+from wireside.parts import (
+    STEER,
+    DataPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    is_hidden,
+    is_note,
+    text_parts,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +28,12 @@ class ContextLimit:
     chars: int = 48_000
 
 
+Turn = tuple[Sequence[Part], Sequence[Part]]
+"""A question and its answer."""
+
+NEARLY_FULL = 0.8
+"""Share of a context from which its user is warned."""
+
 TOOL_SHARE = 8
 """A result, or the arguments, of a tool call get at most this part of a context's characters."""
 
@@ -26,7 +43,114 @@ def turn_messages(
 ) -> tuple[Message, ...]:
     """Return a turn as messages; none if it has no answer, which would only confuse the model."""
     answered = answer_messages(answer, limit)
-    return (Message("user", tuple(question)), *answered) if answered else ()
+    return (question_message(question), *answered) if answered else ()
+
+
+def question_message(question: Sequence[Part], before: Sequence[Part] = ()) -> Message:
+    """Return a question as a message, after the parts of the question ``before`` it."""
+    return Message("user", tuple(part for part in (*before, *question) if not is_hidden(part)))
+
+
+def steers(question: Sequence[Part]) -> bool:
+    """Return whether a question has ended the answer before it and goes on from there."""
+    return any(isinstance(part, DataPart) and part.kind == STEER for part in question)
+
+
+def context_messages(
+    turns: Sequence[Turn],
+    question: Sequence[Part],
+    limit: ContextLimit,
+) -> tuple[Message, ...]:
+    """Return the context in which to ask ``question`` after ``turns``.
+
+    A summary takes the place of the turns that it covers, and is never left out. A turn without an
+    answer is left out, unless the next question has ended it: the model is then
+    asked both together, as some models refuse two messages of a user in sequence.
+
+    Args:
+        turns: pairs of question and answer, oldest first.
+        question: the new question.
+        limit: bounds what is returned.
+    """
+    history = _history(turns, limit)
+    before = history.unanswered if steers(question) else ()
+    asked = question_message(question, before)
+    own = ContextLimit(
+        messages=max(1, limit.messages - len(history.summary)),
+        chars=limit.chars - sum(message.chars for message in history.summary),
+    )
+    return (*history.summary, *recent_messages([*history.messages, asked], own))
+
+
+def history_messages(turns: Sequence[Turn], limit: ContextLimit) -> tuple[Message, ...]:
+    """Return turns as messages, however many; a summary takes the place of those before it."""
+    history = _history(turns, limit)
+    return (*history.summary, *history.messages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextUse:
+    """How much of a context the turns before the next question need.
+
+    ``is_cut``: turns before them are left out.
+    """
+
+    messages: int
+    chars: int
+    limit: ContextLimit
+    is_cut: bool = False
+
+    @property
+    def share(self) -> float:
+        """The share of the limits, 1 if they are used up."""
+        return max(self.chars / self.limit.chars, (self.messages + 1) / self.limit.messages)
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether turns are left out, or will be soon."""
+        return self.is_cut or self.share >= NEARLY_FULL
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the next question leaves turns out."""
+        return self.is_cut or self.share > 1
+
+
+def context_use(turns: Sequence[Turn], limit: ContextLimit, *, is_cut: bool) -> ContextUse:
+    """Return how much of a context ``turns`` need; ``is_cut``: there are earlier ones."""
+    history = _history(turns, limit)
+    messages = (*history.summary, *history.messages)
+    return ContextUse(
+        messages=len(messages),
+        chars=sum(message.chars for message in messages),
+        limit=limit,
+        is_cut=is_cut and not history.summary,
+    )
+
+
+@dataclass(slots=True)
+class _History:
+    """Turns as messages: the summary of earlier ones, and those after it."""
+
+    summary: tuple[Message, ...] = ()
+    messages: list[Message] = field(default_factory=list)
+    unanswered: tuple[Part, ...] = ()
+    """The question of the last turn, if it has no answer."""
+
+
+def _history(turns: Sequence[Turn], limit: ContextLimit) -> _History:
+    history = _History()
+    for asked, answer in turns:
+        if (part := summary_in(answer)) is not None:
+            history = _History(summary_messages(part))
+            continue
+        before = history.unanswered if steers(asked) else ()
+        history.unanswered = ()
+        if answered := answer_messages(answer, limit):
+            history.messages += (question_message(asked, before), *answered)
+        else:
+            history.unanswered = (*before, *asked)
+    return history
 
 
 def answer_messages(answer: Sequence[Part], limit: ContextLimit) -> tuple[Message, ...]:
@@ -34,7 +158,7 @@ def answer_messages(answer: Sequence[Part], limit: ContextLimit) -> tuple[Messag
     parts = tuple(
         _shortened(part, limit.chars // TOOL_SHARE)
         for part in answer
-        if not isinstance(part, ReasoningPart) and not is_hidden(part)
+        if not (isinstance(part, ReasoningPart) or is_hidden(part) or is_note(part))
     )
     is_empty = all(isinstance(part, TextPart) and not part.text.strip() for part in parts)
     return () if is_empty else (Message("assistant", parts),)

@@ -14,17 +14,22 @@ the state at once.
 A turn waits, is answered and ends. The first waiting turn is the next to be answered once no other
 answer is running (``next_turn``). A retry of an answer without text and "Continue" start an ended
 turn again, even while another answer is running.
+
+Each stored change raises ``version`` by one. Where several servers change a conversation, a change
+that was made for an older version is refused; ``reload_from`` then makes the state that of the
+store, in the same object, and the transition is made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 from weakref import WeakValueDictionary
 
 from wireside.chat import tree
 from wireside.chat.changes import (
+    AnsweredElsewhere,
     AnsweringChanged,
     BranchShown,
     Change,
@@ -35,6 +40,7 @@ from wireside.chat.changes import (
     FeedbackGiven,
     InfoChanged,
     OptionsChosen,
+    QuestionAnsweredElsewhere,
     QuestionsChanged,
     StopAnswer,
     TurnChanged,
@@ -61,18 +67,19 @@ from wireside.records import (
     Span,
     StoredConversation,
     TurnAdded,
-    TurnPlace,
     TurnRecord,
     TurnWithdrawn,
 )
 
 TITLE_CHARS = 60
 
+DELETED = "This conversation was deleted."
+
 WAITING_TURNS = 20
 """Maximum number of waiting questions in one conversation."""
 
-FindStream = Callable[[str], Stream | None]
-"""Returns the stream of that name if it is in memory."""
+StreamOf = Callable[[Segment], Stream]
+"""Returns the stream of a stored segment: the one in memory, or one made of the segment."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True, kw_only=True)
@@ -138,8 +145,13 @@ class ConversationTurn:
 class Conversation:
     """State of one conversation. Turns are in memory while they are waiting, running or in use."""
 
-    def __init__(self, stored: StoredConversation, *, is_stored: bool = True) -> None:
-        """``is_stored``: the store has it; a new one is stored with its first turn."""
+    def __init__(
+        self, stored: StoredConversation, *, is_stored: bool = True, is_temporary: bool = False
+    ) -> None:
+        """``is_stored``: the store has it; a new one is stored with its first turn.
+
+        ``is_temporary``: it is never stored, and all of its turns stay in memory.
+        """
         self.info: ConversationInfo = stored.info
         self.branches: dict[int, Branch] = {branch.id: branch for branch in stored.branches}
         self.shown = stored.shown
@@ -151,17 +163,23 @@ class Conversation:
         """The turns being answered."""
         self.reserved_slots = 0
         """Number of concurrent answers for which a question that is being stored needs slots."""
+        self.version = stored.version
+        """Number of changes of the stored conversation that this state has."""
         self.is_stored = is_stored
+        self.is_temporary = is_temporary
         self.is_deleted = False
         self.removals = 0
         """Number of withdrawn turns; when it changes, turns have moved to other depths."""
         self._turns: WeakValueDictionary[str, ConversationTurn] = WeakValueDictionary()
+        self._kept: dict[str, ConversationTurn] = {}
+        """The turns of a temporary conversation."""
 
     @classmethod
-    def new(cls, info: ConversationInfo) -> Conversation:
+    def new(cls, info: ConversationInfo, *, is_temporary: bool = False) -> Conversation:
         """Return a conversation without turns, which is not stored yet."""
         first = Branch(id=0, parent=None, first=0, last=-1)
-        return cls(StoredConversation(info=info, branches=(first,), shown=0), is_stored=False)
+        stored = StoredConversation(info=info, branches=(first,), shown=0)
+        return cls(stored, is_stored=False, is_temporary=is_temporary)
 
     @property
     def id(self) -> str:
@@ -196,12 +214,12 @@ class Conversation:
         is_next = bool(self.waiting) and not self.is_deleted
         return max(len(self.live), self.reserved_slots, is_next)
 
-    def reserve_slots(self, *, at_once: bool) -> int:
-        """Need slots for a question that is being stored, and return how many.
+    def reserve_slots(self, *, at_once: bool, count: int = 1) -> int:
+        """Need slots for ``count`` answers to a question that is being stored; return how many.
 
         It takes over the slot of a running answer unless it starts ``at_once``.
         """
-        self.reserved_slots = len(self.live) + 1 if at_once else 1
+        self.reserved_slots = len(self.live) + count if at_once else 1
         return self.reserved_slots
 
     def cancel_reservation(self) -> None:
@@ -220,37 +238,43 @@ class Conversation:
         branches = tree.sibling_branches(self.branches, turn.branch, turn.depth)
         return branches.index(turn.branch), len(branches)
 
-    def is_on_shown_path(self, turn: ConversationTurn | TurnPlace) -> bool:
+    def is_on_shown_path(self, turn: ConversationTurn) -> bool:
         """Return whether a turn is on the shown path."""
         return any(_span_contains(span, turn) for span in self.shown_path())
 
     # ---- turns in memory ---------------------------------------------------------------------
 
+    @property
+    def turns_in_memory(self) -> tuple[str, ...]:
+        """Ids of the turns that are in memory."""
+        return tuple(self._turns.keys())
+
     def turn_in_memory(self, turn_id: str) -> ConversationTurn | None:
         """Return a turn that is already in memory, or None."""
         return self._turns.get(turn_id)
 
-    def load_turn(self, record: TurnRecord, find: FindStream) -> ConversationTurn:
+    def has_place_of(self, record: TurnRecord) -> bool:
+        """Return whether there is a turn where a record says; if not, this state is too old."""
+        branch = self.branches.get(record.branch)
+        return branch is not None and branch.first <= record.depth <= branch.last
+
+    def load_turn(self, record: TurnRecord, stream_of: StreamOf) -> ConversationTurn:
         """Return the turn of a stored record in its current state.
 
         A turn already in memory stays the same object.
         """
         if turn := self._turns.get(record.id):
             return turn
-        segments = [
-            find(segment.stream) or Stream.from_segment(segment, self.info.owner)
-            for segment in record.segments
-        ]
-        return self._remember_turn(record, segments)
+        return self._remember_turn(record, [stream_of(segment) for segment in record.segments])
 
     def load_turns(
-        self, spans: Sequence[Span], records: Iterable[TurnRecord], find: FindStream
+        self, spans: Sequence[Span], records: Iterable[TurnRecord], stream_of: StreamOf
     ) -> list[ConversationTurn]:
         """Return the turns of ``spans`` in their current state, in order of their depth.
 
         ``records`` are those that the store has. Turns that it does not have yet are in memory.
         """
-        turns = {record.id: self.load_turn(record, find) for record in records}
+        turns = {record.id: self.load_turn(record, stream_of) for record in records}
         for turn in tuple(self._turns.values()):
             if any(_span_contains(span, turn) for span in spans):
                 turns[turn.id] = turn
@@ -269,6 +293,8 @@ class Conversation:
             segments=segments,
         )
         self._turns[turn.id] = turn
+        if self.is_temporary:
+            self._kept[turn.id] = turn
         if turn.id in self.waiting:
             self.waiting[turn.id] = turn
         return turn
@@ -282,7 +308,7 @@ class Conversation:
     def check_not_deleted(self) -> None:
         """Raise ``NotFound`` if the conversation was deleted."""
         if self.is_deleted:
-            raise NotFound("This conversation was deleted.")
+            raise NotFound(DELETED)
 
     def check_queue(self) -> None:
         """Raise ``TooMany`` if no further turn may wait."""
@@ -322,13 +348,17 @@ class Conversation:
         )
         return self._turn_added(record, branch, self.info)
 
+    def is_next(self, turn: ConversationTurn) -> bool:
+        """Return whether a turn waits as the first one."""
+        return next(iter(self.waiting), None) == turn.id
+
     def retry_in_progress(
-        self, turn: ConversationTurn, options: Options | None
+        self, turn: ConversationTurn, options: Options | None, question: tuple[Part, ...]
     ) -> ConversationTurn | None:
         """Return the turn that already does what a retry of ``turn`` would do, or None.
 
-        It is ``turn`` while that waits or is being answered, or a sibling with the same question
-        and options that has no content yet.
+        It is ``turn`` while that waits or is being answered, or a sibling with ``question`` and the
+        same options that has no content yet.
         """
         if turn.is_live or turn.waiting:
             return turn
@@ -339,7 +369,7 @@ class Conversation:
                 and other is not turn
                 and other.depth == turn.depth
                 and other.branch in branches
-                and other.question_parts == turn.question_parts
+                and other.question_parts == question
                 and other.options == options_for(turn, options)
                 and not other.has_content
             ):
@@ -360,7 +390,13 @@ class Conversation:
             siblings := tree.sibling_branches(branches, shown, turn.depth)
         ):
             shown = tree.tip_branch(branches, siblings[-1], turn.depth)
-        return TurnWithdrawn(turn_id=turn.id, branches=tuple(changed), shown=shown)
+        return TurnWithdrawn(
+            conversation_id=self.id,
+            turn_id=turn.id,
+            branches=tuple(changed),
+            shown=shown,
+            version=self.version,
+        )
 
     def begin_answer(
         self,
@@ -377,12 +413,14 @@ class Conversation:
         """
         if isinstance(turn, ConversationTurn) and turn.is_live:
             raise RuntimeError("the turn is being answered")
+        is_added_before = isinstance(turn, TurnRecord)
         return AnswerBegun(
             conversation_id=self.id,
             turn_id=turn.id,
             segment=segment,
             replaces=replaces,
             file_ids=file_ids,
+            version=self.version + is_added_before,
         )
 
     def show_turn(self, turn: ConversationTurn) -> BranchShown | None:
@@ -399,15 +437,17 @@ class Conversation:
 
     def choose_options(self, options: Options) -> OptionsChosen | None:
         """Choose the model and settings for the next answers; None if they are chosen already."""
-        return None if options == self.options else OptionsChosen(options, self.is_stored)
+        if options == self.options:
+            return None
+        return OptionsChosen(options, self.is_stored, self.version)
 
     def give_feedback(self, turn: ConversationTurn, feedback: Feedback | None) -> FeedbackGiven:
         """Give feedback on an answer, or remove it (None)."""
-        return FeedbackGiven(turn.id, feedback)
+        return FeedbackGiven(turn.id, feedback, self.version)
 
     def change_info(self, **changes: Any) -> InfoChanged:
-        """Change fields of ``info``: title, pin, archive, tags."""
-        return InfoChanged(replace(self.info, **changes))
+        """Change fields of ``info``: title, pin, archive, folder, tags."""
+        return InfoChanged(replace(self.info, **changes), self.version)
 
     def _turn_record(
         self,
@@ -431,10 +471,16 @@ class Conversation:
 
     def _turn_added(self, record: TurnRecord, branch: Branch, info: ConversationInfo) -> TurnAdded:
         info = replace(info, updated_at=record.created_at)
-        return TurnAdded(record=record, branch=branch, info=info, creates=not self.is_stored)
+        return TurnAdded(
+            record=record,
+            branch=branch,
+            info=info,
+            creates=not self.is_stored,
+            version=self.version,
+        )
 
     def _branch_shown(self, branch: int, depth: int) -> BranchShown:
-        return BranchShown(tree.tip_branch(self.branches, branch, depth))
+        return BranchShown(tree.tip_branch(self.branches, branch, depth), self.version)
 
     # ---- changes that are stored: return the events ------------------------------------------
 
@@ -444,21 +490,24 @@ class Conversation:
             case ConversationCreated(info):
                 self.info, self.is_stored = info, True
                 return [EntryChanged(info)]
+            case OptionsChosen(options, is_stored):
+                self.options = options
+                self.version += is_stored
+                return [ConversationChanged()]
+        self.version += 1
+        match change:
             case TurnAdded():
                 return self._apply_turn_added(change)
             case TurnWithdrawn():
                 return self._apply_turn_withdrawn(change)
-            case BranchShown(branch):
+            case BranchShown(branch, _):
                 self.shown = branch
                 return [ConversationChanged(), QuestionsChanged()]
-            case OptionsChosen(options):
-                self.options = options
-                return [ConversationChanged()]
-            case FeedbackGiven(turn_id, feedback):
+            case FeedbackGiven(turn_id, feedback, _):
                 if turn := self.turn_in_memory(turn_id):
                     turn.feedback = feedback
                 return [TurnChanged(turn_id)]
-            case InfoChanged(info):
+            case InfoChanged(info, _):
                 self.info = info
                 return [ConversationChanged(), EntryChanged(info)]
             case _:
@@ -476,6 +525,7 @@ class Conversation:
 
     def _apply_turn_withdrawn(self, change: TurnWithdrawn) -> list[Event]:
         turn = self._turns.pop(change.turn_id)
+        self._kept.pop(turn.id, None)
         del self.waiting[turn.id]
         turn.waiting = False
         shortened, *moved = (branch.id for branch in change.branches)
@@ -490,6 +540,7 @@ class Conversation:
 
     def start_answer(self, begun: AnswerBegun, stream: Stream) -> list[Event]:
         """Attach the stream of an answer that has begun; returns the events for readers."""
+        self.version += 1
         turn = self._turns[begun.turn_id]
         answers = [QuestionsChanged()] if _asks(turn) else []
         turn.segments = [stream] if begun.replaces else [*turn.segments, stream]
@@ -502,7 +553,7 @@ class Conversation:
 
     def end_answer(self, turn: ConversationTurn, stream: Stream) -> list[Event]:
         """Record the end of a stream; the turn may have another one by now."""
-        if turn.segments[-1] is stream:
+        if turn.segments and turn.segments[-1] is stream:
             self.live.pop(turn.id, None)
         asks = [QuestionsChanged()] if _asks(turn) else []
         return [AnsweringChanged(bool(self.live)), TurnChanged(turn.id), *asks]
@@ -515,11 +566,100 @@ class Conversation:
             if later.depth >= turn.depth and self.is_on_shown_path(later)
         ]
 
+    def stop_before(self, turn: ConversationTurn) -> list[Event]:
+        """Stop the running answers of the shown path before ``turn``."""
+        return [
+            StopAnswer(earlier.segments[-1])
+            for earlier in self.live.values()
+            if earlier.depth < turn.depth and self.is_on_shown_path(earlier)
+        ]
+
     def delete(self) -> list[Event]:
         """Delete the conversation: its answers stop, and waiting turns are not answered."""
         self.is_deleted = True
         stops = [StopAnswer(turn.segments[-1]) for turn in self.live.values()]
         return [*stops, ConversationChanged()]
+
+    def reload_from(
+        self,
+        stored: StoredConversation,
+        records: Iterable[TurnRecord],
+        stream_of: StreamOf,
+        *,
+        looked_up: Collection[str],
+    ) -> list[Event]:
+        """Make the state that of the store, which another server has changed.
+
+        Turns in memory stay the same objects, and so do streams.
+
+        Args:
+            stored: the conversation, at least as new as this state.
+            records: its turns that are being answered, and those of ``looked_up`` that it has.
+            stream_of: finds or makes the stream of a segment.
+            looked_up: ids of the turns that were in memory when it was read.
+        """
+        was_running = {turn.segments[-1] for turn in self.live.values()}
+        self.version, self.is_stored, self.is_deleted = stored.version, True, False
+        self.info, self.options = stored.info, stored.options
+        self.branches = {branch.id: branch for branch in stored.branches}
+        self.shown = stored.shown
+        self.waiting = dict.fromkeys(stored.waiting)
+        events: list[Event] = []
+        turns: dict[str, ConversationTurn] = {}
+        for record in records:
+            known = self._turns.get(record.id)
+            turns[record.id] = known or self.load_turn(record, stream_of)
+            if known is not None and self._update_turn(known, record, stream_of):
+                events.append(QuestionAnsweredElsewhere())
+        self._forget_turns(set(looked_up) - turns.keys())
+        for turn_id in self.waiting:
+            self.waiting[turn_id] = self._turns.get(turn_id)
+        # the end of an answer counts when it is applied, by `end_answer`
+        self.live = {
+            turn.id: turn
+            for turn in turns.values()
+            if turn.is_live or (turn.segments and turn.segments[-1] in was_running)
+        }
+        events += [
+            AnsweredElsewhere(turn.id, turn.segments[-1])
+            for turn in self.live.values()
+            if turn.segments[-1] not in was_running
+        ]
+        return [
+            *events,
+            EntryChanged(self.info),
+            ConversationChanged(),
+            *(TurnChanged(turn_id) for turn_id in turns),
+            AnsweringChanged(bool(self.live)),
+            QuestionsChanged(),
+        ]
+
+    def _update_turn(self, turn: ConversationTurn, record: TurnRecord, stream_of: StreamOf) -> bool:
+        """Make a turn what its record says; return whether its open question was answered."""
+        if turn.depth != record.depth:
+            self.removals += 1
+        turn.branch, turn.depth = record.branch, record.depth
+        turn.waiting, turn.feedback = record.is_waiting, record.feedback
+        known = {stream.name: stream for stream in turn.segments}
+        segments = [known.get(segment.stream) or stream_of(segment) for segment in record.segments]
+        is_answered = _asks(turn) and segments[-1:] != turn.segments[-1:]
+        turn.segments = segments
+        return is_answered
+
+    def _forget_turns(self, turn_ids: Iterable[str]) -> None:
+        """Forget turns that were withdrawn."""
+        for turn_id in turn_ids:
+            if turn := self._turns.pop(turn_id, None):
+                turn.waiting = False
+                self.removals += 1
+
+    def forget_folder(self, folder_id: str) -> list[Event]:
+        """Take the conversation out of a folder that was removed."""
+        if self.info.folder_id != folder_id:
+            return []
+        self.info = replace(self.info, folder_id=None)
+        self.version += 1
+        return [ConversationChanged(), EntryChanged(self.info)]
 
     def undelete(self) -> list[Event]:
         """Undo ``delete``; waiting turns are answered again."""
@@ -548,5 +688,5 @@ def _asks(turn: ConversationTurn) -> bool:
     return turn.end is not None and turn.end.reason == "asking"
 
 
-def _span_contains(span: Span, turn: ConversationTurn | TurnPlace) -> bool:
+def _span_contains(span: Span, turn: ConversationTurn) -> bool:
     return turn.branch == span.branch and span.first <= turn.depth <= span.last

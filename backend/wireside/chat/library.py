@@ -5,20 +5,28 @@ Every change is sent to the watchers of the list, so that all open pages show th
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from wireside.chat import tree
-from wireside.chat.conversation import Conversation, ConversationTurn
+from wireside.chat.conversation import DELETED, Conversation, ConversationTurn
+from wireside.chat.copies import copy_turns, in_one_branch, path_to, title_of_copy
 from wireside.chat.core import ChatCore
+from wireside.chat.folders import Folders
 from wireside.chat.watchers import AskingChanged, Gone, ListChange, Listed
-from wireside.errors import BadMessage, NotFound
+from wireside.errors import BadMessage, Conflict, NotFound
+from wireside.generation.runner import new_stream_name
 from wireside.generation.tasks import runs_to_completion
 from wireside.identity import NOBODY, Caller
+from wireside.invisible_text import seen
 from wireside.messages import Options, TextDelta
-from wireside.ports.store import Store
+from wireside.ports.store import NO_FILTER, Store
 from wireside.records import (
     MAX_TAG_CHARS,
     MAX_TAGS,
@@ -27,8 +35,11 @@ from wireside.records import (
     Hit,
     Imported,
     Listing,
+    SearchFilter,
+    TagCount,
     TitleSource,
     TurnRecord,
+    UsageSum,
 )
 
 MAX_TWINS = 4
@@ -44,6 +55,12 @@ PAGE = 200
 """Number of turns read at a time when a whole conversation is iterated."""
 
 MAX_TITLE_CHARS = 200
+
+MAX_LISTED_TAGS = 500
+"""Number of tags that an account's list of them has."""
+
+MAX_ID_CHARS = 64
+"""Longest id of a conversation; longer names are names of the caller's programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,11 @@ class Library:
         """Audit log of deletions and exports."""
         self.files = core.parts.files.for_caller(caller)
         """The files of the caller, to which questions can refer."""
+        self.folders = Folders(core, caller)
+        """The folders of the caller's conversations."""
         self._conversations = core.conversations
+        self._others = core.parts.others
+        self._usage_store = core.parts.usage_store
         self._store = core.parts.store
         self._tasks = core.parts.tasks
         self._now = core.parts.wall_clock
@@ -88,9 +109,58 @@ class Library:
         is_own = conversation is not None and conversation.info.owner == self._owner_id
         return conversation if is_own else None
 
-    def new_conversation(self) -> Conversation:
-        """Return a conversation with an unguessable id; it is stored with its first turn."""
-        return self._conversations.new_conversation(self._owner_id)
+    async def usage_of(self, conversation: Conversation) -> Sequence[tuple[str, UsageSum]]:
+        """Return the usage of a conversation by currency, "" for answers of unknown cost."""
+        self.caller.require("read")
+        store = self._usage_store
+        return () if store is None else await store.conversation_usage(conversation.id)
+
+    def new_conversation(self, turn_id: str | None = None) -> Conversation:
+        """Return a conversation with an unguessable id; it is stored with its first turn.
+
+        The same ``turn_id`` of that turn gives the same id, whichever server is asked.
+        """
+        own_id = None if turn_id is None else _id_from([self._owner_id, "turn", turn_id])
+        return self._conversations.new_conversation(self._owner_id, own_id)
+
+    def new_temporary_conversation(self) -> Conversation:
+        """Return a conversation that is never stored, listed or found.
+
+        It exists as long as its creator holds it; ``discard_temporary`` ends it before that.
+        """
+        self.caller.require("chat")
+        return self._conversations.new_conversation(self._owner_id, is_temporary=True)
+
+    def discard_temporary(self, conversation: Conversation) -> None:
+        """Stop the answers of a temporary conversation, and answer no waiting turn."""
+        self._conversations.publish_events(conversation, conversation.delete())
+        self._conversations.stop_waiting(self._owner_id, frozenset([conversation.id]))
+
+    async def open_or_create(self, name: str) -> Conversation:
+        """Return the conversation of that id, or the one that the caller's programs name so.
+
+        The latter is stored with its first turn. Its id follows from the caller and the name, so
+        that the same name finds it again, after a restart too.
+
+        Raises:
+            NotFound: it was deleted a moment ago.
+            StoreError: the store can't be read.
+        """
+        if own := await self.find_named(name):
+            return own
+        conversation = self._conversations.new_conversation(self._owner_id, self.id_of_name(name))
+        conversation.check_not_deleted()
+        return conversation
+
+    async def find_named(self, name: str) -> Conversation | None:
+        """Return the conversation that ``open_or_create`` finds, None if it would create one."""
+        if len(name) <= MAX_ID_CHARS and (own := await self.open_conversation(name)):
+            return own
+        return await self.open_conversation(self.id_of_name(name))
+
+    def id_of_name(self, name: str) -> str:
+        """Return the id of the conversation that the caller's programs name so."""
+        return _id_from([self._owner_id, name])
 
     async def read_turns(
         self, conversation: Conversation, first: int, last: int
@@ -99,12 +169,18 @@ class Library:
         self.caller.require("read")
         if not conversation.is_stored:
             return []
-        spans = tree.clip_spans(conversation.shown_path(), first, last)
-        return await self._conversations.read_turns(conversation, spans)
+
+        async def read() -> list[ConversationTurn]:
+            spans = tree.clip_spans(conversation.shown_path(), first, last)
+            return await self._conversations.read_turns(conversation, spans)
+
+        return await self._conversations.read_current(conversation, read)
 
     async def read_turn(self, conversation: Conversation, turn_id: str) -> ConversationTurn:
         """Return a turn of any branch. Raises ``NotFound``."""
-        return await self._conversations.read_turn(conversation, turn_id)
+        return await self._conversations.read_current(
+            conversation, partial(self._conversations.read_turn, conversation, turn_id)
+        )
 
     # ---- lists of conversations --------------------------------------------------------------
 
@@ -113,38 +189,50 @@ class Library:
         *,
         archived: bool = False,
         tag: str | None = None,
+        folder: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Listing:
-        """Return a page of conversations: pinned ones first, then the newest."""
+        """Return a page of conversations: pinned ones first, then the newest.
+
+        ``folder`` restricts it to those of a folder; "" to pinned ones and those that are in none.
+        """
         self.caller.require("read")
         return await self._store.conversations(
-            owner=self._owner_id, archived=archived, tag=tag, cursor=cursor, limit=limit
+            owner=self._owner_id,
+            archived=archived,
+            tag=tag,
+            folder=folder,
+            cursor=cursor,
+            limit=limit,
         )
 
     async def search(
-        self, query: str, *, cursor: int | None = None, limit: int = 30
+        self,
+        query: str,
+        *,
+        filters: SearchFilter = NO_FILTER,
+        cursor: int | None = None,
+        limit: int = 30,
     ) -> Sequence[Hit]:
-        """Return places that match each word of ``query``, newest first."""
+        """Return places that match each word of ``query`` and the filters, newest first.
+
+        With a blank query, these are the titles of the conversations that the filters find.
+        """
         self.caller.require("read")
         return await self._store.search_documents(
-            query, owner=self._owner_id, cursor=cursor, limit=limit
+            query, owner=self._owner_id, filters=filters, cursor=cursor, limit=limit
         )
 
     @property
     def answering(self) -> frozenset[str]:
         """Ids of the conversations in which an answer is being generated."""
-        return self._conversations.answering.answering_ids(self._owner_id)
+        return self._conversations.answering_ids(self._owner_id)
 
     async def asking(self) -> frozenset[str]:
         """Return the ids of the conversations whose shown turns have an open question."""
         self.caller.require("read")
-        found: set[str] = set()
-        for place in await self._store.asking(self._owner_id, limit=MAX_ASKING):
-            conversation = await self.open_conversation(place.conversation_id)
-            if conversation is not None and conversation.is_on_shown_path(place):
-                found.add(place.conversation_id)
-        return frozenset(found)
+        return frozenset(await self._store.asking(self._owner_id, limit=MAX_ASKING))
 
     def watch(self, changed: Callable[[ListChange], None]) -> Callable[[], None]:
         """Call ``changed`` on each change; returns a function that unsubscribes.
@@ -191,12 +279,32 @@ class Library:
             conversation_id, {"archived_at": self._now() if is_archived else None}
         )
 
+    async def move(self, conversation_id: str, folder_id: str | None) -> ConversationInfo:
+        """Put a conversation into a folder; None: into none. Raises ``NotFound``."""
+        self.caller.require("chat")
+        if folder_id is not None:
+            await self.folders.find_folder(folder_id)
+        return await self._change_entry(conversation_id, {"folder_id": folder_id})
+
     async def tag(self, conversation_id: str, tags: Sequence[str]) -> ConversationInfo:
         """Set the tags of a conversation. Raises ``NotFound``, ``BadMessage``."""
-        clean = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags))
-        if len(tags) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARS for tag in clean):
-            raise BadMessage(f"tags: at most {MAX_TAGS}, of 1 to {MAX_TAG_CHARS} characters each.")
+        clean = _clean_tags(tags)
         return await self._change_entry(conversation_id, {"tags": clean})
+
+    async def set_tag(self, conversation_id: str, tag: str, is_set: bool) -> ConversationInfo:
+        """Add a tag to a conversation, or remove it. Raises ``NotFound``, ``BadMessage``."""
+        (clean,) = _clean_tags([tag])
+
+        def tags_of(info: ConversationInfo) -> dict[str, Any]:
+            others = [one for one in info.tags if one != clean]
+            return {"tags": _clean_tags([*others, clean] if is_set else others)}
+
+        return await self._change_entry(conversation_id, tags_of)
+
+    async def count_tags(self) -> Sequence[TagCount]:
+        """Return the most frequent tags of the caller's conversations, ordered by tag."""
+        self.caller.require("read")
+        return await self._store.count_tags(self._owner_id, limit=MAX_LISTED_TAGS)
 
     @runs_to_completion
     async def delete(self, conversation_ids: Sequence[str]) -> None:
@@ -212,6 +320,8 @@ class Library:
             if conversation := self._conversations.conversation_in_memory(conversation_id):
                 self._conversations.publish_events(conversation, conversation.delete())
         self._conversations.list_watchers.notify_watchers(owner, Gone(tuple(gone), owner))
+        self._conversations.stop_waiting(owner, frozenset(gone))
+        self._others.announce_changes(gone)
         return gone
 
     @runs_to_completion
@@ -219,11 +329,14 @@ class Library:
         """Undo a deletion; returns the restored conversations."""
         self.caller.require("chat")
         infos: list[ConversationInfo] = []
-        for conversation_id in await self._store.restore_conversations(
-            conversation_ids, owner=self._owner_id
-        ):
+        restored = await self._store.restore_conversations(conversation_ids, owner=self._owner_id)
+        self._others.announce_changes(restored)
+        for conversation_id in restored:
             if known := self._conversations.conversation_in_memory(conversation_id):
-                self._conversations.publish_events(known, known.undelete())
+                if self._conversations.is_shared:
+                    await self._conversations.refresh(known)
+                else:
+                    self._conversations.publish_events(known, known.undelete())
             if conversation := await self.open_conversation(conversation_id):
                 infos.append(conversation.info)
                 self._notify_added(conversation.info)
@@ -253,19 +366,101 @@ class Library:
         """Stop all answers of an account that was removed with its data."""
         for conversation in self._conversations.conversations_in_memory(owner):
             self._conversations.publish_events(conversation, conversation.delete())
+        self._conversations.stop_waiting(owner, None)
 
     @runs_to_completion
     async def _change_entry(
-        self, conversation_id: str, changes: dict[str, Any]
+        self,
+        conversation_id: str,
+        changes: dict[str, Any] | Callable[[ConversationInfo], dict[str, Any]],
     ) -> ConversationInfo:
+        """Change fields of a conversation: to values, or to those that follow from its own."""
         self.caller.require("chat")
         conversation = await self.open_conversation(conversation_id)
         if conversation is None:
             raise NotFound("There is no such conversation.")
-        async with self._conversations.transition_lock(conversation):
-            change = conversation.change_info(**changes)
+
+        async def change_info() -> ConversationInfo:
+            conversation.check_not_deleted()
+            new = changes(conversation.info) if callable(changes) else changes
+            change = conversation.change_info(**new)
             await self._conversations.perform_change(conversation, change)
-        return change.info
+            return change.info
+
+        return await self._conversations.change(conversation, change_info)
+
+    # ---- copies ------------------------------------------------------------------------------
+
+    @runs_to_completion
+    async def duplicate(self, conversation_id: str) -> ConversationInfo:
+        """Copy a conversation with all of its branches. Raises ``NotFound``."""
+        conversation = await self._find_to_copy(conversation_id)
+
+        async def read() -> Imported:
+            records = [record async for record in self.iterate_turns(conversation, "all")]
+            branches = tuple(conversation.branches.values())
+            self._check_complete(records, sum(one.last + 1 - one.first for one in branches))
+            info = self._info_of_copy(conversation)
+            return copy_turns(info, records, branches, conversation.shown, new_id=new_stream_name)
+
+        return await self._add_copy(conversation, read)
+
+    @runs_to_completion
+    async def fork(self, conversation_id: str, turn_id: str) -> ConversationInfo:
+        """Copy the turns up to ``turn_id``, itself included. Raises ``NotFound``."""
+        conversation = await self._find_to_copy(conversation_id)
+
+        async def read() -> Imported:
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            spans = path_to(conversation.branches, turn.branch, turn.depth)
+            records: list[TurnRecord] = []
+            for first in range(0, turn.depth + 1, PAGE):
+                clipped = tree.clip_spans(spans, first, first + PAGE - 1)
+                records += await self._store.read_turns(conversation.id, clipped)
+            self._check_complete(records, turn.depth + 1)
+            flat, branch = in_one_branch(records)
+            info = self._info_of_copy(conversation)
+            return copy_turns(info, flat, [branch], branch.id, new_id=new_stream_name)
+
+        return await self._add_copy(conversation, read)
+
+    async def _find_to_copy(self, conversation_id: str) -> Conversation:
+        self.caller.require("chat")
+        conversation = await self.open_conversation(conversation_id)
+        if conversation is None:
+            raise NotFound("There is no such conversation.")
+        return conversation
+
+    def _check_complete(self, records: Sequence[TurnRecord], count: int) -> None:
+        """Raise ``Conflict`` if another server has changed the turns while they were read."""
+        if self._conversations.is_shared and len(records) != count:
+            raise Conflict
+
+    def _info_of_copy(self, conversation: Conversation) -> ConversationInfo:
+        now = self._now()
+        return replace(
+            conversation.info,
+            id=new_stream_name(),
+            title=title_of_copy(conversation.title, max_chars=MAX_TITLE_CHARS),
+            title_source="person",  # the number must stay when the next answer ends
+            created_at=now,
+            updated_at=now,
+            pinned_at=None,
+            archived_at=None,
+        )
+
+    async def _add_copy(
+        self, conversation: Conversation, read: Callable[[], Awaitable[Imported]]
+    ) -> ConversationInfo:
+        # the lock keeps turns in their places from the first page to the last
+        copied = await self._conversations.change(conversation, read)
+        info = copied.info
+        await self._store.add_imported(info, copied.branches, copied.shown, copied.turns)
+        if conversation.options is not None:
+            await self._keep_options(info.id, conversation.options)
+        self._others.announce_changes((info.id,))
+        self._notify_added(info)
+        return info
 
     # ---- import and export -------------------------------------------------------------------
 
@@ -279,14 +474,22 @@ class Library:
 
     @runs_to_completion
     async def add_imported(self, imported: Imported) -> ConversationInfo:
-        """Store a conversation that was read from a file."""
+        """Store a conversation with its turns, which a file or a client has brought.
+
+        Raises:
+            NotFound: a conversation of its id was deleted and is not purged yet.
+        """
         self.caller.require("chat")
         info = replace(imported.info, owner=self._owner_id)
+        if imported.folder and (folder := await self.folders.find_or_create(imported.folder)):
+            info = replace(info, folder_id=folder.id)
         turns = [
             replace(turn, question_parts=await self.files.adopt_parts(turn.question_parts))
             for turn in imported.turns
         ]
-        await self._store.add_conversation(info, imported.branches, imported.shown, turns)
+        if not await self._store.add_imported(info, imported.branches, imported.shown, turns):
+            raise NotFound(DELETED)
+        self._others.announce_changes((info.id,))
         self._notify_added(info)
         return info
 
@@ -357,7 +560,10 @@ class Library:
             for turn in imported.turns
         ]
         info = _with_choices(imported.info, outdated.info)
-        info = await self.add_imported(replace(imported, info=info, turns=tuple(turns)))
+        folder = "" if info.folder_id else imported.folder
+        info = await self.add_imported(
+            replace(imported, info=info, turns=tuple(turns), folder=folder)
+        )
         if outdated.options is not None:
             await self._keep_options(info.id, outdated.options)
         await self._store.move_shares(outdated.id, info.id)
@@ -366,9 +572,17 @@ class Library:
 
     async def _keep_options(self, conversation_id: str, options: Options) -> None:
         if conversation := await self.open_conversation(conversation_id):
-            async with self._conversations.transition_lock(conversation):
+
+            async def choose() -> None:
                 change = conversation.choose_options(options)
                 await self._conversations.perform_change(conversation, change)
+
+            await self._conversations.change(conversation, choose)
+
+
+def _id_from(names: Sequence[str]) -> str:
+    digest = hashlib.sha256(json.dumps(names).encode()).digest()
+    return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
 
 async def iterate_turns(
@@ -412,8 +626,17 @@ def _with_choices(info: ConversationInfo, earlier: ConversationInfo) -> Conversa
         title_source=earlier.title_source if has_own_title else info.title_source,
         pinned_at=earlier.pinned_at or info.pinned_at,
         archived_at=earlier.archived_at or info.archived_at,
+        folder_id=earlier.folder_id,
         tags=tuple(dict.fromkeys((*earlier.tags, *info.tags)))[:MAX_TAGS],
     )
+
+
+def _clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return tags without invisible characters, each once. Raises ``BadMessage``."""
+    clean = tuple(dict.fromkeys(" ".join(seen(tag).split()) for tag in tags))
+    if len(tags) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARS for tag in clean):
+        raise BadMessage(f"tags: at most {MAX_TAGS}, of 1 to {MAX_TAG_CHARS} characters each.")
+    return clean
 
 
 def _validate_title(text: str) -> str:

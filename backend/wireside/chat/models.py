@@ -5,15 +5,24 @@ The only place that decides it: lists and requests of all pages, sockets and rou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from wireside.errors import Forbidden, UnknownModel
 from wireside.identity import Caller, ModelAccess
 from wireside.messages import ModelInfo
 from wireside.ports.models import Models
-from wireside.providers.catalog import GUIDE_MODEL, unknown_model
+from wireside.providers.catalog import is_name_of, unknown_model
 
 NONE_OPEN = "No model of this server is open to your account. Ask its administrator."
+
+
+class AccessRules(Protocol):
+    """The callers that may use each model; a mapping of ids is one."""
+
+    def get(self, model: str, /) -> ModelAccess | None:
+        """Return the callers that may use a model; None: all."""
+        ...
 
 
 class CallerModels(Models):
@@ -21,11 +30,11 @@ class CallerModels(Models):
 
     Args:
         models: all models of the server.
-        access: the callers of each restricted model, by its id.
+        access: the callers of each restricted model.
         caller: the caller.
     """
 
-    def __init__(self, models: Models, access: Mapping[str, ModelAccess], caller: Caller) -> None:
+    def __init__(self, models: Models, access: AccessRules, caller: Caller) -> None:
         self._models = models
         self._access = access
         self._caller = caller
@@ -38,7 +47,8 @@ class CallerModels(Models):
     async def resolve_model(self, name: str | None) -> str:
         """Return the model called ``name``; None means the first one that the caller may use.
 
-        A model that the caller may not use does not exist for it.
+        A model that the caller may not use does not exist for it: the first one that it may use
+        answers for an alias of it.
 
         Raises:
             UnknownModel: there is no such model.
@@ -51,7 +61,7 @@ class CallerModels(Models):
             model = await self._models.resolve_model(name)
         except UnknownModel:  # its sentence names all models
             raise unknown_model(name or "", await self.list_models()) from None
-        if name is None or (name == GUIDE_MODEL and model != name):
+        if name is None or not is_name_of(name, model):
             return model if self._may_list(model) else await self._default()
         if self._may_list(model) or self._caller.is_stand_in:  # checked when it was asked
             return model

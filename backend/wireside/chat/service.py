@@ -4,7 +4,8 @@ A stream belongs to the server, so it continues when its caller disconnects. Str
 conversations belong to an account; each caller has a ``ChatService`` view (``for_caller``) from
 which those of other accounts are not accessible.
 
-A conversation is changed under its lock, by the transitions of ``Conversation``. A question is
+A conversation is changed under its lock, by the transitions of ``Conversation``, again if another
+server has changed it meanwhile (``OpenConversations.change``). A question is
 first stored as a waiting turn; the first waiting turn is answered once no other answer of the
 conversation is running, and its end starts the next one (``ConversationRunner``). Each running
 answer holds a slot of its owner's concurrent answers (``AnswerSlots``), which is reserved before
@@ -13,22 +14,53 @@ anything is awaited and passed on to the next waiting turn.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from itertools import takewhile
 from typing import Any
 
+from wireside.chat import tree
+from wireside.chat.administration import Administration
 from wireside.chat.answering import count_tokens, request_chars
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
-from wireside.chat.context import ContextLimit
+from wireside.chat.changes import StopAnswer
+from wireside.chat.compaction import Outcome
+from wireside.chat.comparison import (
+    MAX_MODELS,
+    MIN_MODELS,
+    compared_part,
+    comparison_of,
+    is_kept,
+    kept_part,
+    turn_ids,
+    without_comparison,
+)
+from wireside.chat.context import ContextLimit, ContextUse
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import accepts_images
+from wireside.chat.effort import effort_of, parameters_with
+from wireside.chat.follow_ups import ask_for_follow_ups
+from wireside.chat.instructions import Instruction, instructed
 from wireside.chat.library import Library
-from wireside.errors import AlreadyAnswered, BadMessage, NotFound, TooLarge, WiresideError
+from wireside.chat.saved import Presets, Prompts
+from wireside.errors import (
+    AlreadyAnswered,
+    BadMessage,
+    Conflict,
+    Expired,
+    InvalidAttachment,
+    NotFound,
+    StoreError,
+    TooLarge,
+    TooMany,
+    WiresideError,
+)
 from wireside.extension.hooks import FeedbackEvent, Start
 from wireside.extension.questions import (
     answered,
@@ -38,19 +70,43 @@ from wireside.extension.questions import (
     wants_file,
 )
 from wireside.extension.turn import User
-from wireside.files.context import check_images, with_contents
-from wireside.files.service import question_parts
+from wireside.files.context import CANNOT_SEE, check_images, with_contents
+from wireside.files.service import part_of_file, question_parts
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Stream, new_stream_name
 from wireside.generation.tasks import runs_to_completion
 from wireside.identity import LOCAL, Caller
-from wireside.messages import Message, ModelInfo, Options, RequestContext
-from wireside.parts import DataPart, Part, has_files, with_text
-from wireside.ports.quotas import QuotaState
-from wireside.records import Feedback, TurnAdded
+from wireside.messages import (
+    Entry,
+    Message,
+    ModelInfo,
+    ModelRequest,
+    Options,
+    RequestContext,
+    ToolDelta,
+)
+from wireside.parts import (
+    STEER,
+    DataPart,
+    ImagePart,
+    Part,
+    ToolCallPart,
+    has_files,
+    upload_of,
+    with_text,
+)
+from wireside.ports.observer import Observer, QuestionObserver
+from wireside.ports.quotas import Quotas, QuotaState
+from wireside.records import Feedback, Span, TurnAdded
 
 ASKED_TURNS = 50
 """Number of the last shown turns among which a question is looked up by its id."""
+
+KEPT_FOLLOW_UPS = 1_000
+"""Number of answers whose suggested questions are kept in memory."""
+
+MAX_ANSWER_CHARS = 800_000
+"""Maximum number of characters of an answer that a user has edited."""
 
 NEW = "new"
 """The conversation id that requests a new conversation."""
@@ -84,6 +140,10 @@ class ChatService:
         """The conversations: lists, search and changes."""
         self.files = self.library.files
         """The files, which questions can refer to."""
+        self.prompts = Prompts(core, caller)
+        """The prompts that the caller can use."""
+        self.presets = Presets(core, caller)
+        """The presets that the caller can use."""
         self._conversations = core.conversations
         self._answers = core.answers
         self._rules = core.rules
@@ -105,6 +165,11 @@ class ChatService:
         return self.core.parts.saving
 
     @property
+    def administration(self) -> Administration | None:
+        """What administrators set for all; None: nothing."""
+        return self.core.parts.administration
+
+    @property
     def history_limit(self) -> ContextLimit:
         """Limits on the context that a model gets."""
         return self._rules.history
@@ -122,6 +187,15 @@ class ChatService:
         """
         return await self._models.list_models()
 
+    async def resolve_model(self, name: str | None) -> str:
+        """Return the id of the model that answers for a name or an alias; None is the default.
+
+        Raises:
+            UnknownModel: there is no such model.
+            WiresideError: the models can't be listed.
+        """
+        return await self._models.resolve_model(name)
+
     # ---- single questions --------------------------------------------------------------------
 
     async def start_stream(self, ask: Ask) -> Stream:
@@ -137,34 +211,66 @@ class ChatService:
 
     async def _start_or_find(self, ask: Ask) -> Stream:
         digest = None if ask.key is None else _request_digest(self.caller.user_id, ask)
-        if stream := self._asked_before(digest):
+        if stream := await self._asked_before(digest):
             return stream
         with ExitStack() as undo:
             release_slot = self._quotas.acquire_slot(self.caller)
             undo.callback(release_slot)
             model = await self._resolve_model(ask.options)
             sees = partial(accepts_images, self._models, model)
+            if _has_images(ask.messages[-1]) and await sees() is False:
+                raise InvalidAttachment(CANNOT_SEE)
             messages = await with_contents(self.files, ask.messages, can_see=sees)
+            await self._quotas.claim_slots(self.caller)
             await self._quotas.record_message(self.caller)
-            if stream := self._asked_before(digest):  # started in the meantime
+            if stream := await self._asked_before(digest):  # started in the meantime
                 return stream
-            stream = self._start_stream(replace(ask, messages=messages), model, release_slot)
+            ask = replace(ask, messages=messages)
+            request = self._model_request(ask, model)
+            stream = self._runner.prepare_answer(
+                request, owner=self.caller.user_id, sanitize=ask.sanitize
+            )
+            if digest is not None and (known := await self._claim_request(digest, stream)):
+                return known
+            try:
+                self._runner.start_prepared(stream, request)
+            except WiresideError:
+                if digest is not None:
+                    await self.core.forget_asked(digest, stream.name)
+                raise
             undo.pop_all()
-        if digest is not None:
-            self.core.remember_asked(digest, stream.name)
+        stream.call_at_end(release_slot)
+        counting = count_tokens(
+            self._quotas, self.core.parts.usage, self.caller, stream, request_chars(request)
+        )
+        self.core.start_task(counting)
         return stream
 
-    def start_batch(self, ask: BatchQuestions) -> BatchRun:
+    async def _claim_request(self, digest: bytes, stream: Stream) -> Stream | None:
+        """Make ``stream`` the answer to a request; return the one that another server began."""
+        try:
+            claimed = await self.core.claim_request(digest, stream.name)
+        except BaseException:
+            self._runner.discard_prepared(stream)
+            raise
+        if claimed == stream.name:
+            self.core.remember_asked(digest, stream.name)
+            return None
+        self._runner.discard_prepared(stream)
+        return await self._find_unstored(claimed)
+
+    def start_batch(self, ask: BatchQuestions, *, parallel: int = 1) -> BatchRun:
         """Start a batch, or return the one started earlier by the same request.
 
-        The server asks its questions one after another, even if the caller disconnects. An error
-        that prevents an answer is the outcome of its question.
+        The server asks its questions in order, ``parallel`` of them at once, even if the caller
+        disconnects. An error that prevents an answer is the outcome of its question.
         """
         self.caller.require("chat")
         digest = _sha256_of_repr(("batch", self.caller.user_id, ask))
         if ask.key is not None and (known := self.core.batches.get(digest)):
             return known
-        batch = BatchRun(len(ask.questions), self.core.stopped_at(digest))
+        stopped = self.core.stopped_questions(digest)
+        batch = BatchRun(len(ask.questions), parallel=parallel, stopped=stopped)
         if ask.key is not None:
             self.core.batches[digest] = batch
         self.core.start_task(self._run_batch(batch, ask, digest))
@@ -194,8 +300,8 @@ class ChatService:
         try:
             await batch.answer_all(start_item)
         finally:
-            if ask.key is not None and batch.stopped_at is not None:
-                self.core.remember_stopped(digest, batch.stopped_at)
+            if ask.key is not None and batch.stopped:
+                self.core.remember_stopped(digest, frozenset(batch.stopped))
 
     async def find_stream(self, name: str) -> Stream:
         """Return the stream of that name, from memory or from the store.
@@ -205,13 +311,37 @@ class ChatService:
         """
         self.caller.require("read", "chat")
         owner = self.caller.user_id
-        if self._runner.stream_in_memory(name) is None and (
-            stored := await self._store.read_segment(name)
-        ):
+        if (stream := self._runner.stream_in_memory(name)) is not None:
+            if stream.is_stored and await self._is_deleted(stream):
+                raise NotFound
+        elif stored := await self._store.read_segment(name):
             segment, conversation_id = stored
             if await self.library.open_conversation(conversation_id):
-                return Stream.from_segment(segment, owner)
-        return self._runner.find_stream(name, owner)
+                return self._conversations.stream_of(segment, owner)
+        return await self._find_unstored(name)
+
+    async def _find_unstored(self, name: str) -> Stream:
+        """Return an answer outside of conversations, from the server that has it.
+
+        Raises ``NotFound``, ``Expired`` or ``Overloaded``.
+        """
+        owner = self.caller.user_id
+        try:
+            return self._runner.find_stream(name, owner)
+        except NotFound:
+            if not self.core.is_shared:
+                raise
+        return await self.core.parts.others.find_answer(name, owner)
+
+    async def _is_deleted(self, stream: Stream) -> bool:
+        """Whether the conversation of a stored stream was deleted, or purged since."""
+        try:
+            place = await self._store.turn_of_stream(stream.name)
+            if place is None:
+                return stream.log.head > 0  # else it has failed because it could not be stored
+            return await self.library.open_conversation(place[0]) is None
+        except StoreError:  # what is in memory is readable without the store
+            return False
 
     async def stop_stream(self, stream: Stream) -> None:
         """Stop an answer; returns when the upstream response is closed and the end published."""
@@ -223,7 +353,7 @@ class ChatService:
         """Return what the caller may still use."""
         return await self._quotas.allowance(self.caller)
 
-    def _start_stream(self, ask: Ask, model: str, release_slot: Callable[[], None]) -> Stream:
+    def _model_request(self, ask: Ask, model: str) -> ModelRequest:
         request = self._rules.model_request(ask.messages, ask.options, model)
         context = RequestContext(
             user_id=self.caller.host_id or self.caller.user_id,
@@ -231,22 +361,15 @@ class ChatService:
             user_groups=tuple(sorted(self.caller.groups)),
             options=ask.options.values,
         )
-        request = replace(request, context=context)
-        stream = self._runner.start_answer(
-            request, owner=self.caller.user_id, sanitize=ask.sanitize
-        )
-        stream.call_at_end(release_slot)
-        counting = count_tokens(self._quotas, self.caller, stream, request_chars(request))
-        self.core.start_task(counting)
-        return stream
+        return replace(request, context=context)
 
-    def _asked_before(self, digest: bytes | None) -> Stream | None:
-        if digest is None or (name := self.core.asked_stream(digest)) is None:
+    async def _asked_before(self, digest: bytes | None) -> Stream | None:
+        if digest is None or (name := await self.core.asked_stream(digest)) is None:
             return None
         try:
-            return self._runner.find_stream(name, self.caller.user_id)
-        except WiresideError:  # it has left the resume window, so the key may be used again
-            self.core.forget_asked(digest)
+            return await self._find_unstored(name)
+        except (NotFound, Expired):  # it has left the resume window: the key may be used again
+            await self.core.forget_asked(digest, name)
             return None
 
     # ---- conversations -----------------------------------------------------------------------
@@ -257,15 +380,12 @@ class ChatService:
         A page whose acknowledgement was lost sends the turn again.
         """
         self.caller.require("chat")
-        name = (self.caller.user_id, turn_id)
-        if conversation := self.core.beginning.get(name):
-            return conversation
         record = await self._store.read_turn(turn_id)
         if record is not None and (
             known := await self.library.open_conversation(record.conversation_id)
         ):
             return known
-        return self.core.beginning.setdefault(name, self.library.new_conversation())
+        return self.library.new_conversation(turn_id)
 
     async def ask_in_conversation(
         self,
@@ -275,13 +395,15 @@ class ChatService:
         key: str | None,
         options: Options,
         attachments: Sequence[str] = (),
+        steers: bool = False,
     ) -> tuple[Conversation, ConversationTurn]:
         """Ask in the conversation of that id, "new" for a new one.
 
         The same ``key`` with the same content is asked once. Raises what ``send_question`` does.
         """
-        asked = (self.caller.user_id, conversation_id, question, options, key, tuple(attachments))
-        turn_id = f"key-{_sha256_of_repr(asked).hex()[:40]}" if key else new_stream_name()
+        asked: tuple[object, ...] = (conversation_id, question, options, tuple(attachments))
+        asked += ("steers",) if steers else ()  # keys of earlier questions stay what they were
+        turn_id = self._turn_id(key, asked)
         conversation: Conversation | None
         if conversation_id == NEW:
             conversation = (
@@ -292,7 +414,12 @@ class ChatService:
         if conversation is None:
             raise NotFound("conversation: there is none of that id.")
         turn = await self.send_question(
-            conversation, question, turn_id=turn_id, options=options, attachments=attachments
+            conversation,
+            question,
+            turn_id=turn_id,
+            options=options,
+            attachments=attachments,
+            steers=steers,
         )
         return conversation, turn
 
@@ -304,6 +431,7 @@ class ChatService:
         key: str | None,
         options: Options,
         attachments: Sequence[str] = (),
+        steers: bool = False,
     ) -> tuple[Stream, str]:
         """Ask as ``ask_in_conversation`` does and wait until the answer starts.
 
@@ -311,8 +439,46 @@ class ChatService:
         is withdrawn before that.
         """
         conversation, turn = await self.ask_in_conversation(
-            conversation_id, question, key=key, options=options, attachments=attachments
+            conversation_id,
+            question,
+            key=key,
+            options=options,
+            attachments=attachments,
+            steers=steers,
         )
+        return await self.wait_for_answer(conversation, turn), conversation.id
+
+    async def ask_named(
+        self,
+        name: str,
+        question: str,
+        *,
+        key: str | None,
+        options: Options,
+        attachments: Sequence[str] = (),
+    ) -> tuple[Conversation, ConversationTurn]:
+        """Ask in the conversation that a client's program names, which begins if there is none.
+
+        ``name`` is the id of a conversation of the caller, or any name: the caller's programs find
+        the conversation by it again. The same ``key`` with the same content is asked once. Raises
+        what ``send_question`` does.
+        """
+        conversation = await self.library.open_or_create(name)
+        asked = (conversation.id, question, options, tuple(attachments))
+        turn = await self.send_question(
+            conversation,
+            question,
+            turn_id=self._turn_id(key, asked),
+            options=options,
+            attachments=attachments,
+        )
+        return conversation, turn
+
+    async def wait_for_answer(self, conversation: Conversation, turn: ConversationTurn) -> Stream:
+        """Wait until the answer to a turn starts, and return its stream.
+
+        Raises ``NotFound`` if the question is withdrawn or the conversation deleted before that.
+        """
         await self._conversations.wait_until(
             conversation, lambda: not turn.waiting or conversation.is_deleted
         )
@@ -320,7 +486,11 @@ class ChatService:
             if conversation.is_deleted:
                 raise NotFound("conversation: it was deleted before this was answered.")
             raise NotFound("message: it was taken back before it was answered.")
-        return turn.segments[0], conversation.id
+        return turn.segments[0]
+
+    def live_stream(self, conversation: Conversation) -> Stream | None:
+        """Return the stream of the answer that runs in a conversation, None if none does."""
+        return next((turn.segments[-1] for turn in conversation.live.values()), None)
 
     @runs_to_completion
     async def send_question(
@@ -331,32 +501,247 @@ class ChatService:
         turn_id: str,
         options: Options,
         attachments: Sequence[str] = (),
+        steers: bool = False,
     ) -> ConversationTurn:
         """Ask in a conversation. Idempotent for a ``turn_id``: a turn sent twice is asked once.
 
-        While another answer is being generated, the turn waits and starts automatically. Nothing is
-        stored if an error is raised. ``attachments`` are ids of files of the caller; with one, the
-        text may be blank.
+        While another answer is being generated, the turn waits and starts automatically. With
+        ``steers`` that answer ends where it is, and the turn goes on from it; turns that wait
+        already stay before this one. Nothing is stored if an error is raised. ``attachments`` are
+        ids of files of the caller; with one, the text may be blank.
 
         Raises:
             BadMessage, TooLarge, TooMany, RateLimited, UnknownModel, Overloaded, NotFound,
                 StoreError: the question is refused.
         """
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
+        message = self._new_message()
+
+        async def ask() -> ConversationTurn:
+            if turn := await self._sent_before(conversation, turn_id):
+                if steers and conversation.is_next(turn):
+                    # the server that has stored it may have ended before it stopped the answer
+                    stop_before(turn)
+                return turn
+            self._check_question(question, has_files=bool(attachments))
+            conversation.check_queue()
+            files = await self.files.attached_files(attachments)
+            parts = question_parts(question, files)
+            if steers and conversation.live:
+                parts = (*parts, DataPart(kind=STEER, data="{}"))
+            with self._answers.slots.reserve_slot(conversation, self.caller):
+                model = await self._resolve_model(options)
+                if files:
+                    check_images(files, can_see=await accepts_images(self._models, model))
+                await message.record()
+                added = conversation.append_turn(turn_id, parts, options, now=self._now())
+                turn = await self._store_turn(conversation, added, message)
+            if steers:
+                stop_before(turn)
+            return turn
+
+        def stop_before(turn: ConversationTurn) -> None:
+            self._conversations.publish_events(conversation, conversation.stop_before(turn))
+
+        turn = await self._conversations.change(conversation, ask)
+        self._answers.schedule_next(conversation, self.caller)
+        return turn
+
+    @runs_to_completion
+    async def compare(
+        self,
+        conversation: Conversation,
+        question: str,
+        *,
+        turn_id: str,
+        models: Sequence[str],
+        options: Options,
+        attachments: Sequence[str] = (),
+    ) -> ConversationTurn:
+        """Ask several models at once; each answers in a version of the turn ``turn_id``.
+
+        Each is a message and takes a slot. Idempotent for ``turn_id``. Returns the first version,
+        which is shown.
+
+        Raises:
+            BadMessage: the number of models is not from 2 to 4.
+            TooMany: an answer is running or a question waits, or there are not enough slots.
+            TooLarge, RateLimited, UnknownModel, Overloaded, NotFound, StoreError: the question is
+                refused.
+        """
+        self.caller.require("chat")
+        if not MIN_MODELS <= len(set(models)) <= MAX_MODELS:
+            raise BadMessage(f"models: expected {MIN_MODELS} to {MAX_MODELS} different ones.")
+        chosen = [_options_with(options, model) for model in dict.fromkeys(models)]
+        versions = [
+            _Version(one_id, one, self._new_message())
+            for one_id, one in zip(turn_ids(turn_id, len(chosen)), chosen, strict=True)
+        ]
+
+        async def ask() -> ConversationTurn:
+            missing = [
+                version
+                for version in versions
+                if await self._sent_before(conversation, version.turn_id) is None
+            ]
+            if len(missing) == len(versions) and not conversation.answers_at_once:
+                raise TooMany("Several models can be asked once the running answer has ended.")
+            if missing:
+                await self._ask_compared(conversation, turn_id, missing, question, attachments)
+            first = await self._conversations.read_turn(conversation, turn_id)
+            await self._conversations.perform_change(conversation, conversation.show_turn(first))
+            return first
+
+        return await self._conversations.change(conversation, ask)
+
+    async def _ask_compared(
+        self,
+        conversation: Conversation,
+        first_id: str,
+        versions: Sequence[_Version],
+        question: str,
+        attachments: Sequence[str],
+    ) -> None:
+        """Ask versions of one turn at once; what would be refused is refused before the first."""
+        self._check_question(question, has_files=bool(attachments))
+        files = await self.files.attached_files(attachments)
+        parts = (*question_parts(question, files), compared_part(first_id))
+        with self._answers.slots.reserve_slot(
+            conversation, self.caller, at_once=True, count=len(versions)
+        ):
+            for version in versions:
+                model = await self._resolve_model(version.options)
+                if files:
+                    check_images(files, can_see=await accepts_images(self._models, model))
+            for version in versions:
+                await version.message.record()
+            for version in versions:
+                await self._ask_version(conversation, first_id, version, parts)
+
+    async def _ask_version(
+        self, conversation: Conversation, first_id: str, version: _Version, parts: tuple[Part, ...]
+    ) -> None:
+        now = self._now()
+        if version.turn_id == first_id:
+            added = conversation.append_turn(first_id, parts, version.options, now=now)
+        else:
+            first = await self._conversations.read_turn(conversation, first_id)
+            added = conversation.fork_turn(first, version.turn_id, parts, version.options, now=now)
+        observer = version.message.observer
+        await self._answers.add_and_answer(conversation, added, self.caller, observer)
+
+    async def compared_turns(
+        self, conversation: Conversation, turn: ConversationTurn
+    ) -> list[ConversationTurn]:
+        """Return the versions of a turn that models answer side by side, in their order.
+
+        None, if it is no comparison, one was kept, or the conversation has gone on.
+        """
+        first = comparison_of(turn.question_parts)
+        if first is None or turn.depth + 1 != conversation.total:
+            return []
+
+        async def read() -> list[ConversationTurn]:
+            branches = tree.sibling_branches(conversation.branches, turn.branch, turn.depth)
+            spans = [Span(branch, turn.depth, turn.depth) for branch in branches]
+            return await self._conversations.read_turns(conversation, spans)
+
+        found = await self._conversations.read_current(conversation, read)
+        turns = [one for one in found if comparison_of(one.question_parts) == first]
+        if len(turns) < MIN_MODELS or any(is_kept(one.answer) for one in turns):
+            return []
+        order = turn_ids(first, MAX_MODELS)
+        return sorted(turns, key=lambda one: order.index(one.id) if one.id in order else len(order))
+
+    @runs_to_completion
+    async def keep_answer(self, conversation: Conversation, turn_id: str) -> None:
+        """Keep one of the answers that are shown side by side; the conversation goes on from it.
+
+        The others stop and stay as versions. Raises ``NotFound``, ``TooMany`` if it is still being
+        written, or ``StoreError``.
+        """
+        self.caller.require("chat")
+
+        async def keep() -> None:
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            if not turn.can_continue:
+                raise TooMany("The answer is still being written; keep it after its end.")
+            turns = await self.compared_turns(conversation, turn)
+            if not turns:
+                return
+            await self._conversations.perform_change(conversation, conversation.show_turn(turn))
+            await self._answers.add_note(conversation, turn, kept_part())
+            others = [StopAnswer(one.segments[-1]) for one in turns if one.is_live and one != turn]
+            self._conversations.publish_events(conversation, others)
+
+        await self._conversations.change(conversation, keep)
+
+    async def check_question(
+        self, conversation: Conversation, question: str, options: Options, *, file_count: int
+    ) -> None:
+        """Check a question whose files are not kept yet, so that no file of a refused one is.
+
+        Raises:
+            BadMessage, TooLarge, TooMany, UnknownModel, Overloaded, NotFound: ``send_question``
+                would refuse it.
+        """
+        self.caller.require("chat")
+        conversation.check_not_deleted()
+        conversation.check_queue()
+        self._check_question(question, has_files=bool(file_count))
+        self.files.check_count(file_count)
+        await self._resolve_model(options)
+
+    @runs_to_completion
+    async def ask_after(
+        self,
+        previous_id: str,
+        question: str,
+        *,
+        conversation: Conversation,
+        turn_id: str,
+        options: Options,
+        attachments: Sequence[str] = (),
+    ) -> ConversationTurn:
+        """Ask after a turn; if others follow it, the question is a sibling of the next one.
+
+        The turns after ``previous_id`` leave the shown path. While another answer is being written,
+        the turn waits as in ``send_question``. Idempotent for a ``turn_id``.
+
+        Raises the errors of ``send_question``.
+        """
+        self.caller.require("chat")
+        message = self._new_message()
+
+        async def ask() -> ConversationTurn:
             if turn := await self._sent_before(conversation, turn_id):
                 return turn
             self._check_question(question, has_files=bool(attachments))
             conversation.check_queue()
             files = await self.files.attached_files(attachments)
             parts = question_parts(question, files)
+            previous = await self._conversations.read_turn(conversation, previous_id)
             with self._answers.slots.reserve_slot(conversation, self.caller):
                 model = await self._resolve_model(options)
                 if files:
                     check_images(files, can_see=await accepts_images(self._models, model))
-                await self._quotas.record_message(self.caller)
-                added = conversation.append_turn(turn_id, parts, options, now=self._now())
-                turn = await self._store_turn(conversation, added)
+                await message.record()
+                shown = conversation.show_turn(previous)
+                await self._conversations.perform_change(conversation, shown)
+                if previous.depth + 1 == conversation.total:
+                    added = conversation.append_turn(turn_id, parts, options, now=self._now())
+                else:
+                    depth = previous.depth + 1
+                    spans = tree.clip_spans(conversation.shown_path(), depth, depth)
+                    following = await self._conversations.read_turns(conversation, spans)
+                    if len(following) != 1:
+                        raise Conflict
+                    added = conversation.fork_turn(
+                        following[0], turn_id, parts, options, now=self._now()
+                    )
+                return await self._store_turn(conversation, added, message)
+
+        turn = await self._conversations.change(conversation, ask)
         self._answers.schedule_next(conversation, self.caller)
         return turn
 
@@ -364,10 +749,13 @@ class ChatService:
     async def withdraw_turn(self, conversation: Conversation, turn_id: str) -> str:
         """Withdraw a waiting turn; returns its question. Raises ``NotFound``."""
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
-            turn = await self.library.read_turn(conversation, turn_id)
+
+        async def withdraw() -> str:
+            turn = await self._conversations.read_turn(conversation, turn_id)
             await self._conversations.perform_change(conversation, conversation.withdraw_turn(turn))
-        return turn.question
+            return turn.question
+
+        return await self._conversations.change(conversation, withdraw)
 
     @runs_to_completion
     async def choose_options(self, conversation: Conversation, options: Options) -> None:
@@ -377,9 +765,12 @@ class ChatService:
         without turns: its first turn keeps the options that it was asked with.
         """
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
+
+        async def choose() -> None:
             change = conversation.choose_options(options)
             await self._conversations.perform_change(conversation, change)
+
+        await self._conversations.change(conversation, choose)
 
     async def options_of(self, conversation: Conversation) -> Options:
         """Return the options for the next answer in a conversation.
@@ -390,43 +781,168 @@ class ChatService:
             return conversation.options
         last = conversation.total - 1
         for turn in await self.library.read_turns(conversation, last, last) if last >= 0 else ():
-            return replace(turn.options, sanitize=False)
+            effort = effort_of(turn.options.parameters)
+            return replace(turn.options, sanitize=False, parameters=parameters_with("", effort))
         return Options()
 
     @runs_to_completion
     async def retry_turn(
-        self, conversation: Conversation, turn_id: str, options: Options | None = None
+        self,
+        conversation: Conversation,
+        turn_id: str,
+        options: Options | None = None,
+        *,
+        new_turn_id: str | None = None,
+        instruction: Instruction | None = None,
     ) -> ConversationTurn:
         """Answer the same question again, with ``options`` or those of the turn.
 
+        An ``instruction`` is added to the question as a part of its own; it takes the place of the
+        one that an earlier retry has added.
+
         The earlier answer is kept: the new one is a sibling turn, and the turns after it leave the
-        shown path. An answer without content is replaced.
+        shown path. An answer without content is replaced. The same ``new_turn_id`` makes one
+        sibling.
 
         Does nothing while the turn is being answered, or while the same question with the same
         options waits for the first text of an answer: a double click asks once.
         """
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
-            turn = await self.library.read_turn(conversation, turn_id)
-            if known := conversation.retry_in_progress(turn, options):
+        message = self._new_message()
+
+        async def retry() -> ConversationTurn:
+            if new_turn_id and (known := await self._sent_before(conversation, new_turn_id)):
                 return known
-            replaces = not turn.has_content
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            question = without_comparison(turn.question_parts)
+            if instruction is not None:
+                question = instructed(question, instruction)
+            if known := conversation.retry_in_progress(turn, options, question):
+                return known
+            replaces = not turn.has_content and instruction is None
             with self._answers.slots.reserve_slot(conversation, self.caller, at_once=replaces):
-                await self._quotas.record_message(self.caller)
+                await message.record()
                 if replaces:
                     await self._answers.start_answer(
                         conversation, turn, self.caller, replaces=True, options=options
                     )
                     return turn
-                again = await self._ask_in_place(
+                return await self._ask_in_place(
                     conversation,
                     turn,
-                    turn_id=new_stream_name(),
-                    question=turn.question_parts,
+                    turn_id=new_turn_id or new_stream_name(),
+                    question=question,
                     options=options,
+                    message=message,
                 )
+
+        again = await self._conversations.change(conversation, retry)
         self._answers.schedule_next(conversation, self.caller)
         return again
+
+    @runs_to_completion
+    async def edit_answer(
+        self, conversation: Conversation, turn_id: str, text: str, *, new_turn_id: str
+    ) -> ConversationTurn:
+        """Put ``text`` in the place of an answer: a sibling of the turn has it, with a mark.
+
+        The original stays as a version of the turn, with the turns after it. Idempotent for
+        ``new_turn_id``.
+
+        Raises:
+            BadMessage, TooLarge: the text is blank or too long.
+            TooMany: the answer is still being written.
+            NotFound, Overloaded, StoreError: the answer can't be changed.
+        """
+        self.caller.require("chat")
+
+        async def edit() -> ConversationTurn:
+            if known := await self._sent_before(conversation, new_turn_id):
+                return known
+            self._check_answer(text)
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            if not turn.can_continue:
+                raise TooMany("The answer is still being written; edit it after its end.")
+            stops = conversation.stop_from(turn)
+            await self._answers.cancel_waiting_from(conversation, turn, self.caller)
+            parts = without_comparison(turn.question_parts)
+            added = conversation.fork_turn(turn, new_turn_id, parts, None, now=self._now())
+            edited = await self._answers.add_written(
+                conversation, added, text, turn.segments[-1].model
+            )
+            self._conversations.publish_events(conversation, stops)
+            return edited
+
+        return await self._conversations.change(conversation, edit)
+
+    @property
+    def suggests_follow_ups(self) -> bool:
+        """Whether questions are suggested after an answer."""
+        return self._rules.follow_ups and self.caller.may("chat")
+
+    async def follow_ups(
+        self, conversation: Conversation, turn: ConversationTurn
+    ) -> tuple[str, ...]:
+        """Return up to three questions to ask after a complete answer.
+
+        The model is asked once for each answer, whichever pages show it; its tokens are counted.
+        None for temporary conversations.
+        """
+        if not self.suggests_follow_ups or conversation.is_temporary or not turn.text:
+            return ()
+        if turn.end is None or turn.end.reason != "stop":
+            return ()
+        asked, stream = self.core.follow_ups, turn.segments[-1]
+        found = asked.get(stream.name)
+        if found is None:
+            found = asked[stream.name] = asyncio.get_running_loop().create_future()
+            while len(asked) > KEPT_FOLLOW_UPS:
+                asked.popitem(last=False)
+            self.core.start_task(self._find_follow_ups(turn, stream.model, found))
+        return await asyncio.shield(found)
+
+    async def _find_follow_ups(
+        self, turn: ConversationTurn, model: str, found: asyncio.Future[tuple[str, ...]]
+    ) -> None:
+        questions: tuple[str, ...] = ()
+        question, answer = turn.question, turn.text
+        try:
+            questions = await ask_for_follow_ups(
+                self.core.parts.provider,
+                model=self._rules.title_model or model,
+                question=question,
+                answer=answer,
+            )
+        finally:
+            found.set_result(questions)
+        chars = len(question) + len(answer) + sum(map(len, questions))
+        await self._quotas.record_tokens(self.caller, chars // 4)
+
+    async def context_use(self, conversation: Conversation) -> ContextUse:
+        """Return how much of the context the next question of a conversation will use."""
+        self.caller.require("read", "chat")
+        return await self.core.compactor.use_of(conversation)
+
+    @runs_to_completion
+    async def compact(self, conversation: Conversation) -> Outcome:
+        """Let the model of the next answer summarise the older turns of a conversation.
+
+        The summary takes their place in the context of later questions. It counts as a message.
+
+        Raises:
+            TooMany, RateLimited, UnknownModel, WiresideError: it can't be written now.
+        """
+        self.caller.require("chat")
+        conversation.check_not_deleted()
+        model = await self._resolve_model(await self.options_of(conversation))
+        await self._quotas.record_message(self.caller)
+        return await self.core.compactor.compact(conversation, self.caller, model)
+
+    @runs_to_completion
+    async def undo_compaction(self, conversation: Conversation, turn_id: str) -> None:
+        """Undo the summary in the answer of a turn. Raises ``NotFound``, ``TooMany``."""
+        self.caller.require("chat")
+        await self.core.compactor.undo(conversation, turn_id)
 
     @runs_to_completion
     async def edit_turn(
@@ -437,24 +953,42 @@ class ChatService:
         *,
         new_turn_id: str,
         options: Options | None = None,
+        attachments: Sequence[str] | None = None,
     ) -> ConversationTurn:
         """Ask a changed question in place of a turn, with ``options`` or those of the turn.
 
-        The turns after it leave the shown path. Raises the errors of ``send_question``.
+        ``attachments`` are ids of files that take the place of those of the question; None keeps
+        these. The turns after it leave the shown path. Raises the errors of ``send_question``.
         """
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
+        message = self._new_message()
+
+        async def edit() -> ConversationTurn:
             if known := await self._sent_before(conversation, new_turn_id):
                 return known
-            turn = await self.library.read_turn(conversation, turn_id)
-            self._check_question(question, has_files=has_files(turn.question_parts))
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            files = await self.files.attached_files(attachments or ())
+            parts = without_comparison(turn.question_parts)
+            kept = with_text(parts, question if question.strip() else "")
+            if attachments is not None:
+                others = (part for part in kept if upload_of(part) is None)
+                kept = (*others, *map(part_of_file, files))
+            self._check_question(question, has_files=has_files(kept))
             with self._answers.slots.reserve_slot(conversation, self.caller):
-                await self._resolve_model(options or turn.options)
-                await self._quotas.record_message(self.caller)
-                parts = with_text(turn.question_parts, question)
-                edited = await self._ask_in_place(
-                    conversation, turn, turn_id=new_turn_id, question=parts, options=options
+                model = await self._resolve_model(options or turn.options)
+                if files:
+                    check_images(files, can_see=await accepts_images(self._models, model))
+                await message.record()
+                return await self._ask_in_place(
+                    conversation,
+                    turn,
+                    turn_id=new_turn_id,
+                    question=kept,
+                    options=options,
+                    message=message,
                 )
+
+        edited = await self._conversations.change(conversation, edit)
         self._answers.schedule_next(conversation, self.caller)
         return edited
 
@@ -464,15 +998,19 @@ class ChatService:
     ) -> None:
         """Continue an answer that was cut off, with ``options`` or those of the turn."""
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
-            turn = await self.library.read_turn(conversation, turn_id)
+        message = self._new_message()
+
+        async def go_on() -> None:
+            turn = await self._conversations.read_turn(conversation, turn_id)
             if not turn.can_continue:
                 return
             with self._answers.slots.reserve_slot(conversation, self.caller, at_once=True):
-                await self._quotas.record_message(self.caller)
+                await message.record()
                 await self._answers.start_answer(
                     conversation, turn, self.caller, continues=True, options=options
                 )
+
+        await self._conversations.change(conversation, go_on)
 
     @runs_to_completion
     async def answer_question(
@@ -493,26 +1031,105 @@ class ChatService:
             TooMany, Overloaded, StoreError: the answer can't be used now.
         """
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
+
+        async def answer() -> ConversationTurn:
             turn = await self._asking_turn(conversation, turn_id, part_id)
             if turn.is_live:
                 raise AlreadyAnswered
             question = open_question(turn.answer)
             if question is None or question.id != part_id:
                 raise AlreadyAnswered
-            if wants_file(question):
-                value = await self._file_answer(question, value)
-            given = answered(question, value).part
+            its_value = await self._file_answer(question, value) if wants_file(question) else value
+            given = answered(question, its_value).part
             with self._answers.slots.reserve_slot(conversation, self.caller, at_once=True):
                 await self._answers.start_answer(
                     conversation,
                     turn,
                     self.caller,
                     continues=True,
-                    answer=json.dumps(value),
+                    answer=json.dumps(its_value),
                     files=answered_files((*turn.answer, given)),
                 )
-        return turn
+            return turn
+
+        return await self._conversations.change(conversation, answer)
+
+    async def last_turn(self, conversation: Conversation) -> ConversationTurn | None:
+        """Return the last shown turn of a conversation, None if it has none."""
+        self.caller.require("read", "chat")
+
+        async def read() -> ConversationTurn | None:
+            last = conversation.total - 1
+            if last < 0 or not conversation.is_stored:
+                return None
+            spans = tree.clip_spans(conversation.shown_path(), last, last)
+            turns = await self._conversations.read_turns(conversation, spans)
+            return turns[-1] if turns else None
+
+        return await self._conversations.read_current(conversation, read)
+
+    @runs_to_completion
+    async def give_results(
+        self,
+        conversation: Conversation,
+        turn_id: str,
+        results: Mapping[str, str],
+        options: Options,
+    ) -> Stream:
+        """Give the results of tools that an answer has requested of its client; it goes on.
+
+        Idempotent: the same calls are answered once.
+
+        Args:
+            conversation: the conversation.
+            turn_id: the turn whose answer has requested the tools.
+            results: the results by the ids of the calls.
+            options: the options for the rest of the answer.
+
+        Returns:
+            The stream of the rest of the answer.
+
+        Raises:
+            NotFound: the answer has requested no such call.
+            TooMany: the answer is still being written.
+            RateLimited, UnknownModel, Overloaded, StoreError: the results can't be used now.
+        """
+        self.caller.require("chat")
+        message = self._new_message()
+
+        async def give() -> Stream:
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            if known := _stream_after(turn, results.keys()):
+                return known
+            if turn.is_live:
+                raise TooMany("The answer is still being written; give results after its end.")
+            done = [
+                ToolDelta(part.call, part.name, "done", part.arguments, results[part.call])
+                for part in turn.answer
+                if isinstance(part, ToolCallPart)
+                and part.state == "requested"
+                and part.call in results
+            ]
+            if missing := results.keys() - {delta.call for delta in done}:
+                raise NotFound(f"The answer has requested no tool by the id {min(missing)[:64]!r}.")
+            with self._answers.slots.reserve_slot(conversation, self.caller, at_once=True):
+                await self._resolve_model(options)
+                await message.record()
+                await self._answers.start_answer(
+                    conversation, turn, self.caller, continues=True, options=options, results=done
+                )
+            return turn.segments[-1]
+
+        return await self._conversations.change(conversation, give)
+
+    async def turn_of_stream(self, name: str) -> tuple[Conversation, ConversationTurn]:
+        """Return the turn that a stored stream answers. Raises ``NotFound``."""
+        self.caller.require("read", "chat")
+        if place := await self._store.turn_of_stream(name):
+            conversation_id, turn_id = place
+            if conversation := await self.library.open_conversation(conversation_id):
+                return conversation, await self.library.read_turn(conversation, turn_id)
+        raise NotFound
 
     async def _file_answer(self, question: DataPart, value: object) -> dict[str, Any]:
         """Return an upload as the answer to a question.
@@ -530,10 +1147,11 @@ class ChatService:
         """Return the turn that has a question. Raises ``NotFound``."""
         conversation.check_not_deleted()
         if turn_id is not None:
-            turns = [await self.library.read_turn(conversation, turn_id)]
+            turns = [await self._conversations.read_turn(conversation, turn_id)]
         else:
             last = conversation.total - 1
-            turns = await self.library.read_turns(conversation, max(0, last - ASKED_TURNS), last)
+            spans = tree.clip_spans(conversation.shown_path(), max(0, last - ASKED_TURNS), last)
+            turns = await self._conversations.read_turns(conversation, spans)
         for turn in reversed(turns):
             if any(isinstance(part, DataPart) and part.id == part_id for part in turn.answer):
                 return turn
@@ -575,20 +1193,27 @@ class ChatService:
         Does nothing past the first and the last sibling.
         """
         self.caller.require("chat")
-        async with self._conversations.transition_lock(conversation):
-            turn = await self.library.read_turn(conversation, turn_id)
+
+        async def show() -> None:
+            turn = await self._conversations.read_turn(conversation, turn_id)
             await self._conversations.perform_change(
                 conversation, conversation.show_sibling(turn, step)
             )
 
+        await self._conversations.change(conversation, show)
+
     @runs_to_completion
     async def show_turn(self, conversation: Conversation, turn_id: str) -> ConversationTurn:
         """Put a turn on the shown path and return it. Raises ``NotFound``."""
-        turn = await self.library.read_turn(conversation, turn_id)
-        if self.caller.may("chat"):
-            async with self._conversations.transition_lock(conversation):
-                await self._conversations.perform_change(conversation, conversation.show_turn(turn))
-        return turn
+        if not self.caller.may("chat"):
+            return await self.library.read_turn(conversation, turn_id)
+
+        async def show() -> ConversationTurn:
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            await self._conversations.perform_change(conversation, conversation.show_turn(turn))
+            return turn
+
+        return await self._conversations.change(conversation, show)
 
     @runs_to_completion
     async def give_feedback(
@@ -596,10 +1221,13 @@ class ChatService:
     ) -> None:
         """Store feedback on an answer, or remove it, and call the hook. Raises ``NotFound``."""
         self.caller.require("chat")
-        turn = await self.library.read_turn(conversation, turn_id)
-        await self._conversations.perform_change(
-            conversation, conversation.give_feedback(turn, feedback)
-        )
+
+        async def give() -> None:
+            turn = await self._conversations.read_turn(conversation, turn_id)
+            change = conversation.give_feedback(turn, feedback)
+            await self._conversations.perform_change(conversation, change)
+
+        await self._conversations.change(conversation, give)
         event = FeedbackEvent(
             user=User.of(self.caller),
             conversation=conversation.id,
@@ -628,8 +1256,14 @@ class ChatService:
     async def _resolve_model(self, options: Options) -> str:
         """Return the model that answers. Raises ``UnknownModel``, ``BadMessage`` and others."""
         model = await self._models.resolve_model(options.model)
-        self.core.parts.check_options(model, options.values)
+        self.core.parts.handlers.check_options(model, options.values)
         return model
+
+    def _turn_id(self, key: str | None, asked: tuple[object, ...]) -> str:
+        """Return the id of a new turn: the same for the same key and content."""
+        if not key:
+            return new_stream_name()
+        return f"key-{_sha256_of_repr((self.caller.user_id, key, asked)).hex()[:40]}"
 
     def _check_question(self, question: str, *, has_files: bool) -> None:
         self._runner.check_accepting()
@@ -639,12 +1273,21 @@ class ChatService:
         if len(question) > limit:
             raise TooLarge(f"The message has {len(question):,} characters; at most {limit:,} fit.")
 
+    def _check_answer(self, text: str) -> None:
+        self._runner.check_accepting()
+        if not text.strip():
+            raise BadMessage("The answer is blank.")
+        if len(text) > MAX_ANSWER_CHARS:
+            raise TooLarge(
+                f"The answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,} fit."
+            )
+
     async def _sent_before(
         self, conversation: Conversation, turn_id: str
     ) -> ConversationTurn | None:
         conversation.check_not_deleted()
         try:
-            return await self.library.read_turn(conversation, turn_id)
+            return await self._conversations.read_turn(conversation, turn_id)
         except NotFound:
             return None
 
@@ -656,22 +1299,86 @@ class ChatService:
         turn_id: str,
         question: tuple[Part, ...],
         options: Options | None,
+        message: _Message,
     ) -> ConversationTurn:
-        """Ask in place of ``turn`` and leave the turns after it."""
+        """Ask in place of ``turn`` and leave the turns after it, whose answers stop."""
+        stops = conversation.stop_from(turn)
+        await self._answers.cancel_waiting_from(conversation, turn, self.caller)
         added = conversation.fork_turn(turn, turn_id, question, options, now=self._now())
-        await self._answers.stop_answers_from(conversation, turn, self.caller)
-        return await self._store_turn(conversation, added)
+        asked = await self._store_turn(conversation, added, message)
+        self._conversations.publish_events(conversation, stops)
+        return asked
 
-    async def _store_turn(self, conversation: Conversation, added: TurnAdded) -> ConversationTurn:
-        question = self._watcher.record_question("turn")
+    async def _store_turn(
+        self, conversation: Conversation, added: TurnAdded, message: _Message
+    ) -> ConversationTurn:
+        question = message.observer
         if conversation.answers_at_once:
-            turn = await self._answers.add_and_answer(conversation, added, self.caller, question)
-        else:
-            await self._conversations.perform_change(conversation, added)
-            turn = await self.library.read_turn(conversation, added.record.id)
-            self._answers.observe_turn(turn, question)
-        self.core.beginning.pop((conversation.info.owner, added.record.id), None)
+            return await self._answers.add_and_answer(conversation, added, self.caller, question)
+        await self._conversations.perform_change(conversation, added)
+        turn = await self._conversations.read_turn(conversation, added.record.id)
+        self._answers.observe_turn(turn, question)
         return turn
+
+    def _new_message(self) -> _Message:
+        return _Message(self._quotas, self.caller, self._watcher)
+
+
+class _Message:
+    """A question, which counts once even if it is stored at a second attempt."""
+
+    def __init__(self, quotas: Quotas, caller: Caller, watcher: Observer) -> None:
+        self._quotas = quotas
+        self._caller = caller
+        self._watcher = watcher
+        self._is_recorded = False
+
+    async def record(self) -> None:
+        """Count it against the limits of the caller. Raises ``RateLimited`` or ``TooMany``."""
+        await self._quotas.claim_slots(self._caller)  # each attempt has a slot of its own
+        if not self._is_recorded:
+            await self._quotas.record_message(self._caller)
+            self._is_recorded = True
+
+    @cached_property
+    def observer(self) -> QuestionObserver:
+        """The instrumentation of the question."""
+        return self._watcher.record_question("turn")
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A version of a turn that another model answers."""
+
+    turn_id: str
+    options: Options
+    message: _Message
+
+
+def _options_with(options: Options, model: str) -> Options:
+    """Return options with another model, whose own options are not those of the chosen one."""
+    return options if options.model == model else replace(options, model=model, values="")
+
+
+def _stream_after(turn: ConversationTurn, calls: Collection[str]) -> Stream | None:
+    """Return the stream that went on with the results of these calls; None if none did."""
+    for stream in turn.segments[1:]:
+        given = {
+            entry.call
+            for entry in takewhile(_is_result, stream.log.entries)
+            if isinstance(entry, ToolDelta)
+        }
+        if given and given == set(calls):
+            return stream
+    return None
+
+
+def _has_images(message: Message) -> bool:
+    return any(isinstance(part, ImagePart) for part in message.parts)
+
+
+def _is_result(entry: Entry) -> bool:
+    return isinstance(entry, ToolDelta) and entry.state == "done"
 
 
 def _request_digest(owner: str, ask: Ask) -> bytes:

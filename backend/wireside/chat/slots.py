@@ -27,17 +27,17 @@ class AnswerSlots:
 
     @contextmanager
     def reserve_slot(
-        self, conversation: Conversation, caller: Caller, *, at_once: bool = False
+        self, conversation: Conversation, caller: Caller, *, at_once: bool = False, count: int = 1
     ) -> Iterator[None]:
-        """Reserve a slot for one more answer before the first await.
+        """Reserve a slot for one more answer, or ``count`` more, before the first await.
 
         The slot is released if the answer can't start. A turn that waits for another answer takes
         over its slot; an answer that starts ``at_once`` needs an additional one. Raises
         ``TooMany``.
         """
-        count = conversation.reserve_slots(at_once=at_once)
+        needed = conversation.reserve_slots(at_once=at_once, count=count)
         try:
-            while self.held_slots(conversation) < count:
+            while self.held_slots(conversation) < needed:
                 self._hold_slot(conversation, self._quotas.acquire_slot(caller))
             yield
         finally:

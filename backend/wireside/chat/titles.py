@@ -118,7 +118,7 @@ async def ask_for_title(
                     if len(said) <= look_at:
                         continue
                     look_at = len(said) + TALK_CHARS  # a check costs time proportional to `said`
-                    if len(said) > THOUGHT_CHARS or len(_without_thoughts(said)) > TALK_CHARS:
+                    if len(said) > THOUGHT_CHARS or len(without_thoughts(said)) > TALK_CHARS:
                         break
     except (WiresideError, TimeoutError):
         return None
@@ -133,7 +133,7 @@ def extract_title(said: str) -> str | None:
     >>> clean('<think>Short.</think>Sure! Here is a title: **"Rainy weekends."**')
     'Rainy weekends'
     """
-    said = _without_thoughts(said[: 2 * THOUGHT_CHARS]).strip()
+    said = without_thoughts(said[: 2 * THOUGHT_CHARS]).strip()
     said = _first_json_string(said) or said
     lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
     lines = [line for line in lines if not re.fullmatch(r"`{3,}\s*\w*", line)]
@@ -152,7 +152,8 @@ MAX_LINES = 4
 """Number of lines searched for a title; later lines are ignored."""
 
 
-def _without_thoughts(said: str) -> str:
+def without_thoughts(said: str) -> str:
+    """Return what a model has said without its reasoning, which some leave in the text."""
     return _THOUGHT.sub("", said)
 
 

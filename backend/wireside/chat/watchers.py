@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -41,7 +41,14 @@ class AskingChanged:
     owner: str
 
 
-ListChange = Listed | Gone | Answering | AskingChanged
+@dataclass(frozen=True, slots=True)
+class FoldersChanged:
+    """The folders of ``owner`` have changed."""
+
+    owner: str
+
+
+ListChange = Listed | Gone | Answering | AskingChanged | FoldersChanged
 
 
 class Watchers(Generic[T]):
@@ -52,6 +59,14 @@ class Watchers(Generic[T]):
 
     def __bool__(self) -> bool:
         return bool(self._watchers)
+
+    def is_watched(self, key: str) -> bool:
+        """Return whether ``key`` has a watcher."""
+        return key in self._watchers
+
+    def watched_keys(self) -> tuple[str, ...]:
+        """Return the keys that have a watcher."""
+        return tuple(self._watchers)
 
     def add_watcher(self, key: str, changed: Callable[[T], None]) -> Callable[[], None]:
         """Call ``changed`` on each change; returns a function that unsubscribes.
@@ -84,6 +99,12 @@ class AnsweringLists:
     def answering_ids(self, owner: str) -> frozenset[str]:
         """Return the ids of the conversations of ``owner``."""
         return frozenset(self._ids.get(owner, ()))
+
+    def replace_all(self, ids: Mapping[str, set[str]]) -> set[str]:
+        """Replace the conversations of all owners; return the owners of those that differ."""
+        before, self._ids = self._ids, dict(ids)
+        owners = before.keys() | ids.keys()
+        return {owner for owner in owners if before.get(owner) != ids.get(owner)}
 
     def set_answering(self, owner: str, conversation_id: str, is_answering: bool) -> bool:
         """Record whether an answer is being generated; returns whether that has changed."""

@@ -66,6 +66,7 @@ class Chat:
         *,
         options: type | None = None,
         state: type | None = None,
+        shares_state: bool = False,
         starters: Sequence[str] = (),
         mcp_servers: Sequence[McpServer] = (),
         accent: str = "",
@@ -81,6 +82,7 @@ class Chat:
             name: the name of the chat, shown in the page; "" for that of the settings.
             options: a dataclass or pydantic model of the options of each handler.
             state: a dataclass or pydantic model of the state, whose fields have defaults.
+            shares_state: whether clients of AG-UI see the state and may change it.
             starters: questions offered in an empty chat.
             mcp_servers: MCP servers whose tools the models of the configured service may call.
             accent: the accent colour, ``#rrggbb``.
@@ -111,6 +113,7 @@ class Chat:
         self.mcp_servers = tuple(mcp_servers)
         self._options = options
         self._state = state
+        self._shares_state = shares_state
         self._handlers: dict[str, HandlerModel] = {}
         self._tools: list[Tool] = []
 
@@ -187,10 +190,12 @@ class Chat:
                     icon=icon_of(icon, folder=_folder_of(found)),
                     starters=_texts(starters),
                     options=schema_of(options or self._options),
+                    shares_state=self._shares_state,
                 ),
                 handler=found,
                 options=options or self._options,
                 state=state or self._state,
+                shares_state=self._shares_state,
             )
             return found
 

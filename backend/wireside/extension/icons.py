@@ -10,11 +10,13 @@ from wireside.files.media_types import IMAGES
 
 NAMES = frozenset(
     (
-        "archive", "arrow_down", "attach", "auto", "back", "caret_down", "check",
-        "chevron_down", "close", "compose", "copy", "dots", "download", "edit", "file",
-        "help", "link", "moon", "next", "picture", "pin", "previous", "retry", "search",
-        "send", "sidebar", "stop", "stop_solid", "sun", "thumb_down", "thumb_up", "trash",
-        "tune", "upload",
+        "archive", "arrow_down", "attach", "audio", "auto", "back", "caret_down",
+        "chart", "check", "chevron_down", "close", "compose", "copy", "dots",
+        "download", "edit", "file", "filter", "folder", "gear", "help", "keyboard", "leave",
+        "link", "moon",
+        "next", "person", "picture", "pin", "plus", "previous", "prompt", "pulse", "retry",
+        "search", "send", "send_now", "sidebar", "stop", "stop_solid", "sun", "tag", "temporary",
+        "thumb_down", "thumb_up", "trash", "tune", "upload",
     )
 )  # fmt: skip
 """The icons of the page (``components/kit/modules/icons.js``)."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def schema_of(kind: type | None) -> str:
         raise TypeError(f"The options {kind.__name__!r} have no JSON Schema: {reason}") from error
     if schema.get("type") != "object":
         raise TypeError(f"The options {kind.__name__!r} must be a dataclass or a pydantic model.")
+    _add_made_defaults(kind, schema.get("properties", {}))
     return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -78,6 +80,26 @@ def build(kind: type, values: Any, *, name: str) -> Any:
         return _adapter(kind).validate_python(dict(values))
     except pydantic.ValidationError as error:
         raise BadMessage(f"{name}.{first_problem(error)}.") from None
+
+
+def _add_made_defaults(kind: type, properties: dict[str, dict[str, Any]]) -> None:
+    """Add the defaults that factories return, such as those of lists: pydantic leaves them out."""
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    for name, factory in _default_factories(kind):
+        if name in properties and "default" not in properties[name]:
+            with suppress(PydanticSerializationError):
+                properties[name]["default"] = to_jsonable_python(factory())
+
+
+def _default_factories(kind: type) -> Iterator[tuple[str, Callable[[], Any]]]:
+    if is_dataclass(kind):
+        for field in fields(kind):
+            if field.default_factory is not MISSING:
+                yield field.name, field.default_factory
+    for name, info in getattr(kind, "model_fields", {}).items():
+        if info.default_factory and not info.default_factory_takes_validated_data:
+            yield info.alias or name, info.default_factory
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ from wireside.messages import (
     ModelRequest,
     TextDelta,
 )
-from wireside.parts import DataPart, FilePart, ImagePart, data_of
+from wireside.openai_wire.requests import encode_tools
+from wireside.parts import FilePart, ImagePart, data_of
 from wireside.ports.provider import Provider
 
 _log = structlog.get_logger(__name__)
@@ -57,6 +58,8 @@ class HandlerModel:
     """The class of its options, None for none."""
     state: type | None = None
     """The class of its state, None for none."""
+    shares_state: bool = False
+    """Whether clients of AG-UI see its state and may change it."""
 
 
 class HandlerProvider(Provider):
@@ -135,6 +138,19 @@ class HandlerProvider(Provider):
         if handler is not None:
             options_from(handler.options, options)
 
+    async def stop_waiting(self, owner: str, conversation_ids: Collection[str] | None) -> None:
+        """Stop the handlers that wait for an answer in conversations of an account; None: in all.
+
+        They are replayed if an answer comes after all, to a conversation that was restored.
+        """
+        stopped = [
+            turn_id
+            for turn_id, run in self._asking.items()
+            if run.user_id == owner
+            and (conversation_ids is None or run.conversation in conversation_ids)
+        ]
+        await asyncio.gather(*[self._asking.pop(turn_id).aclose() for turn_id in stopped])
+
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """Stream the answer of a handler, or of the upstream provider."""
         async with aclosing(self._answer(request)) as deltas:
@@ -212,6 +228,7 @@ class HandlerProvider(Provider):
             files=context.answered_files,
             answered=answered,
             can_ask=context.turn is not None,
+            shares_state=handler.shares_state,
         )
         run.start(_turn(handler, request, run))
         return run
@@ -243,7 +260,9 @@ class HandlerProvider(Provider):
 
 
 def _turn(handler: HandlerModel, request: ModelRequest, run: HandlerRun) -> Turn[Any, Any]:
-    context, question = request.context, request.messages[-1]
+    context = request.context
+    asked = (message for message in reversed(request.messages) if message.role == "user")
+    question = next(asked, request.messages[-1])  # results of a client's tools may follow it
     user = User(id=context.user_id, name=context.user_name, groups=context.user_groups)
     return Turn(
         question.text,
@@ -251,17 +270,36 @@ def _turn(handler: HandlerModel, request: ModelRequest, run: HandlerRun) -> Turn
         messages=request.messages,
         files=[part for part in question.parts if isinstance(part, ImagePart | FilePart)],
         options=options_from(handler.options, context.options),
-        state=_state(handler.state, context.states),
+        state=_state(handler, request),
         model=request.model,
         conversation=context.conversation,
+        parameters=_parameters(request),
         output=run,
     )
 
 
-def _state(kind: type | None, stored: Sequence[DataPart]) -> Any:
-    """Return the state after the turn before this one; a new one if it can't be read."""
+def _parameters(request: ModelRequest) -> dict[str, Any]:
+    """Return what a request sets, in the names of OpenAI's chat completions."""
+    fields: dict[str, Any] = json.loads(request.parameters) if request.parameters else {}
+    if request.tools:
+        fields["tools"] = encode_tools(request.tools)
+    for name in ("temperature", "max_tokens"):
+        if (value := getattr(request, name)) is not None:
+            fields[name] = value
+    return fields
+
+
+def _state(handler: HandlerModel, request: ModelRequest) -> Any:
+    """Return the state that the client has sent, or that after the turn before this one.
+
+    A new one if the stored one can't be read. Raises ``BadMessage`` if that of the client does not
+    fit.
+    """
+    kind, stored = handler.state, request.context.states
     if kind is None:
         return None
+    if request.client_state and handler.shares_state:
+        return build(kind, json.loads(request.client_state), name="state")
     value = next((data_of(part) for part in stored if part.id == state_id(kind)), None)
     try:
         return build(kind, value or {}, name="state")

@@ -7,7 +7,7 @@ type, and ``answer``, which is None while it is open.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -21,6 +21,9 @@ from wireside.records import StoredFile
 KIND = "question"
 
 MAX_ANSWER_CHARS = 100_000
+
+MAX_NUMBER = sys.float_info.max
+"""Largest number in an answer; a whole number beyond it has no float."""
 
 
 class Question(Protocol):
@@ -347,7 +350,7 @@ def _field_value(field: Mapping[str, Any], value: Any) -> Any:
     match field.get("type"):
         case "number":
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not math.isfinite(value):
+            if not is_number or not -MAX_NUMBER <= value <= MAX_NUMBER:
                 raise BadMessage(f"{name}: this field wants a number.")
             return value
         case "switch":

@@ -42,7 +42,17 @@ from wireside.extension.questions import Question
 from wireside.extension.turn import CannotAsk, Messages, Turn
 from wireside.messages import Delta, Finished, PartDelta
 from wireside.openai_wire.decode import without_surrogates
-from wireside.parts import STATE, DataPart, FilePart, ImagePart, Part, data_of, size_of, upload_of
+from wireside.parts import (
+    SHARED_STATE,
+    STATE,
+    DataPart,
+    FilePart,
+    ImagePart,
+    Part,
+    data_of,
+    size_of,
+    upload_of,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +94,7 @@ class HandlerRun:
         files: the files with which its questions were answered, by their ids.
         answered: the question that was open, with its answer, for a replay.
         can_ask: whether a question can be answered later.
+        shares_state: whether clients of AG-UI see its state.
     """
 
     def __init__(
@@ -97,8 +108,10 @@ class HandlerRun:
         files: Mapping[str, Part] = MappingProxyType({}),
         answered: PartDelta | None = None,
         can_ask: bool = True,
+        shares_state: bool = False,
     ) -> None:
         self._handler = handler
+        self._state_kind = SHARED_STATE if shares_state else STATE
         self._name = name
         self._pool = pool
         self._complete = complete
@@ -145,6 +158,16 @@ class HandlerRun:
         """Whether the handler waits for the answer to a question."""
         return self._open is not None
 
+    @property
+    def conversation(self) -> str | None:
+        """The id of the conversation, None if the answer is not stored."""
+        return self._turn.conversation if self._turn else None
+
+    @property
+    def user_id(self) -> str:
+        """The id of the account that asks."""
+        return self._turn.user.id if self._turn else ""
+
     def start(self, turn: Turn[Any, Any]) -> None:
         """Start the handler for a turn, whose output this run is."""
         self._turn = turn
@@ -174,7 +197,7 @@ class HandlerRun:
         yield self._end
 
     def resume(self, answered: PartDelta, files: Mapping[str, Part]) -> None:
-        """Give the handler the answer to its open question; the stored part is put out first.
+        """Give the handler the answer to its open question; the stored part is sent first.
 
         ``files`` are those with which questions were answered, by their ids.
         """
@@ -346,7 +369,7 @@ class HandlerRun:
         if turn.state is None:
             return
         part_id = state_id(type(turn.state))
-        self._out.append(cleaned(data_part(STATE, turn.state, part_id=part_id)))
+        self._out.append(cleaned(data_part(self._state_kind, turn.state, part_id=part_id)))
 
     def _failed(self, error: Exception) -> HandlerFailed:
         reference = f"{time.time_ns() // 1_000_000:x}"[-8:]

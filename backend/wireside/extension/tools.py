@@ -24,6 +24,7 @@ from wireside.extension.parts import to_deltas, to_json
 from wireside.extension.questions import Approve
 from wireside.extension.turn import ONCE, CannotAsk, Turn
 from wireside.messages import (
+    Cost,
     Delta,
     Finished,
     Message,
@@ -161,36 +162,43 @@ class ToolLoop:
     ) -> AsyncGenerator[Delta, None]:
         """Answer a request; the tools that the model requests are run.
 
+        Those of ``request.tools`` are the client's: a call of one ends the answer, and calls of
+        other tools in the same round are dropped, which the model repeats when it goes on.
+
         Args:
             turn: the turn.
             request: the request to the model.
         """
         messages = request.messages
         usage = Usage()
+        cost: Cost | None = None
+        of_client = {spec.name for spec in request.tools}
         for number in range(self._limits.rounds + 1):
             is_last = number == self._limits.rounds
-            tools = await self._available()
-            specs = () if is_last else tuple(tool.spec for tool in tools.values())
-            asked = replace(request, messages=messages, tools=specs)
+            tools = _without(await self._available(), of_client)
+            own = () if is_last else tuple(tool.spec for tool in tools.values())
+            asked = _round_of(request, messages, own, number)
             name_of_round = f"{turn.output.run}-{number}"
             stored = turn.output.stored(".round", name_of_round)
             end = Finished("stop")
             if stored is None:
-                text, calls = "", dict[str, ToolDelta]()
+                text, calls, is_for_client = "", dict[str, ToolDelta](), False
                 async with aclosing(self._upstream.stream(asked)) as deltas:
                     async for delta in deltas:
                         if isinstance(delta, Finished):
                             end = delta
                             usage = _sum(usage, delta.usage)
+                            cost = _sum_of_costs(cost, delta.cost)
                         elif isinstance(delta, ToolDelta) and delta.name in tools:
                             calls[delta.call] = delta
                         else:
+                            is_for_client |= _is_call(delta, of_client)
                             text += delta.text if isinstance(delta, TextDelta) else ""
                             yield delta
-                if not calls or is_last:
-                    for call in calls.values():  # requested although no tool was offered
-                        yield call
-                    yield Finished(end.reason, usage)
+                if not calls or is_last or is_for_client:
+                    for call in calls.values() if is_last else ():
+                        yield call  # requested although no tool was offered
+                    yield Finished(end.reason, usage, cost=cost)
                     return
                 requested: list[Any] = [
                     [call.name, call.arguments, tools[call.name].approve] for call in calls.values()
@@ -214,7 +222,7 @@ class ToolLoop:
                 parts.append(_part(ended))
             messages = (*messages, Message("assistant", tuple(parts)))
             messages += await self._seen(images, request.model)
-        yield Finished("stop", usage)
+        yield Finished("stop", usage, cost=cost)
 
     async def _available(self) -> dict[str, Tool]:
         """Return the tools that are available now, by name."""
@@ -315,6 +323,31 @@ def _arguments_model(function: Callable[..., Any]) -> type[pydantic.BaseModel]:
     return pydantic.create_model(function.__name__, **fields)
 
 
+def _is_call(delta: Delta, names: Collection[str]) -> bool:
+    return isinstance(delta, ToolDelta) and delta.name in names
+
+
+def _without(tools: dict[str, Tool], names: Collection[str]) -> dict[str, Tool]:
+    return {name: tool for name, tool in tools.items() if name not in names}
+
+
+def _round_of(
+    request: ModelRequest, messages: tuple[Message, ...], own: Sequence[ToolSpec], number: int
+) -> ModelRequest:
+    """Return the request of a round: with the client's tools and the ``own`` ones."""
+    parameters = _without_forced_choice(request.parameters) if number else request.parameters
+    tools = (*request.tools, *own)
+    return replace(request, messages=messages, tools=tools, parameters=parameters)
+
+
+def _without_forced_choice(parameters: str) -> str:
+    """Return parameters that let a model answer after it has used the tool that it had to use."""
+    fields = json.loads(parameters) if parameters else {}
+    if fields.get("tool_choice") in (None, "auto", "none"):
+        return parameters
+    return json.dumps({key: value for key, value in fields.items() if key != "tool_choice"})
+
+
 def _is_part(delta: Delta) -> TypeGuard[PartDelta]:
     return isinstance(delta, PartDelta)
 
@@ -353,6 +386,13 @@ def _fenced(arguments: str) -> str:
 
 def _state(text: str) -> Any:
     return "done" if text == "done" else "failed"
+
+
+def _sum_of_costs(first: Cost | None, second: Cost | None) -> Cost | None:
+    """Return the cost of two rounds, which have the currency of their model."""
+    if first is None or second is None:
+        return first or second
+    return replace(second, amount=first.amount + second.amount)
 
 
 def _sum(first: Usage, second: Usage) -> Usage:

@@ -19,7 +19,7 @@ from wireside.extension.questions import Question
 from wireside.identity import Caller
 from wireside.messages import Message
 from wireside.openai_wire.requests import encode_messages
-from wireside.parts import Part
+from wireside.parts import FilePart, ImagePart
 
 OptionsT = TypeVar("OptionsT", default=Any)
 StateT = TypeVar("StateT", default=Any)
@@ -123,11 +123,12 @@ class Turn(Generic[OptionsT, StateT]):
         *,
         user: User | str = "",
         messages: Sequence[Message] | None = None,
-        files: Sequence[Part] = (),
+        files: Sequence[ImagePart | FilePart] = (),
         options: OptionsT | None = None,
         state: StateT | None = None,
         model: str = "",
         conversation: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         output: Output | None = None,
     ) -> None:
         """Make a turn.
@@ -141,6 +142,7 @@ class Turn(Generic[OptionsT, StateT]):
             state: the state after the turn before this one.
             model: the name of the handler.
             conversation: id of the conversation, None if the answer is not stored.
+            parameters: what a client of the OpenAI-compatible API has requested.
             output: where the answer goes; None keeps it in memory.
         """
         self.text = text
@@ -152,6 +154,12 @@ class Turn(Generic[OptionsT, StateT]):
         self.state = cast("StateT", state)
         self.model = model
         self.conversation = conversation
+        self.parameters = dict(parameters or {})
+        """What the request sets in OpenAI's names: ``temperature``, ``stop``, ``tools`` …
+
+        ``tools`` are those that the client runs: a handler that yields a ``ToolDelta`` in the state
+        ``requested``, or forwards a model's chunks, requests a call of one.
+        """
         self.output: Output = output or NoOutput()
         self.stopped = False
         """Whether the user has stopped the answer, for handlers in a thread."""

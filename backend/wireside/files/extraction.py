@@ -13,6 +13,7 @@ import structlog
 
 from wireside.errors import InvalidAttachment
 from wireside.files.extractor import Outcome
+from wireside.files.media_types import can_read
 
 _log = structlog.get_logger(__name__)
 
@@ -24,6 +25,11 @@ TIMEOUT_S = 120.0
 
 MAX_CHAR_BYTES = 4
 """Bytes of a character in UTF-8, and in UTF-16."""
+
+NO_OFFICE = (
+    "can't be read: this server lacks the packages for Word, Excel and PowerPoint files"
+    " (`pip install 'wireside[office]'`). Attach it as a PDF."
+)
 
 _CUT = "\n\n(The file goes on; the rest is cut off.)"
 
@@ -50,6 +56,8 @@ class Extractor:
         Raises:
             InvalidAttachment: it has no text, or none that can be read within the limits.
         """
+        if not can_read(media_type):  # it may have been when the file was uploaded
+            raise InvalidAttachment(f"{name} {NO_OFFICE}")
         async with self._slots:
             data, code = await self._run_process(media_type, pieces)
         # a process that was killed may have stopped within a character
@@ -108,6 +116,11 @@ _WHY_NOT: dict[int, str] = {
     Outcome.DAMAGED: "is damaged, or too large when it is unpacked: it can't be read.",
 }
 _TOO_MUCH = "takes too much time or memory to read."
+
+
+def cut_text(text: str, max_chars: int) -> str:
+    """Return a text of at most ``max_chars`` characters, with a note where it goes on."""
+    return text if len(text) <= max_chars else text[:max_chars] + _CUT
 
 
 def decode_text(data: bytes, max_chars: int, *, is_whole: bool) -> str:

@@ -14,15 +14,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from wireside.errors import BadMessage, InvalidAttachment, NotFound, TooLarge, TooMany
-from wireside.files.extraction import MAX_CHAR_BYTES, Extractor, decode_text
+from wireside.errors import (
+    BadMessage,
+    InvalidAttachment,
+    NotFound,
+    TooLarge,
+    TooMany,
+    WiresideError,
+)
+from wireside.files.extraction import (
+    MAX_CHAR_BYTES,
+    NO_OFFICE,
+    Extractor,
+    cut_text,
+    decode_text,
+)
 from wireside.files.images import MAX_PIXELS, pixel_size
-from wireside.files.media_types import IMAGES, TypeSniffer, kind_for_models
+from wireside.files.lock import ContentsLock
+from wireside.files.media_types import AUDIO, IMAGES, TypeSniffer, can_read, kind_for_models
 from wireside.files.names import clean_name
 from wireside.identity import Caller
 from wireside.parts import UPLOAD, FilePart, ImagePart, Part, has_files, text_parts, upload_of
 from wireside.ports.clock import Clock
 from wireside.ports.files import ContentStore, ContentWriter, FileStore
+from wireside.ports.transcription import Transcriber
 from wireside.records import StoredFile
 from wireside.tokens import new_secret
 
@@ -30,6 +45,9 @@ MB = 1024 * 1024
 
 UPLOADS_AT_ONCE = 4
 """Number of uploads of one account at a time."""
+
+TRANSCRIPTIONS_AT_ONCE = 4
+"""Number of audio files that are transcribed at a time; each is held in memory meanwhile."""
 
 SWEEP_S = 60.0
 """Seconds between two searches for files that are not used any longer."""
@@ -66,15 +84,24 @@ class Files:
     """
 
     def __init__(
-        self, store: FileStore, contents: ContentStore, rules: FileRules, wall_clock: Clock
+        self,
+        store: FileStore,
+        contents: ContentStore,
+        rules: FileRules,
+        wall_clock: Clock,
+        *,
+        transcriber: Transcriber | None = None,
     ) -> None:
+        """``transcriber`` transcribes audio files, which are refused without one."""
         self.store = store
         self.contents = contents
         self.rules = rules
         self.now = wall_clock
-        self.lock = asyncio.Lock()
+        self.lock = ContentsLock()
         """Held from the first step of a file's addition or removal to the last."""
         self.extractor = Extractor(rules.max_chars)
+        self.transcriber = transcriber
+        self.transcribing = asyncio.Semaphore(TRANSCRIPTIONS_AT_ONCE)
         self.uploading: Counter[str] = Counter()
         """Number of running uploads by account."""
         self._swept_at: float | None = None
@@ -98,19 +125,19 @@ class Files:
         self._swept_at = now
         hashes: Sequence[str] = ("",)
         while hashes:
-            async with self.lock:
+            async with self.lock.removing():
                 hashes = await self.store.remove_unused(now - self.rules.upload_s)
                 await self.remove_contents(hashes)
 
     async def remove_contents(self, hashes: Sequence[str]) -> None:
-        """Remove those of the contents that no file has. The caller holds the lock."""
+        """Remove those of the contents that no file has. The caller holds the lock for that."""
         for sha256 in await self.store.unknown_hashes(hashes) if hashes else ():
             await asyncio.to_thread(self.contents.remove_content, sha256)
 
     async def _remove_strays(self) -> None:
         hashes = await asyncio.to_thread(self.contents.all_hashes)
         while some := await asyncio.to_thread(lambda: list(islice(hashes, HASHES_AT_ONCE))):
-            async with self.lock:
+            async with self.lock.removing():
                 await self.remove_contents(some)
 
 
@@ -132,6 +159,7 @@ class CallerFiles:
         Raises:
             TooLarge: it is larger than the limit, or the account has no room for it.
             InvalidAttachment: a model can't read files of its type, or it is damaged.
+            ProviderError: it is an audio file, and the service does not transcribe it now.
             TooMany: the account has too many uploads at once.
             BadMessage: files are not accepted.
         """
@@ -142,7 +170,7 @@ class CallerFiles:
             file = await self._write_content(clean_name(name), pieces)
             try:
                 await self.text_of_file(file)
-            except InvalidAttachment:
+            except WiresideError:
                 await self.remove_file(file.id)
                 raise
             return file
@@ -158,7 +186,9 @@ class CallerFiles:
                         f"{name} is too large: a file may have {_format_mb(self.rules.max_bytes)}."
                     )
                 await asyncio.to_thread(_write_and_sniff, writer, sniffer, data)
-            media_type = checked_type(name, sniffer, size_bytes)
+            media_type = checked_type(
+                name, sniffer, size_bytes, has_audio=files.transcriber is not None
+            )
             return await self._commit_upload(writer, name, media_type, size_bytes)
         finally:
             await asyncio.to_thread(writer.discard)
@@ -167,7 +197,7 @@ class CallerFiles:
         self, writer: ContentWriter, name: str, media_type: str, size_bytes: int
     ) -> StoredFile:
         files = self._files
-        async with files.lock:
+        async with files.lock.adding():
             file = StoredFile(
                 id=new_secret(),
                 owner=self._caller.user_id,
@@ -179,6 +209,7 @@ class CallerFiles:
             )
             if await files.store.add_file_record(file, max_owner_bytes=self.rules.owner_bytes):
                 return file
+        async with files.lock.removing():
             await files.remove_contents([file.sha256])
         raise TooLarge(
             f"There is no room for {name}: your files may take"
@@ -188,9 +219,9 @@ class CallerFiles:
     async def find_file(self, file_id: str) -> StoredFile:
         """Return a file. Raises ``NotFound``."""
         self._caller.require("read")
-        return await self._find_file(file_id)
+        return await self._file_of_caller(file_id)
 
-    async def _find_file(self, file_id: str) -> StoredFile:
+    async def _file_of_caller(self, file_id: str) -> StoredFile:
         found = await self._files.store.find_files(self._caller.user_id, [file_id])
         if not found:
             raise NotFound("There is no such file.")
@@ -203,10 +234,11 @@ class CallerFiles:
     async def text_of_file(self, file: StoredFile) -> str:
         """Return the text of a file for a model; "" for an image.
 
-        That of a document is extracted once, and then stored.
+        That of a document is extracted once, and then stored, like what is spoken in an audio file.
 
         Raises:
             InvalidAttachment: it has no text that can be read.
+            ProviderError: the service does not transcribe an audio file now.
             NotFound: its content is gone.
         """
         kind = kind_for_models(file.media_type)
@@ -216,12 +248,26 @@ class CallerFiles:
             return await self._decode_file(file)
         if file.text is not None:
             return file.text
-        extractor = self._files.extractor
-        text = await extractor.extract_text(
-            file.name, file.media_type, await self.read_content(file)
-        )
+        if kind == "audio":
+            text = await self._transcribe(file)
+        else:
+            extractor = self._files.extractor
+            text = await extractor.extract_text(
+                file.name, file.media_type, await self.read_content(file)
+            )
         await self._files.store.keep_text(file.id, text)
         return text
+
+    async def _transcribe(self, file: StoredFile) -> str:
+        files, max_chars = self._files, self.rules.max_chars
+        if files.transcriber is None:  # the setting was removed since the upload
+            raise InvalidAttachment(f"{file.name} {NO_AUDIO}")
+        async with files.transcribing:
+            content = b"".join([piece async for piece in await self.read_content(file)])
+            text = await files.transcriber.transcribe(content, file.media_type)
+        if not text:
+            raise InvalidAttachment(f"{file.name} has no speech that can be transcribed.")
+        return cut_text(text, max_chars)
 
     async def _decode_file(self, file: StoredFile) -> str:
         data, max_chars = bytearray(), self.rules.max_chars
@@ -234,8 +280,8 @@ class CallerFiles:
     async def remove_file(self, file_id: str) -> None:
         """Remove a file that no question refers to. Raises ``NotFound``, ``BadMessage``."""
         self._caller.require("chat")
-        file = await self._find_file(file_id)
-        async with self._files.lock:
+        file = await self._file_of_caller(file_id)
+        async with self._files.lock.removing():
             if not await self._files.store.remove_file(file.owner, file.id):
                 raise BadMessage(
                     f"{file.name} belongs to a question; it is deleted with its conversation."
@@ -259,6 +305,8 @@ class CallerFiles:
             return replace(part, url="")
         if not part.url.startswith("data:"):
             return part
+        if not self.rules.per_message:  # this server accepts no files
+            return replace(part, url="")
         try:
             content = await asyncio.to_thread(_embedded_content, part.url)
             return part_of_file(
@@ -271,15 +319,17 @@ class CallerFiles:
         """Return those of the files that exist, in any order."""
         return await self._files.store.find_files(self._caller.user_id, file_ids)
 
+    def check_count(self, count: int) -> None:
+        """Raise ``BadMessage`` if a question may not have that many files."""
+        if count > self.rules.per_message:
+            raise BadMessage(f"attachments: at most {self.rules.per_message} fit, got {count}.")
+
     async def attached_files(self, file_ids: Sequence[str]) -> tuple[StoredFile, ...]:
         """Return the files of a question. Raises ``BadMessage``, ``NotFound``."""
         if not file_ids:
             return ()
         self._caller.require("chat")
-        if len(file_ids) > self.rules.per_message:
-            raise BadMessage(
-                f"attachments: at most {self.rules.per_message} fit, got {len(file_ids)}."
-            )
+        self.check_count(len(file_ids))
         files = {file.id: file for file in await self.existing_files(file_ids)}
         for file_id in file_ids:
             if file_id not in files:
@@ -313,16 +363,29 @@ def part_of_file(file: StoredFile) -> ImagePart | FilePart:
     return FilePart(url=url, media_type=file.media_type, name=file.name, size_bytes=file.size_bytes)
 
 
-def checked_type(name: str, sniffer: TypeSniffer, size_bytes: int) -> str:
-    """Return the type of a complete content. Raises ``InvalidAttachment``."""
+NO_AUDIO = "is an audio file: this server transcribes none (WIRESIDE_TRANSCRIPTION_MODEL)."
+
+
+def checked_type(
+    name: str, sniffer: TypeSniffer, size_bytes: int, *, has_audio: bool = False
+) -> str:
+    """Return the type of a complete content. Raises ``InvalidAttachment``.
+
+    ``has_audio``: audio files are accepted.
+    """
     if not size_bytes:
         raise InvalidAttachment(f"{name} is empty.")
     media_type = sniffer.media_type(name)
     if media_type is None or kind_for_models(media_type) is None:
+        audio = " audio," if has_audio else ""
         raise InvalidAttachment(
-            f"{name} is of a type that can't be read. Attach an image (PNG, JPEG, GIF, WebP), text,"
-            " code, CSV, PDF, Word (.docx), Excel (.xlsx) or PowerPoint (.pptx)."
+            f"{name} is of a type that can't be read. Attach an image (PNG, JPEG, GIF, WebP),"
+            f"{audio} text, code, CSV, PDF, Word (.docx), Excel (.xlsx) or PowerPoint (.pptx)."
         )
+    if not can_read(media_type):
+        raise InvalidAttachment(f"{name} {NO_OFFICE}")
+    if media_type in AUDIO and not has_audio:
+        raise InvalidAttachment(f"{name} {NO_AUDIO}")
     if media_type in IMAGES:
         size = pixel_size(media_type, bytes(sniffer.head))
         if size is None:
@@ -361,6 +424,11 @@ def _embedded_content(url: str) -> bytes:
         return b64decode(data, validate=True)
     except ValueError as error:
         raise BadMessage("The content of a file is not base64.") from error
+
+
+async def content_of_data_url(url: str) -> AsyncIterator[bytes]:
+    """Yield the content of a ``data:`` URL. Raises ``BadMessage``."""
+    yield await asyncio.to_thread(_embedded_content, url)
 
 
 async def _single_piece(content: bytes) -> AsyncIterator[bytes]:

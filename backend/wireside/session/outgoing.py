@@ -41,6 +41,8 @@ class Outgoing:
         request_id: id of the request; None on level 1.
         sanitize: whether ``<script`` is escaped.
         index: position in a batch.
+        has_index_everywhere: whether all frames have the index, as several answers of the batch
+            are sent at once.
         opening: frame to send before all others.
         is_saved: whether the store has the answer.
         max_frame_bytes: largest size of a frame, in bytes of UTF-8.
@@ -54,6 +56,7 @@ class Outgoing:
         request_id: str | None,
         sanitize: bool,
         index: int | None = None,
+        has_index_everywhere: bool = False,
         opening: StartFrame | ResumedFrame | None = None,
         is_saved: Callable[[], bool] = lambda: True,
         max_frame_bytes: int = DEFAULT_FRAME_BYTES,
@@ -62,6 +65,7 @@ class Outgoing:
         self._counts = counts
         self._id = request_id
         self._index = index
+        self._piece_index = index if has_index_everywhere else None
         self._opening = opening
         self._is_saved = is_saved
         self._max_bytes = max_frame_bytes
@@ -109,14 +113,18 @@ class Outgoing:
                 offset = piece.offset - len(piece.text)
                 for part in self._split_text(piece.text):
                     offset += len(part)
-                    frame = ReasoningFrame(id=self._id, content=part, offset=offset)
+                    frame = ReasoningFrame(
+                        id=self._id, content=part, offset=offset, index=self._piece_index
+                    )
                     out.append(self._encode_frame(frame))
             case ToolPiece() if self._id is not None:
                 self._flush_text(out)
-                out.append(self._encode_frame(_tool_frame(self._id, piece).cut_to(self._max_bytes)))
+                tool = _tool_frame(self._id, piece, self._piece_index)
+                out.append(self._encode_frame(tool.cut_to(self._max_bytes)))
             case PartPiece() if self._id is not None and not is_hidden(piece.delta.part):
                 self._flush_text(out)
-                out.append(self._encode_frame(_part_frame(self._id, piece, self._max_bytes)))
+                shown = _part_frame(self._id, piece, self._piece_index, max_bytes=self._max_bytes)
+                out.append(self._encode_frame(shown))
             case ReasoningPiece() | ToolPiece() | PartPiece():
                 pass  # not part of level 1, or hidden
             case _:
@@ -144,7 +152,7 @@ class Outgoing:
         self._add_chunk(out, self._escaper.flush(), self._offset)
 
     def _add_chunk(self, out: list[str], text: str, offset: int) -> None:
-        out.append(encode_chunk(self._id, text, offset))
+        out.append(encode_chunk(self._id, text, offset, self._piece_index))
         counts, size = self._counts, len(text)
         counts.chunk_sizes[size.bit_length()] += 1
         counts.chunk_chars += size
@@ -196,7 +204,7 @@ def last_frame(
     )
 
 
-def _tool_frame(request_id: str, piece: ToolPiece) -> ToolFrame:
+def _tool_frame(request_id: str, piece: ToolPiece, index: int | None) -> ToolFrame:
     delta = piece.delta
     return ToolFrame(
         id=request_id,
@@ -206,17 +214,25 @@ def _tool_frame(request_id: str, piece: ToolPiece) -> ToolFrame:
         state=delta.state,
         arguments=delta.arguments,
         result=delta.result,
+        index=index,
     )
 
 
-def _part_frame(request_id: str, piece: PartPiece, max_bytes: int) -> PartFrame:
+def _part_frame(
+    request_id: str, piece: PartPiece, index: int | None, *, max_bytes: int
+) -> PartFrame:
     part = piece.delta.part
     if not isinstance(part, DataPart):
         fields = part_to_object(part)
         kind = fields.pop("type")
         data = msgspec.Raw(msgspec.json.encode(fields))
         frame = PartFrame(
-            id=request_id, offset=piece.offset, kind=kind, text=label_of(part), data=data
+            id=request_id,
+            offset=piece.offset,
+            kind=kind,
+            text=label_of(part),
+            data=data,
+            index=index,
         )
         return frame.cut_to(max_bytes)
     # what fits into no frame is not parsed: that takes milliseconds for each reader
@@ -230,5 +246,6 @@ def _part_frame(request_id: str, piece: PartPiece, max_bytes: int) -> PartFrame:
         text=part.text,
         data=msgspec.Raw(part.data.encode()) if is_sent else None,
         truncated=is_too_large,
+        index=index,
     )
     return frame.cut_to(max_bytes)

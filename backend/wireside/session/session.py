@@ -27,6 +27,7 @@ from wireside.protocol.connection import (
     Connection,
     Event,
     OpenRequest,
+    Outcome,
     Send,
     StartAnswer,
     Stop,
@@ -41,6 +42,7 @@ from wireside.protocol.frames import (
     StreamState,
 )
 from wireside.session.counts import FrameCounts
+from wireside.session.departure import RESTART_CODE, RESTART_REASON
 from wireside.session.outgoing import Outgoing, last_frame
 
 _log = structlog.get_logger(__name__)
@@ -72,9 +74,18 @@ class Running:
     def __init__(self, origin: OpenRequest | ResumeFrame) -> None:
         self.origin = origin
         self.stream: Stream | None = None
-        self.batch: BatchRun | None = None
         self.outgoing: Outgoing | None = None
         self.is_stopped = False
+
+    @property
+    def id(self) -> str | None:
+        """Id of the request; None on level 1."""
+        return self.origin.id if isinstance(self.origin, ResumeFrame) else self.origin.chat.id
+
+    @property
+    def index(self) -> int | None:
+        """Position in a batch."""
+        return None if isinstance(self.origin, ResumeFrame) else self.origin.index
 
 
 class Session:
@@ -95,6 +106,7 @@ class Session:
         """``max_frame_bytes`` applies to requests that set no bound of their own."""
         self._max_frame_bytes = max_frame_bytes
         self._has_left = False
+        self._is_moving = False
         self._batches: dict[str | None, BatchRun] = {}
         self._connection = connection
         self._chat = chat
@@ -102,7 +114,7 @@ class Session:
         self._counts = counts or FrameCounts()
         self._context = ContextText(chat.history_limit)
         self._frames: list[str] = []
-        self._running: dict[str | None, Running] = {}
+        self._running: dict[OpenRequest | ResumeFrame, Running] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._close: Close | None = None
         self._wake = asyncio.Event()
@@ -157,6 +169,22 @@ class Session:
         self._is_writing = False
         return wrote
 
+    def move(self) -> None:
+        """Close the connection with 1012, so that the client reconnects to another server.
+
+        Waits for answers that no other server has: those that are stored nowhere.
+        """
+        self._is_moving = True
+        self._close_if_moving()
+
+    def _close_if_moving(self) -> None:
+        if (
+            self._is_moving
+            and self._close is None
+            and not any(map(_is_bound, self._running.values()))
+        ):
+            self._handle_event(Close(RESTART_CODE, RESTART_REASON))
+
     def handle_disconnect(self) -> None:
         """Handle the client's disconnect.
 
@@ -169,9 +197,8 @@ class Session:
         for running in self._running.values():
             if running.outgoing is not None:
                 running.outgoing.stop_reading()
-        level_1 = self._running.get(None)
-        if level_1 is not None and level_1.stream is not None:
-            level_1.stream.stop_answer()
+            if running.id is None and running.stream is not None:
+                running.stream.stop_answer()
 
     # ---- events of the connection --------------------------------------------------------------
 
@@ -188,7 +215,7 @@ class Session:
             case Attach():
                 self._start_resume(event.resume)
             case Stop():
-                self._stop_answer(event.id)
+                self._stop_answers(event.id, event.index)
             case Close():
                 self._close = event
                 self._wake.set()
@@ -208,16 +235,16 @@ class Session:
     def _start_request(self, request: OpenRequest) -> None:
         if request.cancelled:
             return self._end_cancelled(request)
-        running = self._running[request.chat.id] = Running(request)
+        running = self._running[request] = Running(request)
         if request.batch is None:
             work = self._begin_answer(running, request)
         else:
             try:
                 # at once, as the client may disconnect
-                running.batch = self._batch_of_request(request, request.batch)
+                batch = self._batch_of_request(request, request.batch)
             except WiresideError as error:
                 return self._refuse_request(request, error)
-            work = self._begin_of_batch(running, request, running.batch)
+            work = self._begin_of_batch(running, request, batch)
         self._run_owned(work, lambda error: self._refuse_request(request, error))
 
     def _run_owned(
@@ -262,7 +289,7 @@ class Session:
         if isinstance(outcome, WiresideError):
             raise outcome
         if outcome is None:
-            del self._running[request.chat.id]
+            del self._running[request]
             return self._end_cancelled(request)
         self._show_stream(running, request, outcome.stream, outcome.conversation)
 
@@ -274,7 +301,7 @@ class Session:
                 conversation=frame.conversation,
                 key=frame.key,
             )
-            self._batches[frame.id] = self._chat.start_batch(ask)
+            self._batches[frame.id] = self._chat.start_batch(ask, parallel=frame.parallel or 1)
         return self._batches[frame.id]
 
     def _show_stream(
@@ -311,6 +338,7 @@ class Session:
             key=chat.key,
             options=options,
             attachments=chat.attachments,
+            steers=chat.steer,
         )
 
     def _new_outgoing(
@@ -332,13 +360,14 @@ class Session:
             request_id=chat.id,
             sanitize=stream.sanitize,
             index=request.index,
+            has_index_everywhere=request.batch is not None and request.batch.parallel is not None,
             opening=opening,
             is_saved=lambda: stream.is_saved,
             max_frame_bytes=chat.max_frame_bytes or self._max_frame_bytes,
         )
 
     def _start_resume(self, resume: ResumeFrame) -> None:
-        running = self._running[resume.id] = Running(resume)
+        running = self._running[resume] = Running(resume)
         self._run_owned(
             self._attach_stream(running, resume), lambda error: self._refuse_resume(resume, error)
         )
@@ -368,39 +397,42 @@ class Session:
         self._wake.set()
 
     def _refuse_resume(self, resume: ResumeFrame, error: WiresideError) -> None:
-        del self._running[resume.id]
+        del self._running[resume]
         self._send_frame(self._connection.refuse(resume.id, error, level=2))
         self._connection.resume_ended(resume)
 
-    def _stop_answer(self, request_id: str | None) -> None:
-        running = self._running.get(request_id)
-        if running is not None and self._chat.caller.may("chat"):
-            running.is_stopped = True
-            if running.batch is not None:
-                running.batch.stop()
-            if running.stream is not None:
-                running.stream.stop_answer()
+    def _stop_answers(self, request_id: str | None, index: int | None) -> None:
+        if not self._chat.caller.may("chat"):
+            return
+        if batch := self._batches.get(request_id):
+            batch.stop(index)
+        for running in self._running.values():
+            if running.id == request_id and index in (None, running.index):
+                running.is_stopped = True
+                if running.stream is not None:
+                    running.stream.stop_answer()
 
     def _refuse_request(self, request: OpenRequest, error: WiresideError) -> None:
         refusal = self._connection.refuse(
             request.chat.id, error, level=request.level, index=request.index
         )
         self._send_frame(refusal)
-        del self._running[request.chat.id]
-        self._finish_request(request)
+        del self._running[request]
+        self._finish_request(request, "failed")
 
-    def _finish_request(self, request: OpenRequest) -> None:
+    def _finish_request(self, request: OpenRequest, outcome: Outcome) -> None:
         """Start the next request after the last frame of ``request``."""
-        events = self._connection.ended(request)
-        if not events:
+        events = self._connection.ended(request, outcome)
+        if not self._connection.is_open(request.chat.id):
             self._batches.pop(request.chat.id, None)
         self._handle_events(events)
+        self._close_if_moving()
 
     def _end_cancelled(self, request: OpenRequest) -> None:
         self._send_frame(
             Send(last_frame(_CANCELLED, 0, request_id=request.chat.id, index=request.index))
         )
-        self._finish_request(request)
+        self._finish_request(request, "cancelled")
 
     # ---- outgoing frames -----------------------------------------------------------------------
 
@@ -429,12 +461,24 @@ class Session:
             running.outgoing.stop_reading()
         origin = running.origin
         if isinstance(origin, ResumeFrame):
-            del self._running[origin.id]
-            return self._connection.resume_ended(origin)
-        del self._running[origin.chat.id]
+            del self._running[origin]
+            self._connection.resume_ended(origin)
+            return self._close_if_moving()
+        del self._running[origin]
         if origin.level == 1 and running.stream is not None:
             self._context.remember_turn(origin.chat.message, parts_of(running.stream.log.entries))
-        self._finish_request(origin)
+        self._finish_request(origin, _outcome_of(end))
+
+
+def _is_bound(running: Running) -> bool:
+    """Whether a request can be served by this server only, or is being accepted by it."""
+    return running.stream is None or not running.stream.is_stored
+
+
+def _outcome_of(end: End) -> Outcome:
+    if end.error is not None:
+        return "failed"
+    return "cancelled" if end.reason == "cancelled" else "done"
 
 
 def _stream_state(stream: Stream) -> StreamState:

@@ -19,8 +19,8 @@ from wireside.chat.library import iterate_turns
 from wireside.errors import WiresideError
 from wireside.files.service import CallerFiles
 from wireside.ports.store import Store
-from wireside.transfer.embedded import with_contents
-from wireside.transfer.export import Exporter, JsonExport, safe_name
+from wireside.transfer.embedded import PageImages, with_contents
+from wireside.transfer.export import Exporter, HtmlExport, JsonExport, safe_name
 
 MAX_NAME_BYTES = 200
 """Maximum length of a name without its extension: file systems allow 255 bytes, some fewer."""
@@ -50,7 +50,8 @@ async def export_all(
     Args:
         conversations: ids of conversations, each with the id of its owner.
         owners: names of owners by id; if empty, no folders are created per owner.
-        files_of: returns the files of an owner, which JSON files contain.
+        files_of: returns the files of an owner, which JSON files contain, and HTML files of them
+            the images.
 
     Returns:
         The number of conversations that still existed.
@@ -91,6 +92,7 @@ async def _export_conversation(
         return False  # deleted since the list was read
     conversation = Conversation(stored)
     is_json = isinstance(exporter, JsonExport)
+    images = PageImages(files) if isinstance(exporter, HtmlExport) else None
     with place.create_file(exporter.file_name(stored.info.title)) as file:
         if isinstance(exporter, JsonExport):
             file.write(exporter.begin_file())
@@ -100,7 +102,8 @@ async def _export_conversation(
             )
         )
         async for record in iterate_turns(store, conversation, "all" if is_json else "shown"):
-            text = exporter.text_of_turn(record)
+            turn = record if images is None else await images.embed_images(record)
+            text = exporter.text_of_turn(turn)
             if not is_json:
                 file.write(text)
                 continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from html import escape
 from typing import Any, ClassVar, Protocol, assert_never
@@ -34,6 +34,7 @@ from wireside.parts import (
     text_parts,
 )
 from wireside.records import Branch, ConversationInfo, Feedback, Segment, TurnRecord
+from wireside.transfer.export_font import font_styles
 from wireside.transfer.export_math import ExportedFormulas, export_policy
 from wireside.transfer.export_parts import CSS as PARTS_CSS
 from wireside.transfer.export_parts import HtmlParts, MarkdownParts, Sources, StepTree, group_parts
@@ -60,14 +61,15 @@ WORDS: Mapping[str, str] = {
     "input": "Input",
     "output": "Output",
     "source": "Source",
+    "summary": "Summary of the conversation so far",
     "yes": "Yes",
     "no": "No",
     "not_answered": "Not answered",
     "stopped": "You stopped this answer.",
     "interrupted": "This answer was interrupted.",
-    "length_reached": "This answer reached its greatest length.",
+    "length_reached": "This answer reached the maximum length.",
     "filtered": "The model service's content filter ended this answer.",
-    "empty": "The model answered nothing.",
+    "empty": "The model gave no answer.",
     "error": "Something went wrong.",
 }
 """All words that the Markdown and HTML exports add, in English."""
@@ -133,7 +135,8 @@ class MarkdownExport:
         if record.question_parts:
             when = _local_time(record.created_at, self._zone)
             pieces.append(f"\n**{self._words['question']} ({when}):**\n")
-            pieces += [_quote_block(_question_text(part)) for part in record.question_parts]
+            shown = (part for part in record.question_parts if not is_hidden(part))
+            pieces += map(self._render_question_part, shown)
         if record.segments:
             models = dict.fromkeys(_escape_inline(segment.model) for segment in record.segments)
             names = ", ".join(name for name in models if name)
@@ -151,6 +154,11 @@ class MarkdownExport:
     def file_name(self, title: str) -> str:
         """Return a file name derived from the title."""
         return f"{safe_name(title)}.md"
+
+    def _render_question_part(self, part: Part) -> str:
+        if isinstance(part, ImagePart | FilePart):
+            return f"\n> {_escape_inline(label_of(part))}\n"
+        return _quote_block(_question_text(part))
 
     def _render_part(self, part: Part | StepTree | Sources) -> str:
         match part:
@@ -178,7 +186,9 @@ class JsonExport:
 
     media_type: ClassVar[str] = "application/json"
 
-    def __init__(self) -> None:
+    def __init__(self, folders: Mapping[str, str] | None = None) -> None:
+        """``folders`` has the names of folders by id; without it, none is named."""
+        self._folders = folders or {}
         self._is_first = True
         self._forks: dict[tuple[int, int], str | None] = {}
         self._first_turns: dict[int, tuple[int, int] | None] = {}
@@ -218,6 +228,7 @@ class JsonExport:
             "pinned": info.pinned_at is not None,
             "archived": info.archived_at is not None,
             "tags": info.tags,
+            "folder": self._folders.get(info.folder_id or ""),
         }
         comma, self._is_first = "" if self._is_first else ",", False
         return f'{comma}\n{_encode_json(head)[:-1]},"turns":['
@@ -299,7 +310,7 @@ class HtmlExport:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             '<meta name="referrer" content="no-referrer">\n'
-            f"<title>{title}</title>\n<style>{_CSS}{PARTS_CSS}</style>\n</head>\n<body>\n<main>\n"
+            f"<title>{title}</title>\n<style>{font_styles()}{_CSS}{PARTS_CSS}</style>\n</head>\n<body>\n<main>\n"
             f'<header><h1 dir="auto">{title}</h1>'
             f"{when}</header>\n"
         )
@@ -308,17 +319,30 @@ class HtmlExport:
         """Return the question as escaped text, and the answer as rendered HTML."""
         pieces = ["<article>\n"]
         if record.question_parts:
-            label = _escape_html(self._words["question"])
-            question = "\n\n".join(map(_question_text, record.question_parts))
-            pieces.append(
-                f"{self._time_element(record.created_at)}\n"
-                f'<div class="question" role="group" aria-label="{label}" dir="auto">'
-                f"{_escape_html(question)}</div>\n"
-            )
+            pieces.append(f"{self._time_element(record.created_at)}\n")
+            pieces += self._question_pieces(record.question_parts)
         pieces += [self._render_part(part) for part in group_parts(record.answer)]
         if record.segments and (note := _end_note(record.segments, self._words)):
             pieces.append(f'<p class="note" dir="auto">{_escape_html(note)}</p>\n')
         return "".join([*pieces, "</article>\n"])
+
+    def _question_pieces(self, parts: Sequence[Part]) -> Iterator[str]:
+        label = _escape_html(self._words["question"])
+        files = [part for part in parts if isinstance(part, ImagePart | FilePart)]
+        texts = [
+            _question_text(part)
+            for part in parts
+            if not isinstance(part, ImagePart | FilePart) and not is_hidden(part)
+        ]
+        if texts:
+            question = _escape_html("\n\n".join(texts))
+            yield (
+                f'<div class="question" role="group" aria-label="{label}" dir="auto">'
+                f"{question}</div>\n"
+            )
+        if files:
+            shown = "".join(map(self._parts.render_part, files))
+            yield f'<div class="attached" role="group" aria-label="{label}">{shown}</div>\n'
 
     def text_after_turns(self) -> str:
         """Return the end of the page."""
@@ -541,6 +565,11 @@ def _segment_object(segment: Segment) -> dict[str, Any]:
             "input_tokens": end.usage.input_tokens if end else None,
             "output_tokens": end.usage.output_tokens if end else None,
         },
+        "timing": {
+            "first_s": end.timing.first_s if end else None,
+            "reasoning_s": end.timing.reasoning_s if end else None,
+            "total_s": end.timing.total_s if end else None,
+        },
         "parts": [
             part_to_object(part) for part in parts_of(segment.entries) if not is_hidden(part)
         ],
@@ -549,6 +578,7 @@ def _segment_object(segment: Segment) -> dict[str, Any]:
 
 def _question_parts(parts: Sequence[Part]) -> dict[str, Any]:
     """Return the field for the parts of a question; none if it consists of its text."""
+    parts = [part for part in parts if not is_hidden(part)]
     if tuple(parts) == text_parts(text_of(parts)):
         return {}
     return {"question_parts": [part_to_object(part) for part in parts]}
@@ -635,7 +665,9 @@ white-space:pre-wrap;overflow-wrap:anywhere}
 .ws-task{list-style:none}
 .ws-check{display:inline-block;width:.875rem;height:.875rem;margin-inline:-1.375rem .5rem;
 border:1.5px solid var(--muted);border-radius:4px;vertical-align:-.1em}
-.ws-check[data-on]{background:var(--accent);print-color-adjust:exact}
+.ws-check[data-on]{border-color:var(--accent);background:var(--accent);color:var(--bg);
+font:700 .75rem/.75rem sans-serif;text-align:center;print-color-adjust:exact}
+.ws-check[data-on]::after{content:"\\2713"}
 .ws-image .ws-host{margin-inline-start:.5em}
 .ws-img{max-width:100%}
 .ws-fn{font-size:.75em}

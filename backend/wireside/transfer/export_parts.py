@@ -27,7 +27,7 @@ from wireside.parts import (
 )
 
 MAX_DEPTH = 8
-"""Nesting of steps; deeper ones stand beside their parent."""
+"""Nesting of steps; deeper ones are siblings of their parent."""
 
 MAX_COLUMNS = 100
 MAX_URL_CHARS = 2_048
@@ -160,7 +160,18 @@ class HtmlParts:
                 return self._render_table(*table)
             case DataPart(kind="question") if isinstance(data, dict):
                 return self._render_question(data)
+            case DataPart(kind="summary"):
+                return self._render_summary(part.text)
         return f'<p class="data" dir="auto">{_escape_html(label_of(part))}</p>\n'
+
+    def _render_summary(self, text: str) -> str:
+        if not text:
+            return ""  # it was undone
+        label = _escape_html(self._words["summary"])
+        return (
+            f'<details class="summary"><summary>{label}</summary>'
+            f'<pre dir="auto">{_escape_html(text)}</pre></details>\n'
+        )
 
     def _render_image(self, part: ImagePart) -> str:
         if RASTER_DATA_URL.fullmatch(part.url):
@@ -213,6 +224,9 @@ CSS = """
 .sources{padding-inline-start:2rem;font-size:.9375rem}
 .sources div{color:var(--muted)}
 .data{white-space:pre-wrap;overflow-wrap:anywhere}
+.attached{max-width:85%;margin:0 0 1rem;margin-inline-start:auto;text-align:end}
+.attached p{margin:0 0 .5rem;color:var(--muted);font-size:.9375rem;overflow-wrap:anywhere}
+.attached .ws-img{max-height:24rem;border:1px solid var(--line);border-radius:12px}
 .asked{margin:0 0 1rem;padding:.75rem 1rem;border:1px solid var(--line);border-radius:12px}
 .answered{margin-top:.5rem;font-weight:600;overflow-wrap:anywhere;white-space:pre-wrap}
 """
@@ -276,6 +290,9 @@ class MarkdownParts:
             case DataPart(kind="question") if isinstance(data, dict):
                 answer = "\n".join(_answer_lines(data, self._words))
                 return f"{self._quoted(_text_field(data, 'prompt'))}\n**{self._inline(answer)}**\n"
+            case DataPart(kind="summary"):
+                text = self._fenced(part.text)
+                return self._folded(self._words["summary"], text) if part.text else ""
         return f"\n{self._inline(label_of(part))}\n"
 
     def _render_table(
@@ -360,6 +377,8 @@ def _answer_lines(data: Mapping[str, Any], words: Words) -> list[str]:
         case list():
             labels = _labels_by_value(data.get("options"))
             return [", ".join(labels.get(text, text) for text in map(_cell_text, answer))]
+        case dict() if data.get("type") == "file":
+            return [_text_field(answer, "name")]
         case dict():
             labels = _labels_by_value(data.get("fields"))
             return [f"{labels.get(name, name)}: {_cell_text(one)}" for name, one in answer.items()]

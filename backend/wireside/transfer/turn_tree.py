@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from wireside.chat import tree
 from wireside.chat.conversation import title_from_question
 from wireside.errors import BadMessage
+from wireside.invisible_text import seen
 from wireside.messages import End, Options
 from wireside.parts import Part, size_of, text_parts
 from wireside.records import (
@@ -154,6 +155,7 @@ def build_imported(
     is_pinned: bool,
     is_archived: bool,
     tags: Iterable[object] = (),
+    folder: str = "",
     left_out: int = 0,
 ) -> Imported:
     """Return a conversation with new ids.
@@ -169,6 +171,7 @@ def build_imported(
         is_pinned: whether it is pinned.
         is_archived: whether it is archived.
         tags: as in the file.
+        folder: name of its folder, "" for none.
         left_out: number of items that were omitted from its messages.
 
     Raises:
@@ -216,13 +219,14 @@ def build_imported(
         branches=branches,
         shown=tree.tip_branch(by_id, *shown) if shown else branches[-1].id,
         turns=tuple(turns),
+        folder=folder,
         passed_over=len(nodes) - len(kept) + left_out,
         is_dated=created_at < context.now,
     )
 
 
 def _clean_tags(tags: Iterable[object]) -> tuple[str, ...]:
-    lines = (single_line(tag, MAX_TAG_CHARS) for tag in tags)
+    lines = (single_line(seen(tag), MAX_TAG_CHARS) for tag in tags if isinstance(tag, str))
     return tuple(dict.fromkeys(line for line in lines if line))[:MAX_TAGS]
 
 

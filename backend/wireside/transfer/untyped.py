@@ -43,6 +43,12 @@ def count_or_none(value: object) -> int | None:
     return int(number) if number is not None and number >= 0 else None
 
 
+def seconds_or_none(value: object) -> float | None:
+    """Return a number of at least 0; None for other values."""
+    number = as_number(value)
+    return number if number is not None and number >= 0 else None
+
+
 def seconds_since_1970(value: object, *, fallback: float, latest: float) -> float:
     """Return a number or an ISO 8601 string as seconds since 1970, ``latest`` at most.
 

@@ -79,7 +79,7 @@ class AnyTalk(RuleBasedStateMachine):
             async with asyncio.timeout(10):
                 while self.conversation.live or self.conversation.waiting:
                     await asyncio.sleep(0)
-                assert await self.chat.saving.wait_until_stored(10)
+                assert await self.chat.saving.wait_until_all_stored(10)
             return result
 
         return self.loop.run(then_settle())
@@ -110,13 +110,16 @@ class AnyTalk(RuleBasedStateMachine):
         core = ChatCore(
             ChatDependencies(
                 runner=runner,
-                models=Catalog(self.provider, default=None, fallback=False, clock=time.monotonic),
+                models=Catalog(self.provider, default=None, clock=time.monotonic),
                 provider=self.provider,
                 store=self.store,
                 saving=self.saving,
                 files=Files(
                     self.store.files, FolderContents(Path("nowhere")), FileRules(), time.time
                 ),
+                prompts=self.store.prompts,
+                folders=self.store.folders,
+                presets=self.store.presets,
                 tasks=self.tasks,
                 wall_clock=time.time,
                 quotas=self.quotas,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -26,8 +26,9 @@ from wireside.errors import (
 )
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.messages import End, Finished, Options, Usage
+from wireside.parts import FilePart, upload_of
 from wireside.providers.scripted import ScriptedCall, ScriptedProvider
-from wireside.records import Feedback, Write
+from wireside.records import Feedback, Write, WriteResult
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def shown(chat: ChatService, conversation: Conversation) -> list[str]:
 
 async def again(chat: ChatService, conversation: Conversation) -> Conversation:
     """Open the conversation as the next process would: from the store alone."""
-    await chat.saving.wait_until_stored(5)
+    await chat.saving.wait_until_all_stored(5)
     stored = await chat._store.conversation(conversation.id)
     assert stored is not None
     return Conversation(stored)
@@ -289,6 +290,36 @@ async def test_edit_asks_anew_from_there(
     assert await chat.edit_turn(conversation, "t1", "?", new_turn_id="t3") is edited
 
 
+async def test_an_edit_keeps_replaces_or_removes_the_files_of_a_question(
+    chat: ChatService, conversation: Conversation
+) -> None:
+    async def upload(name: str) -> str:
+        async def content() -> AsyncIterator[bytes]:
+            yield b"1;2"
+
+        return (await chat.files.upload_file(name, content())).id
+
+    async def edit(turn_id: str, new_turn_id: str, question: str, *ids: str) -> list[str]:
+        edited = await chat.edit_turn(
+            conversation, turn_id, question, new_turn_id=new_turn_id, attachments=ids
+        )
+        return [part.name for part in edited.question_parts if isinstance(part, FilePart)]
+
+    first, second = await upload("a.csv"), await upload("b.csv")
+    await chat.send_question(conversation, "", turn_id="t1", options=Options(), attachments=[first])
+    kept = await chat.edit_turn(conversation, "t1", "?", new_turn_id="t2")
+    assert upload_of(kept.question_parts[1]) == first
+    assert await edit("t2", "t3", "", second) == ["b.csv"]
+    assert await edit("t3", "t4", "?", first, second) == ["a.csv", "b.csv"]
+    assert await edit("t4", "t5", "?") == []
+    with pytest.raises(BadMessage):  # neither a text nor a file is left
+        await edit("t4", "t6", " ")
+    with pytest.raises(NotFound):
+        await edit("t4", "t6", "?", "nowhere")
+    with pytest.raises(BadMessage, match="at most 10"):
+        await edit("t4", "t6", "?", *(f"{n}" for n in range(11)))
+
+
 async def test_what_can_not_be_sent_leaves_nothing_behind(
     chat: ChatService, conversation: Conversation
 ) -> None:
@@ -376,7 +407,7 @@ async def test_whoever_goes_away_in_the_middle_leaves_nothing_half_done(
     commit = chat.saving._commit
     is_adding, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def slowly(writes: Sequence[Write]) -> Sequence[bool]:
+    async def slowly(writes: Sequence[Write]) -> Sequence[WriteResult]:
         is_adding.set()
         await may_go_on.wait()
         return await commit(writes)
@@ -404,7 +435,7 @@ async def test_a_stored_stream_is_found_after_the_window(
     call.say("kept")
     call.finish()
     await answered(turn)
-    await chat.saving.wait_until_stored(5)
+    await chat.saving.wait_until_all_stored(5)
     name = turn.segments[0].name
     clock.now += 601
     runner.release_expired()
@@ -442,7 +473,7 @@ async def test_a_store_that_fails_does_not_stop_the_talk(
         call.finish()
         await answered(second)
         assert await shown(chat, conversation) == ["t1", "t2"]
-    assert await chat.saving.wait_until_stored(10)
+    assert await chat.saving.wait_until_all_stored(10)
     record = await chat._store.read_turn("t2")
     assert record is not None
     assert record.segments[0].end == End("stop")
@@ -459,7 +490,7 @@ class TestAfterAKill:
         await send(chat, conversation, "two", "t2")
         (await provider.call(0)).say("half an ans")
         await until(lambda: turn.text)
-        await chat.saving.wait_until_stored(5)
+        await chat.saving.wait_until_all_stored(5)
         return conversation
 
     @pytest.fixture

@@ -151,3 +151,24 @@ async def test_one_conversation_is_one_object(library: Library) -> None:
     renamed = await library.rename(info.id, "Two")
     assert first is not None
     assert first.info == renamed == replace(info, title="Two", title_source="person")
+
+
+async def test_a_tag_is_added_and_removed_and_counted(library: Library) -> None:
+    one, two = await library.create("one"), await library.create("two")
+    await library.tag(one.id, ["work", "\u202ehome "])
+    assert (await library.set_tag(one.id, " my  trip ", True)).tags == ("work", "home", "my trip")
+    assert (await library.set_tag(one.id, "work", True)).tags == ("home", "my trip", "work")
+    assert (await library.set_tag(one.id, "home", False)).tags == ("my trip", "work")
+    await library.set_tag(two.id, "work", True)
+    counts = [(found.tag, found.conversations) for found in await library.count_tags()]
+    assert counts == [("my trip", 1), ("work", 2)]
+    await library.delete([one.id])
+    assert [found.tag for found in await library.count_tags()] == ["work"]
+    for number in range(19):
+        await library.set_tag(two.id, f"n{number}", True)
+    with pytest.raises(BadMessage):
+        await library.set_tag(two.id, "one too many", True)
+    with pytest.raises(BadMessage):
+        await library.set_tag(two.id, "x" * 41, True)
+    with pytest.raises(NotFound):
+        await library.set_tag("nowhere", "x", True)

@@ -59,12 +59,20 @@ class DictStore:
         self.shown = 0
         self.options: Options | None = None
         self.turns: dict[str, TurnRecord] = {}
+        self.version = 0
 
     def write(self, change: Change | AnswerBegun) -> None:
         match change:
             case ConversationCreated(info):
                 assert self.info is None
                 self.info = info
+                return
+            case OptionsChosen(_, False):
+                assert self.info is None
+                return
+        assert change.version == self.version
+        self.version += 1
+        match change:
             case TurnAdded():
                 assert change.creates == (self.info is None)
                 assert change.record.id not in self.turns
@@ -82,10 +90,9 @@ class DictStore:
                 )
             case BranchShown(branch):
                 self.shown = branch
-            case OptionsChosen(options, is_stored):
-                assert is_stored == (self.info is not None)
-                if is_stored:
-                    self.options = options
+            case OptionsChosen(options):
+                assert self.info is not None
+                self.options = options
             case FeedbackGiven(turn_id, feedback):
                 self.turns[turn_id] = replace(self.turns[turn_id], feedback=feedback)
             case InfoChanged(info):
@@ -114,6 +121,7 @@ class DictStore:
             shown=self.shown,
             waiting=tuple(waiting),
             options=self.options,
+            version=self.version,
         )
 
 
@@ -186,7 +194,7 @@ class AnyTransitions(RuleBasedStateMachine):
 
     def path(self) -> list[ConversationTurn]:
         spans = self.conversation.shown_path()
-        return self.conversation.load_turns(spans, (), lambda _: None)
+        return self.conversation.load_turns(spans, (), _not_in_memory)
 
     def some(self, place: int) -> ConversationTurn:
         return list(self.turns.values())[place % len(self.turns)]
@@ -221,23 +229,28 @@ class AnyTransitions(RuleBasedStateMachine):
         self.conversation.append_turn("lost", question, Options(), now=1.0)
         assert _state(self.conversation) == before
 
+    def is_in_progress(self, turn: ConversationTurn, options: Options | None) -> bool:
+        retry = self.conversation.retry_in_progress(turn, options, turn.question_parts)
+        return retry is not None
+
     @precondition(lambda self: self.turns)
     @rule(place=PLACES, options=st.none() | OPTIONS, is_edit=st.booleans())
     def edit_or_retry(self, place: int, options: Options | None, is_edit: bool) -> None:
         turn = self.some(place)
-        if not is_edit and self.conversation.retry_in_progress(turn, options) is not None:
+        if not is_edit and self.is_in_progress(turn, options):
             return
         if not is_edit and not turn.text:
             self.begin(turn, replaces=True)
             return
         turn_id = f"t{next(self.numbers)}"
         question = text_parts("edited") if is_edit else turn.question_parts
-        added = self.conversation.fork_turn(turn, turn_id, question, options, now=2.0)
-        self.publish(self.conversation.stop_from(turn))
+        stops = self.conversation.stop_from(turn)
         for waiting in [self.turns[waiting_id] for waiting_id in self.conversation.waiting]:
             if waiting.depth >= turn.depth and self.conversation.is_on_shown_path(waiting):
                 self.begin(waiting, can_start=False)
+        added = self.conversation.fork_turn(turn, turn_id, question, options, now=2.0)
         self.add(added, self.parents[turn.id])
+        self.publish(stops)
         assert self.path()[-1].id == turn_id
         assert self.conversation.siblings(self.turns[turn_id])[1] > 1
 
@@ -245,12 +258,13 @@ class AnyTransitions(RuleBasedStateMachine):
     @rule(place=PLACES, options=OPTIONS)
     def a_retry_twice_asks_once(self, place: int, options: Options) -> None:
         turn = self.some(place)
-        if turn.text and self.conversation.retry_in_progress(turn, options) is None:
+        if turn.text and not self.is_in_progress(turn, options):
             added = self.conversation.fork_turn(
                 turn, "again", turn.question_parts, options, now=2.0
             )
             self.add(added, self.parents[turn.id])
-            assert self.conversation.retry_in_progress(turn, options) is self.turns["again"]
+            known = self.conversation.retry_in_progress(turn, options, turn.question_parts)
+            assert known is self.turns["again"]
             renamed = self.turns["again"]
             self.perform(self.conversation.withdraw_turn(renamed))
             self.gone(renamed)
@@ -392,6 +406,26 @@ class AnyTransitions(RuleBasedStateMachine):
             assert self.parents[turn.id] == (parent.id if parent else None)
             assert self.conversation.is_on_shown_path(turn)
 
+    @precondition(lambda self: self.store.info is not None and not self.conversation.is_deleted)
+    @rule()
+    def another_server_renames(self) -> None:
+        """A change of another server arrives by a reload; turns and streams stay the same."""
+        kept = dict(self.turns)
+        running = dict(self.conversation.live)
+        elsewhere = Conversation(self.store.read())
+        name = f"n{next(self.numbers)}"
+        self.stored.append(change := elsewhere.change_info(title=name))
+        self.store.write(change)
+        self.conversation.reload_from(
+            self.store.read(),
+            self.store.turns.values(),
+            _not_in_memory,
+            looked_up=self.conversation.turns_in_memory,
+        )
+        assert self.conversation.title == name
+        assert {turn_id: self.conversation.turn_in_memory(turn_id) for turn_id in kept} == kept
+        assert self.conversation.live == running
+
     @invariant()
     def siblings_follow_the_same_turn(self) -> None:
         for turn in self.turns.values():
@@ -406,7 +440,10 @@ class AnyTransitions(RuleBasedStateMachine):
         expected = _state(self.conversation)
         loaded = Conversation(self.store.read())
         find = {stream.name: stream for turn in self.turns.values() for stream in turn.segments}
-        kept = [loaded.load_turn(turn, find.get) for turn in self.store.turns.values()]
+        kept = [
+            loaded.load_turn(turn, lambda segment: find.get(segment.stream) or _ENDED)
+            for turn in self.store.turns.values()
+        ]
         assert _state(loaded) == expected
         choices = [change for change in self.stored if isinstance(change, OptionsChosen)]
         is_choice_stored = bool(choices) and choices[-1].is_stored  # not before the first turn
@@ -429,6 +466,10 @@ class AnyTransitions(RuleBasedStateMachine):
 
 _ENDED = Stream("replaced", "m")
 """Stands for the streams of answers that were replaced later."""
+
+
+def _not_in_memory(segment: Segment) -> Stream:
+    raise AssertionError(f"{segment.stream} is in memory")
 
 
 def _state(conversation: Conversation) -> tuple[Any, ...]:

@@ -133,7 +133,7 @@ async def test_questions_that_waited_over_a_restart_are_answered(tmp_path: Path)
     models = Catalog(
         ScriptedProvider(models=[ModelInfo(id="audit", name=""), ModelInfo(id="help", name="")]),
         default=None,
-        fallback=True,
+        aliases={"gpt-4o": ""},
         clock=HandClock(),
     )
     access = {"audit": ModelAccess(roles=frozenset({"admin"}))}

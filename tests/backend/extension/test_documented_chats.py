@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,13 @@ from wireside.extension.chat import NoHandler
 from wireside.providers.scripted import ScriptedProvider
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGES = ("coming-from.md", "extending.md")
+PAGES = (
+    "coming-from.md",
+    "extending.md",
+    "extending-files.md",
+    "extending-parts.md",
+    "extending-questions.md",
+)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -84,6 +90,25 @@ def run_block(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str,
 RunBlock = Callable[[str, str], dict[str, Any]]
 
 
+async def answer_to(question: Mapping[str, Any], tester: ChatTester) -> Any:
+    match question["type"]:
+        case "approve":
+            return True
+        case "choose":
+            value = question["options"][0]["value"]
+            return [value] if question["multiple"] else value
+        case "form":
+            values = {"text": "Rome", "number": 2, "switch": True}
+            return {
+                field["name"]: values.get(field["type"]) or field["options"][0]["value"]
+                for field in question["fields"]
+            }
+        case "file":
+            return await tester.upload("a.csv", b"a,b\n1,2\n")
+        case _:
+            return "Ada"
+
+
 @pytest.mark.parametrize("block", params(of_tests=False))
 async def test_a_documented_chat_answers(block: str, run_block: RunBlock) -> None:
     chat = run_block(block, "documented")["chat"]
@@ -95,8 +120,7 @@ async def test_a_documented_chat_answers(block: str, run_block: RunBlock) -> Non
     async with ChatTester(chat, provider=ScriptedProvider(["Hello"])) as tester:
         reply = await tester.ask("tea")
         while reply.question is not None:
-            assert reply.question["type"] == "approve"
-            reply = await tester.answer(True)
+            reply = await tester.answer(await answer_to(reply.question, tester))
         assert (reply.reason, reply.error) == ("stop", None)
         assert reply.parts
 

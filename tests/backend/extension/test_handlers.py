@@ -387,6 +387,31 @@ class TestQuestions:
             await answered.segments[-1].wait_ended()
             assert turn.text.endswith("Sent to Ada by plan 1.")
 
+    async def test_a_handler_that_waits_in_a_deleted_conversation_ends(
+        self, tmp_path: Path
+    ) -> None:
+        planned: list[int] = []
+        ended: list[str] = []
+        async with serving(asking_chat(planned, ended), tmp_path) as service:
+            deleted, turn = await ask(service, "q")
+            kept, _ = await ask(service, "q")
+            await service.library.delete([deleted.id])
+            async with asyncio.timeout(10):
+                while not ended:
+                    await asyncio.sleep(0.01)
+            assert ended == ["end"], "the other one waits"
+            await service.library.restore([deleted.id])
+            await reply(service, turn, deleted, True)
+            assert "Send?\n\n→ Yes" in [
+                part.text for part in turn.answer if isinstance(part, DataPart)
+            ]
+            assert planned == [1, 1], "a replay repeats nothing"
+            service.library.forget_all_of(LOCAL.user_id)
+            async with asyncio.timeout(10):
+                while len(ended) < 3:
+                    await asyncio.sleep(0.01)
+            assert kept.is_deleted
+
     async def test_after_a_restart_the_handler_repeats_nothing(self, tmp_path: Path) -> None:
         planned: list[int] = []
         ended: list[str] = []

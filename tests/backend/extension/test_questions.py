@@ -77,6 +77,8 @@ def test_an_answer_that_fits(question: Question, answer: Any, expected: Any) -> 
         (FORM, {"class": "one"}, "answer.city"),
         (FORM, {"city": "x", "class": "three"}, "answer.class"),
         (FORM, {"city": "x", "class": "one", "nights": "2"}, "answer.nights"),
+        (FORM, {"city": "x", "class": "one", "nights": 10**400}, "answer.nights"),
+        (FORM, {"city": "x", "class": "one", "nights": float("nan")}, "answer.nights"),
         (FORM, {"city": "x", "class": "one", "nights": True}, "answer.nights"),
         (FORM, {"city": "x", "class": "one", "late": 1}, "answer.late"),
     ],

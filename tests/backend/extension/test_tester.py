@@ -27,10 +27,10 @@ from wireside import (
 )
 from wireside.errors import BadMessage, InvalidAttachment, NotFound
 from wireside.extension.chat import NoHandler
-from wireside.parts import DataPart
+from wireside.parts import DataPart, FilePart
 from wireside.providers.scripted import ScriptedProvider
 from wireside.pytest_plugin import MakeTester
-from wireside.records import Tail, Write
+from wireside.records import Tail, Write, WriteResult
 from wireside.store.store import SqlStore
 from wireside.tester import NoQuestion
 from wireside.transfer.formats import wireside as wireside_format
@@ -90,7 +90,7 @@ async def test_a_kill_that_would_lose_what_was_sent_is_found(
 ) -> None:
     commit = SqlStore.commit_writes
 
-    async def forget_tails(self: SqlStore, writes: Sequence[Write]) -> Sequence[bool]:
+    async def forget_tails(self: SqlStore, writes: Sequence[Write]) -> Sequence[WriteResult]:
         kept = [write for write in writes if not isinstance(write, Tail)]
         return [*(await commit(self, kept) if kept else ()), *[True] * (len(writes) - len(kept))]
 
@@ -415,3 +415,20 @@ async def test_hidden_parts_are_neither_exported_nor_imported() -> None:
     assert wireside_format._read_entry(export, {}) is None
     shown = {**export, "kind": "step"}
     assert wireside_format._read_entry(shown, {}) is not None
+
+
+@pytest.mark.parametrize("door", ["direct", "socket", "page"])
+async def test_a_question_has_files(door: Any) -> None:
+    chat = Chat()
+
+    @chat.on_message
+    async def count(turn: Turn) -> str:
+        return " ".join(
+            f"{one.name}: {one.text}" for one in turn.files if isinstance(one, FilePart)
+        )
+
+    async with ChatTester(chat, door=door) as tester:
+        ids = [await tester.upload(f"{name}.txt", name.encode()) for name in ("a", "b")]
+        assert (await tester.ask("", attachments=ids)).text == "a.txt: a b.txt: b"
+        with pytest.raises(NotFound):
+            await tester.ask("?", attachments=["unknown"])

@@ -9,9 +9,6 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO
 
-import docx
-import openpyxl
-import pptx
 from pypdf import PdfWriter
 
 from wireside.files.media_types import EXCEL, POWERPOINT, WORD
@@ -103,6 +100,8 @@ def _pdf_file(objects: Sequence[str]) -> bytes:
 
 def word(*paragraphs: str) -> bytes:
     """A Word document with a heading, paragraphs and a table."""
+    import docx  # the extra office; the other samples need no package
+
     document = docx.Document()
     document.add_heading("Report", 1)
     for paragraph in paragraphs:
@@ -114,6 +113,8 @@ def word(*paragraphs: str) -> bytes:
 
 def excel(*rows: Sequence[object]) -> bytes:
     """A workbook with one sheet."""
+    import openpyxl
+
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
     sheet.title = "Sums"
@@ -124,6 +125,8 @@ def excel(*rows: Sequence[object]) -> bytes:
 
 def powerpoint(*texts: str) -> bytes:
     """A presentation with a slide for each text, and notes on the first."""
+    import pptx
+
     presentation = pptx.Presentation()
     for text in texts:
         slide = presentation.slides.add_slide(presentation.slide_layouts[6])

@@ -32,7 +32,15 @@ def sniffed(name: str, *pieces: bytes) -> str | None:
         (b"MZ\x90\0\x03", None),
         (b"\x7fELF\x02\x01", None),
         (b"\0\0\0\x18ftypheic", None),
-        (b"RIFF\x24\0\0\0WAVEfmt ", None),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "audio/wav"),
+        (b"RIFF\x24\0\0\0AVI LIST", None),
+        (b"ID3\x03\0\0\0\0\0\x21TIT2", "audio/mpeg"),
+        (b"\xff\xfb\x90\x64\0", "audio/mpeg"),
+        (b"fLaC\0\0\0\x22", "audio/flac"),
+        (b"OggS\0\x02\0", "audio/ogg"),
+        (b"\0\0\0\x1cftypM4A \0", "audio/mp4"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01webm\0", "audio/webm"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01matroska\0", None),
     ],
 )
 def test_content_decides(content: bytes, media_type: str | None) -> None:
@@ -66,6 +74,7 @@ def test_markup_is_plain_text(name: str, media_type: str) -> None:
 def test_texts_of_any_encoding_are_text(text: str, encoding: str) -> None:
     assert sniffed("a.txt", text.encode(encoding)) == "text/plain"
     assert sniffed("a.csv", "Größe;1".encode("cp1252")) == "text/csv"
+    assert sniffed("a.txt", b"ID3 is a tag.") == "text/plain"
 
 
 def test_a_control_character_anywhere_makes_it_another_file() -> None:

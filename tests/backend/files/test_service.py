@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.backend.files.samples import jpeg, png
+from tests.backend.files.samples import jpeg, png, word
 from tests.hand_clock import HandClock
 from wireside.errors import (
     BadMessage,
@@ -20,7 +21,9 @@ from wireside.errors import (
     TooLarge,
     TooMany,
 )
-from wireside.files.folder import FolderContents
+from wireside.files import service
+from wireside.files.folder import FolderContents, FolderWriter
+from wireside.files.lock import ContentsLock
 from wireside.files.service import (
     SWEEP_S,
     UPLOADS_AT_ONCE,
@@ -51,6 +54,28 @@ def files(store: SqlStore, tmp_path: Path, wall_clock: HandClock) -> Files:
 @pytest.fixture
 def ada(files: Files) -> CallerFiles:
     return files.for_caller(ADA)
+
+
+class SlowContents(FolderContents):
+    """Contents that a service takes long to keep, until the test lets it go on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.begun = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def new_writer(self) -> FolderWriter:
+        writer = super().new_writer()
+        commit = writer.commit
+
+        def slow_commit() -> str:
+            if not self.begun.is_set():
+                self.begun.set()
+                assert self.may_go_on.wait(30)
+            return commit()
+
+        writer.commit = slow_commit  # type: ignore[method-assign]
+        return writer
 
 
 async def pieces(content: bytes, size: int = 7_000) -> AsyncIterator[bytes]:
@@ -127,6 +152,14 @@ async def test_what_is_refused_leaves_nothing(
         await ada.upload_file(name, pieces(content))
     assert str(raised.value).startswith(sentence)
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
+
+
+async def test_a_document_that_the_server_can_not_read_is_refused_at_once(
+    ada: CallerFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "can_read", lambda _: False)
+    with pytest.raises(InvalidAttachment, match=r"a\.docx can't be read.*wireside\[office\]"):
+        await ada.upload_file("a.docx", pieces(word("Hello")))
 
 
 async def test_an_account_has_a_quota(files: Files, ada: CallerFiles) -> None:
@@ -213,3 +246,50 @@ async def test_contents_without_a_file_are_removed_at_the_start(files: Files) ->
     assert kept(files) == 2
     await files.remove_unused()
     assert list(files.contents.all_hashes()) == [file.sha256]
+
+
+async def test_a_slow_service_delays_no_other_upload(
+    store: SqlStore, tmp_path: Path, wall_clock: HandClock
+) -> None:
+    """A removal waits for it: it might be the content that is being kept."""
+    contents = SlowContents(tmp_path / "files")
+    files = Files(store.files, contents, RULES, wall_clock)
+    ada, eve = files.for_caller(ADA), files.for_caller(EVE)
+    first = asyncio.create_task(ada.upload_file("a.txt", pieces(b"same")))
+    assert await asyncio.to_thread(contents.begun.wait, 30)
+    second = await asyncio.wait_for(eve.upload_file("b.txt", pieces(b"same")), 20)
+    removal = asyncio.create_task(eve.remove_file(second.id))
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+    assert not removal.done()
+    contents.may_go_on.set()
+    kept = await first
+    await removal
+    assert b"".join([piece async for piece in await ada.read_content(kept)]) == b"same"
+
+
+async def test_additions_wait_for_a_removal_that_came_first() -> None:
+    lock = ContentsLock()
+    order: list[str] = []
+
+    async def add(name: str) -> None:
+        async with lock.adding():
+            order.append(name)
+            await asyncio.sleep(0)
+
+    async def remove() -> None:
+        async with lock.removing():
+            order.append("removal")
+
+    async with lock.adding():
+        tasks = [asyncio.create_task(work) for work in (add("before"), remove(), add("after"))]
+        await asyncio.sleep(0.01)
+        assert order == ["before"]
+    await asyncio.gather(*tasks)
+    assert order == ["before", "removal", "after"]
+    cancelled = asyncio.create_task(remove())
+    async with lock.adding():
+        await asyncio.sleep(0.01)
+        cancelled.cancel()
+    await asyncio.wait_for(add("last"), 5)
+    assert order[-1] == "last"

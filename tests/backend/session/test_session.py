@@ -72,6 +72,9 @@ class Client:
             await self._arrived.wait()
         return found()[count - 1]
 
+    def types_of(self, kind: str) -> list[dict[str, Any]]:
+        return [frame for frame in self.frames if frame["type"] == kind]
+
     def text(self, request_id: str | None = None) -> str:
         return "".join(
             frame["content"]
@@ -561,6 +564,29 @@ class TestConversations:
         await client.until("done", id="b")
         assert [f["id"] for f in client.frames if f["type"] in ("start", "done")] == list("aabb")
 
+    async def test_a_question_that_steers_ends_the_answer_before_it(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
+        client = connect()
+        client.send(type="chat", id="a", message="one", conversation="new")
+        (await provider.call(0)).say("So")
+        await client.until("chunk", id="a")
+        conversation = client.frames[0]["conversation"]
+        steering = {"message": "two", "conversation": conversation, "key": "k", "steer": True}
+        client.send(type="chat", id="b", **steering)
+        (await provider.call(1)).say("2")
+        await client.until("chunk", id="b")
+        done = next(f for f in client.frames if f["type"] == "done")
+        assert (done["id"], done["reason"]) == ("a", "cancelled")
+        assert [m.text for m in provider.calls[1].request.messages] == ["one", "So", "two"]
+        other = connect()
+        other.send(type="chat", id="c", **steering)  # sent again: the same answer, which goes on
+        await other.until("chunk", id="c")
+        provider.calls[1].finish()
+        await client.until("done", id="b")
+        assert client.frames[-1]["reason"] == "stop"
+        assert len(provider.calls) == 2
+
     async def test_what_is_to_be_sanitised_stays_so_when_it_is_resumed(
         self, connect: Connect, provider: ScriptedProvider
     ) -> None:
@@ -885,6 +911,158 @@ class TestBatches:
         await back.until("done", count=2)
         assert back.text("again") == "answer 0answer 1"
         assert len(provider.calls) == 2
+
+    async def test_parallel_answers_are_interleaved_and_named_by_their_index(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b", "c"], parallel=2)
+        first, second = await provider.call(0), await provider.call(1)
+        second.say(ReasoningDelta("hm"), ToolDelta("c", "n", "done"))
+        second.say(PartDelta(DataPart(id="p", kind="view", data="{}", text="text")), "two")
+        await client.until("chunk", index=1)
+        assert len(provider.calls) == 2
+        first.say("one")
+        await client.until("chunk", index=0)
+        second.finish()
+        third = await provider.call(2)
+        third.fail(ProviderUnavailable())
+        await client.until("error", index=2)
+        assert client.types_of("batch_done") == []
+        first.finish()
+        summary = await client.until("batch_done")
+        assert summary == {"type": "batch_done", "id": "b", "done": 2, "failed": 1, "cancelled": 0}
+        assert client.frames[-1] == summary
+        assert all("index" in frame for frame in client.frames[:-1])
+        kinds = [frame["type"] for frame in client.frames if frame.get("index") == 1]
+        assert kinds == ["start", "reasoning", "tool", "part", "chunk", "done"]
+
+    async def test_without_parallel_no_frame_is_new(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a"])
+        call = await provider.call(0)
+        call.say("one")
+        call.finish()
+        client.send(type="ping", id="p")
+        await client.until("done")
+        await client.until("pong")
+        assert "index" not in client.types_of("chunk")[0]
+        assert client.types_of("batch_done") == []
+
+    async def test_a_parallel_batch_goes_on_where_it_was_cut(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
+        client = connect()
+        batch = {"type": "batch", "messages": ["a", "b", "c"], "key": "k", "parallel": 2}
+        client.send(id="b", **batch)
+        calls = [await provider.call(number) for number in range(2)]
+        for number, call in enumerate(calls):
+            call.say("one "[number:])
+        await client.until("chunk", index=0)
+        await client.until("chunk", index=1)
+        await client.leave()
+        calls[1].say("more")
+        calls[1].finish()
+        third = await provider.call(2)
+        third.say("three")
+        third.finish()
+        back = connect()
+        back.send(id="again", offsets=[4, 3], **batch | {"parallel": 3})
+        calls[0].say("rest")
+        calls[0].finish()
+        assert (await back.until("batch_done"))["done"] == 3
+        texts = [
+            "".join(f["content"] for f in back.types_of("chunk") if f["index"] == index)
+            for index in range(3)
+        ]
+        assert texts == ["rest", "more", "three"]
+        assert len(provider.calls) == 3
+        back.send(id="after", **batch)  # all have ended
+        assert (await back.until("batch_done", id="after"))["done"] == 3
+        assert len(provider.calls) == 3
+
+    async def test_one_of_a_parallel_batch_is_cancelled_for_good(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
+        client = connect()
+        batch = {"type": "batch", "messages": ["a", "b", "c", "d"], "key": "k", "parallel": 2}
+        client.send(id="b", **batch)
+        calls = [await provider.call(number) for number in range(2)]
+        calls[1].say("part")
+        await client.until("chunk", index=1)
+        client.send(type="cancel", id="b", index=3)  # it has not begun
+        assert (await client.until("done"))["index"] == 3
+        client.send(type="cancel", id="b", index=1)
+        assert (await client.until("done", index=1))["reason"] == "cancelled"
+        assert calls[1].is_closed
+        (await provider.call(2)).finish()
+        calls[0].finish()
+        summary = await client.until("batch_done")
+        assert (summary["done"], summary["cancelled"]) == (2, 2)
+        assert len(provider.calls) == 3
+        client.send(id="again", **batch)
+        summary = await client.until("batch_done", id="again")
+        assert (summary["done"], summary["cancelled"]) == (2, 2)
+        assert len(provider.calls) == 3
+
+    async def test_one_of_a_batch_in_order_is_cancelled(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b", "c"])
+        call = await provider.call(0)
+        client.send(type="cancel", id="b", index=0)
+        await client.until("done", index=0)
+        assert call.is_closed
+        client.send(type="cancel", id="b", index=2)
+        (await provider.call(1)).finish()
+        await client.until("done", count=3)
+        reasons = {frame["index"]: frame["reason"] for frame in client.types_of("done")}
+        assert reasons == {0: "cancelled", 1: "stop", 2: "cancelled"}
+        assert len(provider.calls) == 2
+
+    async def test_cancel_ends_all_of_a_parallel_batch(
+        self, connect: Connect, provider: ScriptedProvider
+    ) -> None:
+        client = connect()
+        client.send(type="batch", id="b", messages=["a", "b", "c"], parallel=2)
+        calls = [await provider.call(number) for number in range(2)]
+        client.send(type="cancel", id="b")
+        assert (await client.until("batch_done"))["cancelled"] == 3
+        assert all(call.is_closed for call in calls)
+        assert len(provider.calls) == 2
+
+    async def test_a_message_without_a_free_slot_waits_for_one_of_its_batch(
+        self, parts: ChatDependencies, provider: ScriptedProvider
+    ) -> None:
+        quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=2))
+        core = ChatCore(replace(parts, quotas=quotas), ChatRules())
+        client = Client(ChatService(core), ConnectionLimits())
+        client.send(type="batch", id="b", messages=["a", "b", "c", "d"], parallel=4)
+        for number in range(2):
+            await provider.call(number)
+        client.send(type="cancel", id="b", index=3)  # it waits for a slot
+        await client.until("done", index=3)
+        for number in range(3):
+            (await provider.call(number)).finish()
+        summary = await client.until("batch_done")
+        assert (summary["done"], summary["failed"], summary["cancelled"]) == (3, 0, 1)
+        await client.leave()
+
+    async def test_a_message_without_a_free_slot_fails_where_others_hold_them(
+        self, parts: ChatDependencies, provider: ScriptedProvider
+    ) -> None:
+        quotas = UserQuotas(MemoryLimiter(time.monotonic), QuotaLimits(streams=1))
+        core = ChatCore(replace(parts, quotas=quotas), ChatRules())
+        client = Client(ChatService(core), ConnectionLimits())
+        client.send(type="chat", id="q", message="Hi")
+        await provider.call(0)
+        client.send(type="batch", id="b", messages=["a", "b"], parallel=2)
+        assert (await client.until("batch_done"))["failed"] == 2
+        assert {error["code"] for error in client.types_of("error")} == {"too_many"}
+        await client.leave()
 
     async def test_a_level_1_batch_ends_with_its_connection(
         self, connect: Connect, provider: ScriptedProvider

@@ -89,7 +89,7 @@ async def add(store: SqlStore, title: str, owner: str = "") -> None:
     info = ConversationInfo(
         id=name, title=title, created_at=float(next(names)), updated_at=1.0, owner=owner
     )
-    await store.add_conversation(info, branches, 0, [turn, again])
+    await store.add_imported(info, branches, 0, [turn, again])
 
 
 def files_of(store: SqlStore) -> Callable[[str], CallerFiles]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone, tzinfo
 from html.parser import HTMLParser
@@ -15,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from wireside.chat.instructions import TEXTS, instructed
+from wireside.chat.summaries import summary_part, undone
 from wireside.errors import ProviderTimeout
 from wireside.invisible_text import seen
-from wireside.messages import End, Entry, ReasoningDelta, TextDelta, ToolDelta
-from wireside.parts import text_parts
+from wireside.messages import End, Entry, PartDelta, ReasoningDelta, TextDelta, ToolDelta
+from wireside.parts import EDITED, STEER, DataPart, text_parts
 from wireside.records import Branch, ConversationInfo, Segment, TurnRecord
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 
@@ -119,7 +122,7 @@ def test_a_tool_call_is_folded_once_with_its_last_state() -> None:
         (End("cancelled"), "You stopped this answer."),
         (End("interrupted"), "This answer was interrupted."),
         (None, "This answer was interrupted."),
-        (End("length"), "This answer reached its greatest length."),
+        (End("length"), "This answer reached the maximum length."),
         (End("content_filter"), "content filter ended this answer"),
         (End(None, ProviderTimeout("It took too long.")), "It took too long."),
     ],
@@ -283,7 +286,8 @@ def test_html_needs_nothing_from_outside() -> None:
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'; img-src data:; font-src data:; script-src 'sha256-"
     ) in html
-    assert not re.search(r"<script|<link|\bsrc=|\bhref=|url\(|@import", html)
+    assert not re.search(r"<script|<link|\bsrc=|\bhref=|url\((?!data:)|@import", html)
+    assert '@font-face{font-family:"Source Sans 3"' in html  # it looks like the page, anywhere
     assert html.index("Content-Security-Policy") < html.index("<style>")
     assert "<p>A</p>" in html
 
@@ -381,3 +385,21 @@ def test_any_title_gives_a_name(title: str) -> None:
     assert 4 <= len(name.encode()) <= 4 * 60 + 3
     assert not any(unicodedata.category(char) in ("Cc", "Cs", "Co") for char in name)
     assert not set(name) & set(BIDI)
+
+
+@pytest.mark.parametrize("exporter", [MarkdownExport, JsonExport, lambda: HtmlExport(str)])
+def test_what_was_added_and_edited_is_said(exporter: Callable[[], Exporter]) -> None:
+    marked = DataPart(kind=EDITED, data="{}", text="(edited)")
+    summary = summary_part("About <b>rain</b>", turns=3, model="m")
+    asked = turn("Why?", PartDelta(marked), TextDelta("So."), PartDelta(summary))
+    steering = DataPart(kind=STEER, data="{}")
+    parts = (*instructed(text_parts("Why?"), "shorter"), steering)
+    text = exporter().text_of_turn(replace(asked, question_parts=parts))
+    assert TEXTS["shorter"].strip("()")[:20] in text
+    assert "edited" in text
+    assert "About" in text
+    assert "steer" not in text
+    if exporter is not JsonExport:
+        assert ("<b>" in text) == (exporter is MarkdownExport)  # in a block of code
+        gone = turn("Why?", TextDelta("So."), PartDelta(summary), PartDelta(undone(summary)))
+        assert "Summary" not in exporter().text_of_turn(gone)

@@ -74,6 +74,15 @@ def test_steps_nest_eight_deep() -> None:
         assert text.count("<summary>") == 500
 
 
+def test_a_file_that_answers_a_question_is_named() -> None:
+    answer = {"id": "secret-id", "name": "<b>.csv", "media_type": "text/csv", "size_bytes": 3}
+    question = data("question", {"type": "file", "prompt": "Which?", "answer": answer})
+    markdown, html = exported(question)
+    assert "<div>&lt;b&gt;.csv</div>" in html
+    assert "**\\<b\\>.csv**" in markdown
+    assert "secret-id" not in markdown + html
+
+
 def test_sources_are_numbered_by_their_address() -> None:
     one = data("source", {"title": "One", "url": "https://one.example/a", "text": "Excerpt"})
     two = data("source", {"title": "Two", "url": "javascript:alert(1)"})

@@ -21,6 +21,7 @@ from wireside.messages import (
     Options,
     ReasoningDelta,
     TextDelta,
+    Timing,
     ToolDelta,
     Usage,
     parts_of,
@@ -78,12 +79,14 @@ ENTRIES = st.one_of(
 )
 COUNTS = st.none() | st.integers(0, 10**9)
 REASONS = st.sampled_from(["stop", "length", "cancelled", "content_filter", "interrupted"])
+DURATIONS = st.none() | st.floats(0, 1e6)
+TIMINGS = st.builds(Timing, first_s=DURATIONS, reasoning_s=DURATIONS, total_s=DURATIONS)
 SEGMENTS = st.builds(
     Segment,
     stream=st.just("s"),
     model=st.sampled_from(["", "gpt", "a/b:c"]),
     entries=st.lists(ENTRIES, max_size=4).map(tuple),
-    end=st.builds(End, REASONS, st.none(), st.builds(Usage, COUNTS, COUNTS)),
+    end=st.builds(End, REASONS, st.none(), st.builds(Usage, COUNTS, COUNTS), TIMINGS),
     created_at=TIMES,
 )
 OPTIONS = st.builds(
@@ -140,7 +143,8 @@ def content(turn: TurnRecord) -> tuple[Any, ...]:
             if isinstance(part, ToolCallPart):
                 part = replace(part, call=str(calls.setdefault(part.call, len(calls))))
             parts.append(part)
-        segments.append((segment.model, parts, segment.end, round(segment.created_at, 3)))
+        timing = segment.end and segment.end.timing
+        segments.append((segment.model, parts, segment.end, timing, round(segment.created_at, 3)))
     return turn.question_parts, round(turn.created_at, 3), turn.options, turn.feedback, segments
 
 

@@ -30,7 +30,7 @@ from mcp_types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from wireside.extension.mcp.child_process import child_process_streams
-from wireside.extension.mcp.http import http_streams
+from wireside.extension.mcp.http import LOST, http_streams
 from wireside.extension.mcp.listing import MAX_TOOLS, ListedTool, listed_tool, within_limits
 from wireside.extension.mcp.results import to_result
 from wireside.extension.mcp.servers import McpServer, SessionExpired, SessionFailed
@@ -282,6 +282,8 @@ class McpSession:
             self._on_tools_changed()
 
     def _sentence(self, error: MCPError) -> str:
+        if error.message.startswith(LOST):
+            return f"The connection to the MCP server {self._server.name} was lost."
         text = self._server.redacted(error.message)[:MAX_ERROR_CHARS]
         return f"The MCP server {self._server.name} reports an error: {text}"
 

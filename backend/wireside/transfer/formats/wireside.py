@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wireside.chat.library import MAX_TITLE_CHARS
-from wireside.errors import BY_CODE, BadMessage, InternalError
+from wireside.errors import BadMessage, error_from_code
 from wireside.messages import (
     End,
     Entry,
@@ -14,6 +14,7 @@ from wireside.messages import (
     PartDelta,
     ReasoningDelta,
     TextDelta,
+    Timing,
     ToolDelta,
     Usage,
 )
@@ -37,11 +38,14 @@ from wireside.transfer.untyped import (
     count_or_none,
     dict_or_empty,
     list_or_empty,
+    seconds_or_none,
     single_line,
     string_or_empty,
 )
 
 MAX_WORDS_CHARS = 2_000
+
+MAX_FOLDER_CHARS = 100
 
 
 def read_wireside(value: dict[str, Any], context: ImportContext) -> Imported:
@@ -68,6 +72,7 @@ def read_wireside(value: dict[str, Any], context: ImportContext) -> Imported:
         is_pinned=value.get("pinned") is True,
         is_archived=value.get("archived") is True,
         tags=list_or_empty(value.get("tags")),
+        folder=single_line(value.get("folder"), MAX_FOLDER_CHARS),
     )
 
 
@@ -106,7 +111,9 @@ def _read_question(turn: dict[str, Any]) -> tuple[Part, ...]:
     """Return the parts of a question; without a list of them, it is one text."""
     listed = list_or_empty(turn.get("question_parts"))
     found = (part_from_object(one) for one in listed if isinstance(one, dict))
-    parts = tuple(part for part in found if isinstance(part, QUESTION_PARTS))
+    parts = tuple(
+        part for part in found if isinstance(part, QUESTION_PARTS) and not is_hidden(part)
+    )
     return parts or text_parts(string_or_empty(turn.get("question")))
 
 
@@ -160,9 +167,15 @@ def _read_end(value: dict[str, Any]) -> End:
     usage = Usage(
         count_or_none(numbers.get("input_tokens")), count_or_none(numbers.get("output_tokens"))
     )
+    durations = dict_or_empty(value.get("timing"))
+    timing = Timing(
+        first_s=seconds_or_none(durations.get("first_s")),
+        reasoning_s=seconds_or_none(durations.get("reasoning_s")),
+        total_s=seconds_or_none(durations.get("total_s")),
+    )
     if isinstance(error := value.get("error"), dict):
-        kind = BY_CODE.get(string_or_empty(error.get("code")), InternalError)
-        return End(None, kind(single_line(error.get("message"), 1_000) or None), usage)
+        code, message = string_or_empty(error.get("code")), single_line(error.get("message"), 1_000)
+        return End(None, error_from_code(code, message or None), usage, timing)
     reasons: dict[object, FinishReason] = {
         "stop": "stop",
         "length": "length",
@@ -172,7 +185,8 @@ def _read_end(value: dict[str, Any]) -> End:
     }
     # without a reason, the answer was still running when the file was written
     reason = value.get("reason")
-    return End(reasons.get(reason if isinstance(reason, str) else None, "interrupted"), None, usage)
+    ended = reasons.get(reason if isinstance(reason, str) else None, "interrupted")
+    return End(ended, None, usage, timing)
 
 
 def _read_options(value: dict[str, Any]) -> Options:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wireside import McpServer
-from wireside.extension.mcp import connection
+from wireside.extension.mcp import connection, session
 from wireside.extension.mcp.tools import McpTools
 from wireside.extension.tools import Tool
 
@@ -40,8 +40,10 @@ def raw_server(habit: str, **more: Any) -> McpServer:
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test wait for a server as long as a busy machine needs to start it."""
+    """Let a test wait as long as a busy machine needs to start a server and to list its tools."""
     monkeypatch.setattr(connection, "WAIT_S", 40.0)
+    monkeypatch.setattr(session, "OPEN_S", 40.0)
+    monkeypatch.setattr(session, "LIST_S", 40.0)
 
 
 Open = Callable[..., McpTools]

@@ -75,6 +75,8 @@ class RawServer:
         if first.startswith(("GET", "DELETE")):
             return respond(writer, 405, b"", "text/plain")
         if "id" not in message:
+            if message["method"] == self.method and self.habit == "hang":
+                await asyncio.sleep(3600)
             return respond(writer, 202, b"", "text/plain")
         if message["method"] == self.method and self.habit:
             return await self._misbehave(writer, message["id"])
@@ -119,6 +121,11 @@ class RawServer:
                 respond(writer, 200, BOMB, "application/json\r\nContent-Encoding: gzip")
             case "broken stream":
                 await stream(writer, "text/event-stream", b"event: message\ndata: {", 1)
+                writer.transport.abort()
+            case "broken body":
+                head = "HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: 99"
+                writer.write(f"{head}\r\n\r\n{{".encode())
+                await writer.drain()
                 writer.transport.abort()
             case "redirect":
                 respond(writer, 307, b"", f"text/plain\r\nLocation: {self.elsewhere}")

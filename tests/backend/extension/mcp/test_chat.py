@@ -22,6 +22,8 @@ from wireside.parts import ImagePart
 from wireside.providers.scripted import ScriptedProvider
 from wireside.testing import FakeOpenAI, answer
 
+pytestmark = pytest.mark.slow
+
 
 def names_in(request: ModelRequest) -> list[str]:
     return [tool.name for tool in request.tools]

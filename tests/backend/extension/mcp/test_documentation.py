@@ -13,6 +13,8 @@ from wireside import Chat, ChatTester
 from wireside.extension.mcp.servers import read_servers
 from wireside.providers.scripted import ScriptedProvider
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "mcp.md").read_text("utf-8")
 
 

@@ -7,9 +7,10 @@ import sys
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -18,24 +19,30 @@ from tests.backend.extension.mcp.raw_http import raw_http
 from tests.backend.extension.mcp.test_hostile_servers import GOOD, call, responsive
 from tests.backend.extension.mcp.test_sessions import until
 from wireside import McpServer
-from wireside.extension.mcp import connection, session
+from wireside.extension.mcp import connection, http, session
 from wireside.extension.tools import ToolFailed, ToolResult
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-async def package_url(notes: Path) -> AsyncIterator[str]:
-    """Return the address of a server of the package ``mcp`` in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, PROGRAMS / "server.py", "--http", stdout=PIPE, env={"NOTES": str(notes)}
-    )
+@asynccontextmanager
+async def serving_package(notes: Path, *options: str) -> AsyncIterator[str]:
+    """Yield the address of a server of the package ``mcp`` in a process of its own."""
+    command = [sys.executable, str(PROGRAMS / "server.py"), "--http", *options]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, env={"NOTES": str(notes)})
     assert process.stdout is not None
     port = int(await process.stdout.readline())
     yield f"http://127.0.0.1:{port}/mcp"
     with suppress(ProcessLookupError):  # a test may have ended it
         process.kill()
     await process.wait()
+
+
+@pytest.fixture
+async def package_url(notes: Path) -> AsyncIterator[str]:
+    """Return the address of a server that answers by event streams."""
+    async with serving_package(notes) as url:
+        yield url
 
 
 async def test_a_server_of_the_package(
@@ -66,6 +73,58 @@ async def test_a_server_of_the_package(
         await tools["crm_die"].run({})
     with pytest.raises(ToolFailed):
         await tools["crm_add"].run({"a": 1})
+
+
+async def test_a_call_that_is_not_answered_ends_no_other_call(
+    open_tools: Open, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "TIMEOUT", httpx2.Timeout(15.0, read=2.0))
+    async with serving_package(notes, "--json") as url:
+        tools = await by_name(open_tools(McpServer("crm", url=url)))
+        with capture_logs() as logs:
+            hanging = asyncio.create_task(tools["crm_wait"].run({}))
+            await until(lambda: "waiting" in notes.read_text())
+            await asyncio.sleep(1)
+            later = asyncio.create_task(tools["crm_wait"].run({}))
+            with pytest.raises(ToolFailed, match="was lost"):
+                await hanging
+            assert not later.done()
+            assert await tools["crm_add"].run({"a": 1, "b": 2}) == ToolResult("3")
+            with pytest.raises(ToolFailed, match="was lost"):
+                await later
+        assert "mcp_session_ended" not in str(logs)
+
+
+@pytest.mark.parametrize("method", ["tools/call", "notifications/cancelled"])
+async def test_a_cancelled_call_that_hangs_ends_no_session(
+    method: str, open_tools: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the call itself, until its time limit, nor the notification that it is cancelled."""
+    monkeypatch.setattr(http, "TIMEOUT", httpx2.Timeout(15.0, read=1.0))
+    monkeypatch.setattr(http, "NOTIFY_S", 0.5)
+    async with raw_http("hang", method=method) as server:
+        tools = await by_name(open_tools(McpServer("raw", url=server.url)))
+        if method != "tools/call":
+            server.method = "tools/call"
+        calling = asyncio.create_task(call(tools))
+        await until(lambda: server.methods.count("tools/call") == 1)
+        server.method = method
+        calling.cancel()
+        await until(lambda: "notifications/cancelled" in server.methods)
+        await asyncio.sleep(1.5)
+        server.habit = ""
+        assert await call(tools) == GOOD
+        assert server.methods.count("initialize") == 1
+
+
+async def test_a_body_that_breaks_off_ends_no_session(open_tools: Open) -> None:
+    async with raw_http("broken body") as server:
+        tools = await by_name(open_tools(McpServer("raw", url=server.url)))
+        with pytest.raises(ToolFailed, match=r"was lost|Connection lost"):
+            await call(tools)
+        server.habit = ""
+        assert await call(tools) == GOOD
+        assert server.methods.count("initialize") == 1
 
 
 async def test_header_fields_are_sent_to_the_server_only(open_tools: Open) -> None:

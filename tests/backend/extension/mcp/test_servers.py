@@ -1,4 +1,4 @@
-"""The configuration of MCP servers: what is accepted, what is refused, and what is never shown."""
+"""The configuration of MCP servers: accepted and refused values, and the secrets in them."""
 
 from __future__ import annotations
 

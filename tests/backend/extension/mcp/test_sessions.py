@@ -17,6 +17,8 @@ from wireside.extension.mcp import connection
 from wireside.extension.parts import Image
 from wireside.extension.tools import ToolFailed, ToolResult
 
+pytestmark = pytest.mark.slow
+
 
 async def until(is_met: object, seconds: float = 10.0) -> None:
     """Wait until a function returns something true."""

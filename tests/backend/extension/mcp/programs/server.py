@@ -1,6 +1,7 @@
 """An MCP server of the package ``mcp``, by standard input and output, or by HTTP with ``--http``.
 
-By HTTP it prints its port. ``NOTES`` in the environment is a file to which tools append.
+By HTTP it prints its port; with ``--json``, it answers by JSON instead of event streams. ``NOTES``
+in the environment is a file to which tools append.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def serve_http() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    config = uvicorn.Config(server.streamable_http_app(), log_level="warning")
+    config = uvicorn.Config(
+        server.streamable_http_app(json_response="--json" in sys.argv), log_level="warning"
+    )
     asyncio.run(uvicorn.Server(config).serve([listener]))
 
 
