@@ -239,3 +239,9 @@ def chat_page(page: Page, served: ServerProcess) -> Iterator[Page]:
     yield page
     # the browser reports a cut made by the test as a failed connection
     assert not [text for text in complaints if "ERR_" not in text and "WebSocket" not in text]
+
+
+def may_move(page: Page) -> bool:
+    """Whether the page lets itself be loaded again at another server now."""
+    event = "new CustomEvent('wireside:move', { cancelable: true, detail: {} })"
+    return bool(page.evaluate(f"dispatchEvent({event})"))

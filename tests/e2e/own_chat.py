@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -30,6 +30,11 @@ class Options:
     exact: bool = False
     where: str = ""
     tone: Tone = Tone.FRIENDLY
+    columns: Annotated[list[Literal["id", "name", "sum"]], Field(min_length=1, max_length=2)] = (
+        field(default_factory=lambda: ["id"])
+    )
+    tags: list[str] = field(default_factory=list)
+    sizes: set[Annotated[int, Field(ge=1)]] = field(default_factory=set)
 
 
 chat = Chat(
@@ -55,6 +60,13 @@ async def analyst(turn: Turn[Options, Any]) -> str:
         f"{chosen.table} {chosen.limit} {chosen.share} {chosen.exact} [{chosen.where}]"
         f" {chosen.tone.value}"
     )
+
+
+@chat.on_message(title="Lister", options=Options)
+def lister(turn: Turn[Options, Any]) -> str:
+    """Say which lists were chosen."""
+    chosen = turn.options
+    return f"{chosen.columns} {chosen.tags} {sorted(chosen.sizes)}"
 
 
 @chat.on_message(title="Poet", icon="🪶", starters=["A haiku", "A limerick"])

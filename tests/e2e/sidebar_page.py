@@ -6,7 +6,7 @@ the browser's clock in the tests. Pages of the list and hits are returned as a s
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import uvicorn
@@ -14,9 +14,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from nicegui import Client, ui
 
-from wireside.records import ConversationInfo, Hit
+from wireside.records import ConversationInfo, Folder, Hit
 from wireside_ui.components.sidebar import Sidebar
 from wireside_ui.i18n.catalogue import direction_of, words_in
+from wireside_ui.presenters.views import ListScope, Search
 from wireside_ui.static_files import Assets
 from wireside_ui.theme import Branding, head_html
 
@@ -41,8 +42,16 @@ events: list[list[Any]] = []
 failing: list[str] = []
 
 
-def listed(archived: bool, cursor: str | None) -> tuple[list[ConversationInfo], str | None]:
-    infos = [info for info in known.values() if (info.archived_at is not None) == archived]
+def belongs(info: ConversationInfo, scope: ListScope) -> bool:
+    if scope.kind == "archive" or info.archived_at is not None:
+        return scope.kind == "archive" and info.archived_at is not None
+    if scope.kind == "folder":
+        return info.folder_id == scope.of
+    return info.folder_id is None or info.pinned_at is not None
+
+
+def listed(scope: ListScope, cursor: str | None) -> tuple[list[ConversationInfo], str | None]:
+    infos = [info for info in known.values() if belongs(info, scope)]
     infos.sort(key=lambda info: (info.pinned_at or 0, info.updated_at, info.id), reverse=True)
     first = int(cursor or 0)
     end = first + (LARGE_PAGE if len(infos) > 1000 else PAGE)
@@ -50,7 +59,9 @@ def listed(archived: bool, cursor: str | None) -> tuple[list[ConversationInfo], 
 
 
 @ui.page("/")
-def page(client: Client, total: int = 0, language: str = "en", current: str = "") -> None:
+def page(
+    client: Client, total: int = 0, language: str = "en", current: str = "", folders: int = 0
+) -> None:
     known.clear()
     events.clear()
     failing.clear()
@@ -72,7 +83,7 @@ def page(client: Client, total: int = 0, language: str = "en", current: str = ""
     ui.add_head_html(head)
     client.page_container.set_visibility(False)
     with client.layout, ui.element("div").classes("ws-page"):
-        infos, cursor = listed(archived=False, cursor=None)
+        infos, cursor = listed(ListScope(), None)
         sidebar = Sidebar(
             base="",
             words=words_in(language),
@@ -81,13 +92,21 @@ def page(client: Client, total: int = 0, language: str = "en", current: str = ""
             cursor=cursor,
             asking=[],
             live=["c1"],
+            folders=[
+                Folder(id=f"f{n}", owner="", name=f"Folder {n}", created_at=NOW)
+                for n in range(folders)
+            ],
             on_need=need,
             on_search=search,
             on_rename=lambda *args: change("rename", *args),
             on_pin=lambda *args: change("pin", *args),
+            on_move=lambda *args: change("move", *args),
+            on_tag=lambda *args: change("tag", *args),
             on_archive=lambda *args: change("archive", *args),
             on_delete=lambda *args: change("delete", *args),
             on_restore=lambda *args: change("restore", *args),
+            on_duplicate=lambda name: events.append(["duplicate", name]),
+            on_preset=lambda name: events.append(["preset", name]),
         )
         sidebars[:] = [sidebar]
         with ui.element("main").style("padding: 12px"):
@@ -100,17 +119,19 @@ def page(client: Client, total: int = 0, language: str = "en", current: str = ""
             ui.html('<h1 style="font-size: 1.25rem">Page</h1><a href="#a">Behind</a>')
 
 
-def need(cursor: str | None, archived: bool) -> None:
-    events.append(["need", cursor, archived])
+def need(cursor: str | None, scope: ListScope) -> None:
+    events.append(["need", cursor, scope.kind == "archive"])
     if failing:
         sidebars[0].fail(failing.pop())
     else:
-        infos, more = listed(archived, cursor)
-        sidebars[0].show(infos, more, archived=archived, fresh=cursor is None)
+        infos, more = listed(scope, cursor)
+        sidebars[0].show(infos, more, scope=scope, fresh=cursor is None)
 
 
-async def search(query: str, cursor: int | None) -> None:
-    events.append(["search", query, cursor])
+async def search(wanted: Search, cursor: int | None) -> None:
+    query, filters = wanted.query, wanted.filters
+    chosen = {name: value for name, value in asdict(filters).items() if value is not None}
+    events.append(["search", query, cursor, *([chosen] if chosen else [])])
     if query == "many":
         first = cursor or 0
         hits = [
@@ -125,6 +146,18 @@ async def search(query: str, cursor: int | None) -> None:
             )
             for n in range(first, min(first + 30, 75))
         ]
+    elif filters.tag == "travel" and cursor is None:
+        hits = [
+            Hit(
+                conversation_id="c4",
+                title="Tax return",
+                turn_id=None,
+                kind="title",
+                snippet=("Tax return",),
+                cursor=3,
+                created_at=NOW,
+            )
+        ]
     elif query == "img":
         hits = [
             Hit(
@@ -135,6 +168,7 @@ async def search(query: str, cursor: int | None) -> None:
                 snippet=("<", "img", " src=x onerror=…>"),
                 cursor=2,
                 created_at=NOW,
+                is_archived=True,
             ),
             Hit(
                 conversation_id="c1",
@@ -144,11 +178,12 @@ async def search(query: str, cursor: int | None) -> None:
                 snippet=("an ", "img", " <b>tag</b>"),
                 cursor=1,
                 created_at=NOW,
+                is_archived=True,
             ),
         ]
     else:
         hits = []
-    sidebars[0].show_hits(query, [] if query == "img" and cursor else hits, fresh=cursor is None)
+    sidebars[0].show_hits(wanted, [] if query == "img" and cursor else hits, fresh=cursor is None)
 
 
 def change(what: str, *args: Any) -> None:
@@ -160,6 +195,11 @@ def change(what: str, *args: Any) -> None:
             info = replace(info, title=args[1])
         elif what == "pin":
             info = replace(info, pinned_at=NOW if args[1] else None)
+        elif what == "move":
+            info = replace(info, folder_id=args[1])
+        elif what == "tag":
+            others = [tag for tag in info.tags if tag != args[1]]
+            info = replace(info, tags=(*others, args[1]) if args[2] else tuple(others))
         elif what == "archive":
             info = replace(info, archived_at=NOW if args[1] else None)
         known[name] = info
@@ -187,6 +227,40 @@ async def import_file(request: Request) -> JSONResponse:
     return JSONResponse({"imported": count})
 
 
+@app.get("/api/me")
+@app.get("/api/usage/own")
+def no_limits() -> dict[str, str]:
+    return {}
+
+
+@app.post("/api/folders")
+async def add_folder(request: Request) -> JSONResponse:
+    name = (await request.json())["name"]
+    events.append(["folder", name])
+    return JSONResponse({"id": "fresh", "name": name}, 201)
+
+
+@app.get("/api/conversations/tags")
+def read_tags() -> dict[str, Any]:
+    names = sorted({tag for info in known.values() for tag in info.tags} | {"home", "work"})
+    return {"tags": [{"tag": name, "conversations": 1} for name in names]}
+
+
+@app.patch("/api/folders/{folder_id}")
+async def rename_folder(folder_id: str, request: Request) -> dict[str, str]:
+    name = (await request.json())["name"]
+    events.append(["folder", folder_id, name])
+    return {"id": folder_id, "name": name}
+
+
+@app.delete("/api/folders/{folder_id}", status_code=204)
+def delete_folder(folder_id: str) -> None:
+    events.append(["delete folder", folder_id])
+    for name, info in known.items():
+        if info.folder_id == folder_id:
+            known[name] = replace(info, folder_id=None)
+
+
 @app.post("/do/{what}")
 async def do(what: str, request: Request) -> None:
     """Call a method of the newest page's sidebar, or make the next page of the list fail.
@@ -205,6 +279,10 @@ async def do(what: str, request: Request) -> None:
             sidebar.set_live(args["ids"])
         elif what == "set_asking":
             sidebar.set_asking(args["ids"])
+        elif what == "set_folders":
+            sidebar.set_folders(
+                [Folder(**one, owner="", created_at=NOW) for one in args["folders"]]
+            )
         elif what == "set_current":
             sidebar.set_current(args["id"])
         elif what == "take_out":

@@ -19,7 +19,7 @@ def examine(page: Page, url: str) -> None:
     page.goto(f"{url}/doctor")
     expect(page.locator("#report")).to_be_hidden()
     page.evaluate("document.querySelector('#silence option').value = '1'")
-    page.get_by_role("button", name="Examine").click()
+    page.get_by_role("button", name="Run the test").click()
     expect(page.locator("#findings > li")).to_have_count(CHECKS, timeout=50_000)
 
 

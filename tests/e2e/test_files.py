@@ -69,6 +69,36 @@ def test_files_are_attached_sent_and_shown(
     assert "name;sum\na;7" in content[2]["text"]
 
 
+def test_an_edit_keeps_removes_and_adds_files(chat_page: Page, lab: Lab) -> None:
+    page = chat_page
+    lab.answer_with(answer(["Seven."]))
+    attach(page, IMAGE, TABLE)
+    page.get_by_test_id("input-chat").fill("What is the sum?")
+    page.get_by_test_id("button-send").click()
+    expect(page.get_by_test_id("message-assistant")).to_contain_text("Seven.")
+    chips = page.get_by_test_id("attachments").get_by_role("listitem")
+    draft: FilePayload = {**TABLE, "name": "draft.csv"}
+    attach(page, draft)  # of the next question
+    expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
+    page.get_by_role("button", name="Edit").click()
+    expect(chips).to_have_count(2)
+    page.get_by_role("button", name="Remove sky.png").click()
+    attach(page, {**TABLE, "name": "more.csv"})
+    expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
+    page.reload()  # the edit goes on
+    expect(page.locator(".ws-composer-chip-name")).to_have_text(["sums.csv", "more.csv"])
+    page.get_by_test_id("button-send").click()
+    links = page.get_by_test_id("question-files").get_by_role("link")
+    expect(links).to_have_text(["sums.csv", "more.csv"])
+    expect(page.locator(".ws-composer-chip-name")).to_have_text(["draft.csv"])
+    page.get_by_role("button", name="Edit").click()
+    expect(chips).to_have_count(2)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".ws-composer-chip-name")).to_have_text(["draft.csv"])
+    page.get_by_role("button", name="Previous version").click()
+    is_shown(page)  # the earlier question has its files
+
+
 def test_a_pasted_image_may_be_the_whole_question(chat_page: Page, lab: Lab) -> None:
     page = chat_page
     lab.answer_with(answer(["A picture."]))

@@ -172,7 +172,12 @@ def growing(corpus: ModuleType) -> Sequence[dict[str, Any]]:
     ]
 
 
-class TestEachPayloadAlone:
+# Each class goes to one worker as a whole, so that a long class would be the last to end.
+
+
+class TestAnswers:
+    """Each payload as an answer of its own."""
+
     @pytest.mark.parametrize("policy", ["with the policy", "without a policy"])
     def test_an_answer_is_harmless_however_it_is_cut(
         self,
@@ -195,6 +200,10 @@ class TestEachPayloadAlone:
             drawn += page.locator(".ws-prose-diagram").count()
             watch.judge(page)
         assert drawn > 10  # diagrams: many are refused or invalid
+
+
+class TestParts:
+    """Each payload in parts of its own."""
 
     @pytest.mark.parametrize("policy", ["with the policy", "without a policy"])
     def test_in_each_field_of_a_part_it_is_harmless(
@@ -227,6 +236,10 @@ class TestEachPayloadAlone:
             assert page.locator(".ws-turn-ask-form").count() == 4 * len(group)
             watch.judge(page)
         assert drawn > 0
+
+
+class TestDocuments:
+    """Each payload as rendered HTML of its own."""
 
     def test_as_a_document_it_is_harmless(
         self, new_context: Callable[..., BrowserContext], corpus: ModuleType
@@ -306,15 +319,14 @@ def scroll_through(page: Page, selector: str, look: Callable[[], None]) -> None:
         ends = ends + 1 if place.evaluate(step, False) else 0
 
 
-class TestEveryPlace:
-    """All payloads in one place after the other, in the real page of the real server."""
+@pytest.fixture
+def stage(context: BrowserContext, own_server: Any, corpus: ModuleType) -> tuple[Watch, Page, str]:
+    watch, page = watched(context, corpus, own_server.url)
+    return watch, page, own_server.url
 
-    @pytest.fixture
-    def stage(
-        self, context: BrowserContext, own_server: Any, corpus: ModuleType
-    ) -> tuple[Watch, Page, str]:
-        watch, page = watched(context, corpus, own_server.url)
-        return watch, page, own_server.url
+
+class TestModels:
+    """All payloads in each place for a text of a model, in the real page of the real server."""
 
     def test_answers_that_a_model_writes(
         self, stage: tuple[Watch, Page, str], own_lab: Lab, corpus: ModuleType
@@ -341,61 +353,6 @@ class TestEveryPlace:
             expect(last).to_have_attribute("data-state", "done", timeout=30_000)
             assert last.locator(".ws-prose > ol > li").count() > 0.5 * len(group)
             watch.judge(page)
-
-    def test_a_conversation_from_a_file(
-        self, stage: tuple[Watch, Page, str], corpus: ModuleType
-    ) -> None:
-        """Questions, reasoning, tools, answers and error messages."""
-        watch, page, url = stage
-        texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
-        together = ["\n".join(group) for group in groups(texts, 5)]  # all of them are shown as text
-        names = imported(page, url, *(talk(group, "Talk") for group in groups(together, 200)))
-        page.set_viewport_size({"width": 1280, "height": 4_000})
-        for name in names:
-            page.goto(f"{url}/c/{name}")
-            connected(page)
-
-            def look() -> None:
-                page.evaluate(
-                    "document.querySelectorAll('details').forEach(el => { el.open = true })"
-                )
-                watch.judge(page)
-
-            scroll_through(page, ".ws-transcript-scroller", look)
-
-    def test_titles_in_the_list_and_what_a_search_finds(
-        self, stage: tuple[Watch, Page, str], corpus: ModuleType
-    ) -> None:
-        watch, page, url = stage
-        talks = [talk([f"{WORD} {p.text[:300]}"], f"{WORD} {p.text}") for p in corpus.payloads()]
-        imported(page, url, *talks)
-        page.set_viewport_size({"width": 1280, "height": 3_000})
-        page.goto(url)
-        connected(page)
-        roots = ".ws-sidebar-list, .ws-sidebar-item-link"
-        scroll_through(page, ".ws-sidebar-list", lambda: watch.judge(page, roots))
-        assert page.get_by_test_id("conversation-item").count() > 0
-        page.get_by_test_id("search").fill(WORD)
-        page.get_by_test_id("search-hit").first.wait_for()
-        scroll_through(page, ".ws-sidebar-list", lambda: watch.judge(page, roots))
-        for link in page.get_by_test_id("search-hit").all()[:8]:
-            link.click()
-            page.wait_for_url(re.compile(r"/c/.+"))
-            watch.judge(page)
-        assert WORD in page.title()
-
-    def test_a_page_that_comes_with_a_title(
-        self, stage: tuple[Watch, Page, str], corpus: ModuleType
-    ) -> None:
-        """In the HTML of the page: its title, its list, its data."""
-        watch, page, url = stage
-        texts = [p.text for p in corpus.payloads() if p.kind in ("breakout", "polyglot", "script")]
-        for group in groups(texts, 30):
-            names = imported(page, url, *(talk([text], text) for text in group))
-            page.goto(f"{url}/c/{names[-1]}")
-            connected(page)
-            assert page.locator("title").count() == 1
-            watch.judge(page, f"{TEXTS}, .ws-sidebar-list")
 
     def test_names_of_models(self, stage: tuple[Watch, Page, str], corpus: ModuleType) -> None:
         watch, page, url = stage
@@ -463,6 +420,98 @@ class TestEveryPlace:
             )
             page.get_by_test_id("options").click()
             watch.judge(page, ".ws-composer textarea, .ws-composer-hint")
+
+
+class TestConversations:
+    """All payloads in each place for a text of a conversation, in the same page."""
+
+    def test_a_conversation_from_a_file(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        """Questions, reasoning, tools, answers and error messages."""
+        watch, page, url = stage
+        texts = [p.text for p in corpus.payloads() if len(p.text) < 1_500]
+        together = ["\n".join(group) for group in groups(texts, 5)]  # all of them are shown as text
+        names = imported(page, url, *(talk(group, "Talk") for group in groups(together, 200)))
+        page.set_viewport_size({"width": 1280, "height": 4_000})
+        for name in names:
+            page.goto(f"{url}/c/{name}")
+            connected(page)
+
+            def look() -> None:
+                page.evaluate(
+                    "document.querySelectorAll('details').forEach(el => { el.open = true })"
+                )
+                watch.judge(page)
+
+            scroll_through(page, ".ws-transcript-scroller", look)
+
+    def test_titles_in_the_list_and_what_a_search_finds(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        watch, page, url = stage
+        talks = [talk([f"{WORD} {p.text[:300]}"], f"{WORD} {p.text}") for p in corpus.payloads()]
+        imported(page, url, *talks)
+        page.set_viewport_size({"width": 1280, "height": 3_000})
+        page.goto(url)
+        connected(page)
+        roots = ".ws-sidebar-list, .ws-sidebar-item-link"
+        scroll_through(page, ".ws-sidebar-list", lambda: watch.judge(page, roots))
+        assert page.get_by_test_id("conversation-item").count() > 0
+        page.get_by_test_id("search").fill(WORD)
+        page.get_by_test_id("search-hit").first.wait_for()
+        scroll_through(page, ".ws-sidebar-list", lambda: watch.judge(page, roots))
+        for link in page.get_by_test_id("search-hit").all()[:8]:
+            link.click()
+            page.wait_for_url(re.compile(r"/c/.+"))
+            watch.judge(page)
+        assert WORD in page.title()
+
+    def test_names_of_folders_and_tags(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        watch, page, url = stage
+        texts = [p.text for p in corpus.payloads() if len(p.text.strip()) <= 100]
+        names = random.Random(SEED).sample(texts, 200)
+        for name in names:
+            page.request.post(f"{url}/api/folders", data={"name": name})
+        assert len(page.request.get(f"{url}/api/folders").json()["folders"]) > 100
+        made = page.request.post(f"{url}/api/conversations", data={"title": "Tagged"}).json()
+        for tags in groups([text[:40] for text in names[:60]], 20):
+            address = f"{url}/api/conversations/{made['id']}"
+            page.request.patch(address, data={"tags": tags})
+            page.goto(f"{url}/c/{made['id']}")
+            connected(page)
+            row = page.locator(f"[data-testid=conversation-item][data-id='{made['id']}']")
+            watch.judge(page, ".ws-sidebar-item-tags, .ws-sidebar-folder")
+            row.press("m")
+            expect(page.get_by_test_id("move-dialog")).to_be_visible()
+            watch.is_quiet()  # a dialog covers what the judge expects to be free
+            page.get_by_test_id("choose-folder").nth(7).click()
+            watch.judge(page, ".ws-sidebar-toasts")
+            page.get_by_test_id("folder").nth(6).click()
+            watch.judge(page, ".ws-sidebar-title")
+            row.press("t")
+            expect(page.get_by_test_id("tag-dialog")).to_be_visible()
+            watch.is_quiet()
+            page.keyboard.press("Escape")
+            page.get_by_test_id("filters").click()
+            watch.judge(page, ".ws-sidebar-filters option")
+            row.press("m")
+            page.get_by_test_id("choose-folder").first.click()
+
+    def test_a_page_that_comes_with_a_title(
+        self, stage: tuple[Watch, Page, str], corpus: ModuleType
+    ) -> None:
+        """In the HTML of the page: its title, its list, its data."""
+        watch, page, url = stage
+        texts = [p.text for p in corpus.payloads() if p.kind in ("breakout", "polyglot", "script")]
+        for group in groups(texts, 30):
+            names = imported(page, url, *(talk([text], text) for text in group))
+            page.goto(f"{url}/c/{names[-1]}")
+            connected(page)
+            assert page.locator("title").count() == 1
+            watch.judge(page, f"{TEXTS}, .ws-sidebar-list")
 
     def test_addresses_of_the_page(
         self, stage: tuple[Watch, Page, str], corpus: ModuleType

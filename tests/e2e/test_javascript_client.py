@@ -250,3 +250,32 @@ def test_a_page_that_is_refused_is_told(plain_http: Page, served: ServerProcess)
     )
     assert found["code"] == "unauthorized"
     assert "origin" in found["message"]
+
+
+WORKER = """
+const { Wireside } = await import(`${url}/assets/client/wireside.mjs`);
+const chat = new Wireside(url);
+const pieces = [];
+for await (const piece of chat.ask("Hi")) pieces.push(piece);
+chat.close();
+postMessage(pieces.join(""));
+"""
+
+
+def test_a_worker_can_ask(
+    new_context: Callable[..., BrowserContext], served: ServerProcess, lab: Lab
+) -> None:
+    lab.answer_with(answer(["one ", "two"]))
+    page = new_context(bypass_csp=True).new_page()
+    page.goto(f"{served.url}/api/health/live")
+    text = page.evaluate(
+        """(code) => new Promise((resolve, reject) => {
+          const script = `const url = "${location.origin}";${code}`;
+          const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+          const worker = new Worker(address, { type: "module" });
+          worker.onmessage = ({ data }) => resolve(data);
+          worker.onerror = ({ message }) => reject(new Error(message));
+        })""",
+        WORKER,
+    )
+    assert text == "one two"

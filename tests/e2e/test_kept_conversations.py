@@ -134,7 +134,7 @@ class TestDoors:
         other.goto(chat_page.url)
         expect(last_answer(other)).to_contain_text("5 ")
         other.get_by_test_id("button-stop").click()
-        expect(chat_page.get_by_text("You stopped this answer.")).to_be_visible()
+        expect(chat_page.get_by_test_id("note-stopped")).to_be_visible()
         assert lab.has_closed()
 
 
@@ -189,7 +189,7 @@ class TestTheList:
         lab.answer_with(answer(["The **wombat** digs"]), answer(["nothing else"]))
         say(page, "Which animal?")
         expect(last_answer(page)).to_contain_text("wombat")
-        page.get_by_test_id("new-chat").click()
+        page.get_by_test_id("sidebar-new").click()
         say(page, "something else")
         expect(last_answer(page)).to_contain_text("nothing else")
         page.get_by_test_id("search").fill("womb")

@@ -105,7 +105,44 @@ def test_options_are_a_form_kept_with_the_conversation(chat: Page, server: str) 
     expect(form.get_by_test_id("option-where")).to_have_value("id < 9")
     models = _models(server)
     assert models[0]["options"]["properties"]["limit"]["maximum"] == 1000
-    assert models[1]["options"] is None
+    assert models[0]["options"]["properties"]["columns"]["default"] == ["id"]
+    assert models[2]["options"] is None
+
+
+def test_options_that_are_lists_are_chosen_and_typed(chat: Page) -> None:
+    pick(chat, "Lister")
+    chat.get_by_test_id("options").click()
+    columns = chat.get_by_test_id("option-columns")
+    expect(columns.get_by_label("id")).to_be_checked()
+    columns.get_by_label("sum").check()
+    columns.get_by_label("name").check()
+    problem = chat.get_by_test_id("invalid-setting")
+    expect(problem).to_have_text("Columns: a different number of entries is needed (1 – 2)")
+    columns.get_by_label("id").uncheck()
+    expect(problem).to_have_count(0)
+    tags = chat.get_by_test_id("option-tags")
+    for text in ("two words", "a & b"):
+        tags.get_by_role("textbox").fill(text)
+        tags.get_by_role("textbox").press("Enter")
+    sizes = chat.get_by_test_id("option-sizes")
+    sizes.get_by_role("textbox").fill("0")
+    sizes.get_by_role("textbox").press("Enter")
+    expect(problem).to_have_text("Sizes: a whole number is needed (≥ 1)")
+    for text in ("3", "7", "3"):
+        sizes.get_by_role("textbox").fill(text)
+        sizes.get_by_role("textbox").press("Enter")
+    expect(sizes.get_by_role("listitem")).to_have_text(["3", "7"])
+    tags.get_by_role("textbox").fill("left")  # added when the focus leaves
+    tags.get_by_role("button", name="Remove two words").click()
+    expect(tags.get_by_role("listitem")).to_have_text(["a & b", "left"])
+    chat.keyboard.press("Escape")
+    answer = ask(chat, "Which?")
+    expect(answer).to_have_text("['name', 'sum'] ['a & b', 'left'] [3, 7]")
+    chat.reload()
+    chat.get_by_test_id("options").click()
+    expect(columns.get_by_label("sum")).to_be_checked()
+    expect(columns.get_by_label("id")).not_to_be_checked()
+    expect(tags.get_by_role("listitem")).to_have_text(["a & b", "left"])
 
 
 def test_a_view_is_built_for_each_page_and_again_after_a_reload(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -392,6 +393,7 @@ def test_a_file_is_imported_by_button_or_drop(lone: Open, tmp_path: Path) -> Non
     ):
         file.write_text(text)
         with page.expect_file_chooser() as chooser:
+            page.get_by_test_id("app-menu").click()
             page.get_by_test_id("import").click()
         chooser.value.set_files(file)
         expect(toast).to_have_text(said)
@@ -401,6 +403,7 @@ def test_a_file_is_imported_by_button_or_drop(lone: Open, tmp_path: Path) -> Non
     empty = tmp_path / "empty.json"
     empty.write_text("[]")
     with page.expect_file_chooser() as chooser:
+        page.get_by_test_id("app-menu").click()
         page.get_by_test_id("import").click()
     chooser.value.set_files([file, other, empty])
     expect(toast).to_have_text(
@@ -424,14 +427,16 @@ def test_a_file_is_imported_by_button_or_drop(lone: Open, tmp_path: Path) -> Non
 
 def test_search_marks_what_matched_and_shows_no_markup(lone: Open, told: Any) -> None:
     page = lone()
-    page.keyboard.press("ControlOrMeta+k")
+    page.evaluate("dispatchEvent(new CustomEvent('wireside:search'))")
     expect(page.get_by_test_id("search")).to_be_focused()
     page.keyboard.type(" img")
     hits = page.get_by_test_id("search-hit")
     expect(hits).to_have_count(2)
     told("search", "img", None)
     expect(hits.locator("mark")).to_have_text(["img", "img"])
-    expect(hits.nth(1)).to_have_text(f"{HOSTILE}an img <b>tag</b>Question")
+    expect(hits.nth(1)).to_have_text("an img <b>tag</b>Question")
+    heading = page.locator(".ws-sidebar-hit-heading")  # one for both hits
+    expect(heading).to_have_text(f"{HOSTILE}Archived · 2:13 PM")
     assert page.locator(".ws-sidebar img").count() == 0
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
@@ -462,6 +467,8 @@ def test_more_hits_come_near_the_end(lone: Open, told: Any) -> None:
 def test_the_keyboard_moves_through_the_list(lone: Open) -> None:
     page = lone()
     page.get_by_test_id("search").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Filters")).to_be_focused()
     page.keyboard.press("Tab")  # one tab stop for the list
     expect(item(page, "c0")).to_be_focused()
     page.keyboard.press("ArrowDown")
@@ -498,7 +505,7 @@ def test_it_stays_closed(lone: Open) -> None:
     page.keyboard.press("ControlOrMeta+Shift+s")
     expect(sidebar).to_be_visible()
     page.keyboard.press("ControlOrMeta+Shift+s")
-    page.keyboard.press("ControlOrMeta+k")
+    page.evaluate("dispatchEvent(new CustomEvent('wireside:search'))")
     expect(page.get_by_test_id("search")).to_be_focused()
 
 
@@ -512,11 +519,11 @@ def test_on_a_phone_it_is_a_drawer(page: Page, lone: Open) -> None:
     expect(page.get_by_role("dialog", name="Conversations")).to_be_visible()
     expect(page.get_by_test_id("sidebar-new")).to_be_focused()
     page.keyboard.press("Shift+Tab")
-    expect(page.get_by_test_id("import")).to_be_focused()
+    expect(page.get_by_test_id("app-menu")).to_be_focused()
     for _ in range(9):  # the focus stays inside
         page.keyboard.press("Tab")
         assert page.evaluate("!!document.activeElement.closest('nav')")
-    page.keyboard.press("ControlOrMeta+k")
+    page.evaluate("dispatchEvent(new CustomEvent('wireside:search'))")
     page.keyboard.press("Escape")
     expect(sidebar).to_be_hidden()
     expect(opener).to_be_focused()
@@ -569,7 +576,8 @@ def test_a_key_of_an_input_method_ends_no_field(lone: Open, told: Any) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_accessibility_rule_is_broken(page: Page, lone: Open, scheme: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+    rules = {"runOnly": tags, "resultTypes": ["violations"]}
 
     def check(state: str) -> None:
         found = axe.run(page, context=".ws-sidebar-frame", options=rules)
@@ -707,6 +715,7 @@ def test_an_exported_file_is_imported(opened: Open, add: Add, tmp_path: Path, li
     file = tmp_path / "kept.json"
     file.write_bytes(response.body())
     with page.expect_file_chooser() as chooser:
+        page.get_by_test_id("app-menu").click()
         page.get_by_test_id("import").click()
     chooser.value.set_files(file)
     expect(page.get_by_text("Already here: 1.")).to_be_visible()
@@ -714,6 +723,7 @@ def test_an_exported_file_is_imported(opened: Open, add: Add, tmp_path: Path, li
     page.request.delete(f"{library.url}/api/conversations/{name}")
     expect(items(page).filter(has_text="to a file")).to_have_count(0)
     with page.expect_file_chooser() as chooser:
+        page.get_by_test_id("app-menu").click()
         page.get_by_test_id("import").click()
     chooser.value.set_files(file)
     expect(page.get_by_text("1 conversation imported.")).to_be_visible()
@@ -739,6 +749,7 @@ def test_a_broken_file_among_good_ones_stops_none(
     broken.write_text('[{"uuid": ')
     page = opened()
     with page.expect_file_chooser() as chooser:
+        page.get_by_test_id("app-menu").click()
         page.get_by_test_id("import").click()
     one = export("Chat one", "a")
     chooser.value.set_files(
@@ -755,3 +766,211 @@ def test_a_broken_file_among_good_ones_stops_none(
     expect(there).to_have_count(2)
     for name in there.evaluate_all("all => all.map(one => one.dataset.id)"):
         page.request.delete(f"{library.url}/api/conversations/{name}")
+
+
+# ---- folders -----------------------------------------------------------------------------------
+
+
+def folder(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name="Folders").get_by_role("button", name=name, exact=True)
+
+
+def test_a_conversation_is_moved_by_its_menu_and_by_key(lone: Open, told: Any) -> None:
+    page = lone("?folders=3")
+    choose(item(page, "c0"), "move")
+    dialog = page.get_by_role("dialog", name="Move to folder")
+    expect(dialog.get_by_role("button", name="No folder")).to_have_attribute("aria-current", "true")
+    expect(dialog.get_by_role("button", name="No folder")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(dialog.get_by_role("button", name="Folder 0")).to_be_focused()
+    page.keyboard.press("Enter")
+    told("move", ["c0"], "f0")
+    expect(item(page, "c0")).to_have_count(0)
+    expect(item(page, "c1")).to_be_focused()
+    expect(page.get_by_text("Moved to Folder 0")).to_be_visible()
+    page.keyboard.press("m")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(item(page, "c1")).to_be_focused()
+
+    folder(page, "Folder 0").click()
+    expect(items(page)).to_have_count(1)
+    choose(item(page, "c0"), "move")
+    expect(dialog.get_by_role("button", name="Folder 0")).to_have_attribute("aria-current", "true")
+    dialog.get_by_role("button", name="No folder").click()
+    told("move", ["c0"], None)
+    expect(page.get_by_text("This folder is empty.")).to_be_visible()
+    page.get_by_role("button", name="Back to the list").click()
+    expect(item(page, "c0")).to_be_visible()
+
+
+def test_conversations_are_dragged_into_folders_and_out(lone: Open, told: Any) -> None:
+    page = lone("?folders=2")
+    item(page, "c2").click(modifiers=["Shift"])
+    item(page, "c3").click()
+    item(page, "c3").drag_to(folder(page, "Folder 1"))
+    told("move", ["c2", "c3"], "f1")
+    expect(page.locator(".ws-sidebar-folder-dropping")).to_have_count(0)
+    item(page, "c0").drag_to(folder(page, "Folder 1"))
+    told("move", ["c0"], "f1")
+    folder(page, "Folder 1").click()
+    expect(items(page)).to_have_count(3)
+    item(page, "c0").drag_to(page.locator(".ws-sidebar-title"))
+    told("move", ["c0"], None)
+    expect(items(page)).to_have_count(2)
+
+
+def test_a_folder_is_created_while_moving(lone: Open, told: Any) -> None:
+    page = lone()
+    expect(page.get_by_role("region", name="Folders")).to_have_count(0)
+    choose(item(page, "c0"), "move")
+    page.get_by_label("New folder").fill("  Work  ")
+    page.keyboard.press("Enter")
+    told("folder", "Work")
+    told("move", ["c0"], "fresh")
+    expect(folder(page, "Work")).to_be_visible()
+
+
+def test_folders_are_reached_and_changed_by_keyboard(lone: Open, told: Any) -> None:
+    page = lone("?folders=3")
+    folder(page, "Folder 0").focus()
+    for key, name in (("ArrowDown", 1), ("End", 2), ("Home", 0), ("ArrowDown", 1)):
+        page.keyboard.press(key)
+        expect(folder(page, f"Folder {name}")).to_be_focused()
+    page.keyboard.press("F2")
+    dialog = page.get_by_role("dialog", name="Edit folder")
+    field = dialog.get_by_label("Name of the folder")
+    field.fill("folder 2")
+    expect(dialog.get_by_text("There is a folder of this name already.")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
+    field.fill("Later")
+    field.press("Enter")
+    told("folder", "f1", "Later")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Edit folder: Later").focus()
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Really delete?").click()
+    told("delete folder", "f1")
+    expect(folder(page, "Later")).to_have_count(0)
+    expect(items(page)).to_have_count(7)
+    page.keyboard.press("Control+k")  # nothing on this page
+    page.evaluate("window.dispatchEvent(new CustomEvent('wireside:folder'))")
+    expect(page.get_by_role("dialog", name="New folder")).to_be_visible()
+
+
+def test_folders_of_another_page_come_and_go(lone: Open, do: Do) -> None:
+    page = lone("?folders=1")
+    folder(page, "Folder 0").click()
+    do("set_folders", folders=[{"id": "f1", "name": HOSTILE}])
+    expect(page.get_by_test_id("folder")).to_have_text(HOSTILE)  # the shown folder is gone
+    expect(items(page)).to_have_count(7)
+
+
+def test_thousands_of_conversations_and_folders_stay_few_elements(lone: Open) -> None:
+    page = lone("?total=2000&folders=200")
+    expect(page.get_by_test_id("folder")).to_have_count(200)
+    assert items(page).count() < 100
+    region = page.get_by_role("region", name="Folders").bounding_box()
+    height = page.get_by_role("navigation").bounding_box()
+    assert region and height and region["height"] < 0.4 * height["height"]
+
+
+# ---- tags --------------------------------------------------------------------------------------
+
+
+def test_tags_are_set_and_shown(lone: Open, told: Any) -> None:
+    page = lone()
+    item(page, "c0").focus()
+    page.keyboard.press("t")
+    dialog = page.get_by_role("dialog", name="Tags")
+    dialog.get_by_role("checkbox", name="work").check()
+    told("tag", ["c0"], "work", True)
+    dialog.get_by_label("New tag").fill(HOSTILE[:40])
+    dialog.get_by_role("button", name="Add").click()
+    told("tag", ["c0"], HOSTILE[:40], True)
+    expect(dialog.get_by_role("checkbox", name=HOSTILE[:40])).to_be_checked()
+    page.keyboard.press("Escape")
+    expect(item(page, "c0")).to_be_focused()
+    expect(item(page, "c0").locator(".ws-sidebar-tag")).to_have_text("work")
+    expect(item(page, "c0").locator(".ws-sidebar-tag-more")).to_have_text("+1")
+    expect(item(page, "c0")).to_have_accessible_name(re.compile("Tags: work, "))
+
+
+def test_several_conversations_get_a_tag(lone: Open, told: Any) -> None:
+    page = lone()
+    choose(item(page, "c2"), "tag")
+    page.get_by_role("checkbox", name="home").check()
+    page.get_by_role("button", name="Close").click()
+    item(page, "c2").click(modifiers=["Shift"])
+    item(page, "c3").click()
+    page.get_by_test_id("selected-tag").click()
+    dialog = page.get_by_role("dialog", name="Tags · 2 selected")
+    home = dialog.get_by_role("checkbox", name="home")
+    assert home.evaluate("(box) => box.indeterminate") is True
+    home.check()
+    told("tag", ["c2", "c3"], "home", True)
+    home.uncheck()
+    told("tag", ["c2", "c3"], "home", False)
+    page.keyboard.press("Escape")
+    expect(item(page, "c2").locator(".ws-sidebar-tag")).to_have_count(0)
+    expect(page.get_by_text("2 selected", exact=True)).to_be_visible()
+
+
+def test_escape_closes_a_dialog_and_not_the_drawer(lone: Open) -> None:
+    page = lone("?folders=1")
+    page.set_viewport_size({"width": 820, "height": 900})
+    page.get_by_test_id("opener").click()
+    item(page, "c0").focus()
+    page.keyboard.press("m")
+    dialog = page.get_by_role("dialog", name="Move to folder")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(item(page, "c0")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("opener")).to_be_focused()
+
+
+# ---- filters -----------------------------------------------------------------------------------
+
+
+def test_a_search_is_filtered(lone: Open, told: Any) -> None:
+    page = lone("?folders=1")
+    page.get_by_test_id("search").fill("img")
+    expect(page.get_by_test_id("search-hit")).to_have_count(2)
+    button = page.get_by_role("button", name="Filters")
+    button.click()
+    panel = page.get_by_role("group", name="Filters")
+    panel.get_by_label("Search in").select_option("Title")
+    told("search", "img", None, {"kind": "title"})
+    panel.get_by_label("Folder").select_option("Folder 0")
+    told("search", "img", None, {"kind": "title", "folder_id": "f0"})
+    panel.get_by_label("From").fill("2026-09-01")
+    panel.get_by_label("To").fill("2026-09-02")
+    since = datetime(2026, 9, 1, tzinfo=UTC).timestamp()
+    days = {"since": since, "until": since + 2 * 86_400}
+    told("search", "img", None, {"kind": "title", "folder_id": "f0", **days})
+    expect(page.get_by_role("button", name="Filters (4)")).to_be_visible()
+    panel.get_by_role("button", name="Clear filters").click()
+    expect(page.get_by_test_id("search")).to_be_focused()
+    expect(page.get_by_test_id("search-hit")).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(items(page)).to_have_count(7)
+
+
+def test_filters_without_words_find_conversations(lone: Open, told: Any) -> None:
+    page = lone()
+    item(page, "c0").focus()
+    page.keyboard.press("t")
+    page.get_by_label("New tag").fill("travel")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    item(page, "c0").locator(".ws-sidebar-tag").click()
+    told("search", "", None, {"tag": "travel"})
+    expect(page.get_by_test_id("search-hit")).to_have_text(re.compile("Tax return"))
+    expect(page.get_by_role("combobox", name="Tag")).to_have_value("travel")
+    page.get_by_role("combobox", name="Tag").select_option("home")
+    expect(page.get_by_text("No conversation matches these filters.")).to_be_visible()
+    page.get_by_role("combobox", name="Tag").select_option("All")
+    expect(items(page)).to_have_count(7)

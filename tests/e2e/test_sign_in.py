@@ -87,7 +87,7 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
 ) -> None:
     ada.goto("/people")
     ada.get_by_label("Name (or let them choose)").fill("Grace")
-    ada.get_by_role("button", name="Invite somebody").click()
+    ada.get_by_role("button", name="Invite a person").click()
     link = ada.locator("#secret").inner_text()
     ada.reload()
     expect(ada.locator("#secret")).to_have_count(0)  # it is shown only once
@@ -137,10 +137,12 @@ def test_an_open_page_of_somebody_who_is_put_out_leads_to_the_door(
 def test_a_viewer_reads_and_does_not_write(
     guarded: Any, ada: Page, new_context: NewContext
 ) -> None:
+    shared = {"name": "Greet", "text": "Say hello", "shared": True}
+    assert ada.request.post(f"{guarded.url}/api/prompts", data=shared).ok
     ada.goto("/people")
     ada.get_by_label("Name (or let them choose)").fill("Vera")
     ada.locator("#invite-role").select_option("viewer")
-    ada.get_by_role("button", name="Invite somebody").click()
+    ada.get_by_role("button", name="Invite a person").click()
     context = new_context()
     vera = context.new_page()
     vera.goto(ada.locator("#secret").inner_text())
@@ -149,6 +151,15 @@ def test_a_viewer_reads_and_does_not_write(
     expect(vera.get_by_test_id("connection-status")).to_have_text("Connected")
     expect(vera.get_by_test_id("input-chat")).to_be_disabled()
     expect(vera.get_by_test_id("input-chat")).to_have_attribute("placeholder", re.compile("read"))
+    vera.keyboard.press("ControlOrMeta+k")
+    vera.get_by_test_id("palette-box").fill("manage prompts")
+    vera.keyboard.press("Enter")
+    item = vera.get_by_test_id("library-item")
+    expect(item).to_contain_text("Say hello")
+    expect(item.get_by_role("button")).to_have_count(0)
+    prompt = "new CustomEvent('wireside:prompt', { detail: { name: 'n', text: 'Say hello' } })"
+    vera.evaluate(f"dispatchEvent({prompt})")
+    expect(vera.get_by_test_id("input-chat")).to_have_value("")
     vera.goto(f"{guarded.url}/dashboard")
     expect(vera.get_by_role("alert")).to_have_text("Only administrators may do this.")
 
@@ -158,7 +169,7 @@ def test_a_viewer_is_offered_nothing_that_writes(
 ) -> None:
     ada.goto("/people")
     ada.get_by_label("Name (or let them choose)").fill("Vic")
-    ada.get_by_role("button", name="Invite somebody").click()
+    ada.get_by_role("button", name="Invite a person").click()
     vic = new_context().new_page()
     vic.goto(ada.locator("#secret").inner_text())
     vic.get_by_label("Password").fill(PASSWORD)
@@ -182,7 +193,10 @@ def test_a_viewer_is_offered_nothing_that_writes(
     assert vic.locator(".ws-turn [data-action]").evaluate_all(offered) == [
         *("copy_question", "copy", "copy_menu")
     ]
+    vic.get_by_test_id("app-menu").click()
+    expect(vic.get_by_test_id("account-page")).to_be_visible()
     expect(vic.get_by_test_id("import")).to_have_count(0)
+    vic.keyboard.press("Escape")
     item = vic.get_by_test_id("conversation-item")
     item.focus()
     vic.keyboard.press("F2")
@@ -273,7 +287,7 @@ def test_the_audit_log_is_searched_and_paged(ada: Page, guarded: Any) -> None:
     ada.get_by_role("link", name="Audit log").click()
     entries = ada.locator(".wa-audit li")
     expect(entries).to_have_count(100)
-    expect(entries.first).to_contain_text("key revoked")
+    expect(entries.first).to_contain_text("Key revoked")
     expect(entries.first).to_contain_text("ada · 127.0.0.1")
     newest = entries.first.inner_text()
     ada.get_by_role("link", name="Older").click()
@@ -303,3 +317,15 @@ def test_the_pages_fit(ada: Page, guarded: Any, width: int) -> None:
     for path in ("/settings", "/people", "/audit"):
         ada.goto(path)
         assert ada.evaluate("document.documentElement.scrollWidth") <= width, path
+        times = ada.locator("main time")
+        expect(times.first).not_to_contain_text("UTC")  # it is the reader's clock
+        assert " UTC" not in ada.locator("main").inner_text()
+
+
+def test_a_password_is_shown_where_it_is_typed(ada: Page) -> None:
+    ada.goto("/settings")
+    field = ada.get_by_label("New password")
+    expect(field).to_have_attribute("type", "password")
+    ada.get_by_label("Show the characters").check()
+    expect(field).to_have_attribute("type", "text")
+    expect(ada.get_by_label("Current password")).to_have_attribute("type", "text")

@@ -341,7 +341,7 @@ def test_an_answer_of_nothing_says_so_and_can_be_asked_again(
     page = opened()
     do("append", id="n", question="Why?", state="thinking")
     do("change", id="n", state="empty")
-    expect(page.get_by_test_id("note-empty")).to_have_text("The model answered nothing.")
+    expect(page.get_by_test_id("note-empty")).to_have_text("The model gave no answer.")
     page.get_by_role("button", name="Ask again").click()
     page.wait_for_timeout(200)
     assert [(event["name"], event["id"]) for event in events()][-1:] == [("retry", "n")]
@@ -414,7 +414,14 @@ def test_parts_are_in_the_order_in_which_they_came(opened: Any, do: Do) -> None:
         "async () => (await navigator.clipboard.readText())"
         " === 'Let me look.\\n\\nThe sky is grey.\\n\\nRain'"
     )
-    do("change", id="o", parts=[{"kind": "reasoning", "text": "hm"}, {**tool, "kind": "tool"}])
+    do(
+        "change",
+        id="o",
+        parts=[
+            {"kind": "reasoning", "text": "hm", "seconds": None},
+            {**tool, "kind": "tool"},
+        ],
+    )
     expect(page.locator(".ws-prose")).to_have_count(0)
     assert page.evaluate(ORDER, "o") == [
         "ws-turn-foldws-turn-think: Reasoninghm",
@@ -824,11 +831,11 @@ def test_an_answer_is_copied_as_text_or_as_markdown(opened: Any, do: Do) -> None
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     do("append", id="m", question="Q", html=render(TO_COPY, MARKUP))
     page.get_by_test_id("message-assistant").hover()
-    more = page.get_by_role("button", name="More ways to copy")
+    more = page.get_by_role("button", name="More", exact=True)
     more.focus()
     more.press("Enter")
     expect(page.get_by_role("menuitem", name="Copy as Markdown")).to_be_focused()
-    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
     expect(page.get_by_role("menuitem", name="Copy as text")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("menu")).to_have_count(0)
@@ -843,10 +850,46 @@ def test_an_answer_is_copied_as_text_or_as_markdown(opened: Any, do: Do) -> None
     wait_for(lambda: clipboard(page).startswith("Title"))
 
 
+def test_a_long_question_is_folded(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="short", question="\n".join("word" for _ in range(20)), html="<p>a</p>")
+    do("append", id="long", question="\n".join("word" for _ in range(300)), html="<p>b</p>")
+    bubbles = page.get_by_test_id("message-user")
+    expect(bubbles).to_have_count(2)
+    heights = "(els) => els.map((el) => el.offsetHeight)"
+    short, folded = bubbles.evaluate_all(heights)
+    assert folded <= 256 < short
+    page.get_by_role("button", name="Show all").click()
+    assert bubbles.evaluate_all(heights)[1] > 5000
+    less = page.get_by_role("button", name="Show less")
+    expect(less).to_be_focused()
+    less.click()
+    assert bubbles.evaluate_all(heights)[1] == folded
+
+
+def test_screen_readers_step_from_turn_to_turn(opened: Any, do: Do) -> None:
+    page = opened()
+    for n in range(3):
+        do("append", id=f"n{n}", question=f"Question {n}", html="<h3>A heading</h3>")
+    headings = page.get_by_role("heading", level=2)
+    assert headings.evaluate_all("(els) => els.map((el) => el.ariaLabel)") == [
+        *("Question 0", "Question 1", "Question 2")
+    ]
+
+
+def test_the_copy_button_of_long_code_stays_in_sight(opened: Any, do: Do) -> None:
+    page = opened()
+    code = "```python\n" + "x = 1\n" * 200 + "```"
+    do("append", id="code", question="Q", html=render(code, MARKUP))
+    expect(page.locator(".ws-code")).to_be_visible()
+    page.locator(".ws-transcript-scroller").evaluate("(el) => { el.scrollTop = 2000; }")
+    expect(page.locator(".ws-prose-copy")).to_be_in_viewport(ratio=1)
+
+
 def test_the_menu_closes_by_itself(opened: Any, do: Do) -> None:
     page = opened()
     do("append", id="n1", question="Q", html="<p>An answer</p>")
-    more = page.get_by_role("button", name="More ways to copy")
+    more = page.get_by_role("button", name="More", exact=True)
     more.click()
     expect(more).to_have_attribute("aria-expanded", "true")
     page.keyboard.press("Escape")
@@ -1136,10 +1179,10 @@ def test_answers_are_not_read_out_where_that_is_switched_off(opened: Any, do: Do
 # ---- find --------------------------------------------------------------------------------------
 
 
-def test_ctrl_f_finds_turns_that_have_no_dom(opened: Any) -> None:
+def test_ctrl_shift_f_finds_turns_that_have_no_dom(opened: Any) -> None:
     page = opened("total=200")
     expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
-    page.keyboard.press("Control+f")
+    page.keyboard.press("Control+Shift+f")
     field = page.get_by_role("searchbox", name="Find in this conversation")
     expect(field).to_be_focused()
     field.fill("number 3")
@@ -1168,7 +1211,7 @@ def test_marks_do_not_end_at_inline_markup_case_or_accents(opened: Any, do: Do) 
     expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
     do("append", id="x", question="Q", html=render("A **c**afé  \nau *lait* is", MARKUP))
     expect(page.get_by_text("lait")).to_be_visible()
-    page.keyboard.press("Control+f")
+    page.keyboard.press("Control+Shift+f")
     field = page.get_by_role("searchbox")
     expect(field).to_be_focused()
     field.fill("CAFE AU LAIT")
@@ -1196,7 +1239,7 @@ def test_what_was_written_is_marked_and_nothing_around_it(
     tools = [{"call": "1", "name": "weather", "state": "done", "arguments": "", "result": ""}]
     do("append", id="x", question="Q", html=html, tools=tools, model="weather-x", asked_at=1)
     expect(page.locator(".ws-tex .katex")).to_be_visible()
-    page.keyboard.press("Control+f")
+    page.keyboard.press("Control+Shift+f")
     page.get_by_role("searchbox").fill(query)
     page.wait_for_function("() => CSS.highlights.get('ws-find')")
     texts = """() => [...CSS.highlights.get('ws-find')]
@@ -1209,7 +1252,7 @@ def test_what_was_written_is_marked_and_nothing_around_it(
 def test_the_mark_of_what_was_looked_for_before_goes(opened: Any) -> None:
     page = opened("total=200")
     expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
-    page.keyboard.press("Control+f")
+    page.keyboard.press("Control+Shift+f")
     page.get_by_role("searchbox").fill("number 3")
     page.wait_for_function("() => CSS.highlights.get('ws-find-here')?.size === 1")
     page.get_by_role("searchbox").fill("nowhere at all")
@@ -1230,16 +1273,17 @@ def test_an_input_method_keeps_its_escape_in_the_words_for_a_thumb(opened: Any, 
     expect(field).to_have_count(0)
 
 
-def test_the_browsers_own_search_serves_a_short_conversation(opened: Any, do: Do) -> None:
-    page = opened()
-    do("append", id="x", question="Q", html="<p>All of it is here.</p>")
-    expect(page.get_by_text("All of it")).to_be_visible()
+def test_ctrl_f_is_the_browsers_own_search(opened: Any) -> None:
+    page = opened("total=200")
+    expect(page.get_by_text("Question 199", exact=True)).to_be_visible()
     page.evaluate(
         "document.addEventListener('keydown', (e) => {window.isTaken = e.defaultPrevented})"
     )
     page.keyboard.press("Control+f")
     assert page.evaluate("window.isTaken") is False
     expect(page.get_by_test_id("find")).to_have_count(0)
+    page.evaluate("window.dispatchEvent(new CustomEvent('wireside:find'))")
+    expect(page.get_by_role("searchbox", name="Find in this conversation")).to_be_focused()
 
 
 # ---- the whole conversation ---------------------------------------------------------------------
@@ -1298,3 +1342,58 @@ def test_all_turns_are_printed(opened: Any, do: Do) -> None:
     frames(page)
     assert page.locator(".ws-turn").count() < 40
     assert abs(top_of(page, "p59") - before) < 2
+
+
+REASONING = """**Reading the question**
+
+They ask for `n`, which is **small**.
+Two lines.
+
+## Steps
+- first
+  - inner
+1. second
+
+```py
+a = 1
+
+b = 2
+```
+The end **open"""
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_reasoning_is_formatted_however_it_arrives(opened: Any, do: Do, size: int) -> None:
+    page = opened()
+    do("append", id="r", question="Think", state="thinking")
+    for at in range(0, len(REASONING), size):
+        do("think", id="r", text=REASONING[at : at + size])
+    summary = page.locator(".ws-turn-think summary")
+    expect(summary).to_have_text("Steps")  # the heading that it is at
+    do("feed", id="r", pieces=["Done"])
+    do("finish", id="r")
+    expect(summary).to_contain_text("Reasoning · ")
+    page.locator(".ws-turn-think summary").click()
+    assert page.evaluate(
+        "() => [...document.querySelector('.ws-turn-think-text').children]"
+        ".map(el => `${el.tagName} ${el.innerHTML}`)"
+    ) == [
+        "P Reading the question",
+        "P They ask for <code>n</code>, which is <strong>small</strong>.\nTwo lines.",
+        "P Steps",
+        "P • first",
+        "P • inner",
+        "P 1. second",
+        "PRE a = 1\n\nb = 2",
+        "P The end **open",
+    ]
+
+
+def test_a_stored_duration_of_reasoning_is_shown(opened: Any, do: Do) -> None:
+    page = opened()
+    parts = [{"kind": "reasoning", "text": "hm <b>", "seconds": 12.4}]
+    do("append", id="s", question="Think", state="thinking")
+    do("change", id="s", state="done", parts=parts)
+    expect(page.locator(".ws-turn-think summary")).to_have_text("Reasoning · 12s")
+    page.locator(".ws-turn-think summary").click()
+    expect(page.locator(".ws-turn-think-text")).to_have_text("hm <b>")

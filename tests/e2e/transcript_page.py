@@ -37,7 +37,7 @@ def with_parts(args: dict[str, Any]) -> dict[str, Any]:
     named = {"reasoning", "tools", "html", "whole"} & args.keys()
     parts = list(args.get("parts", ()))
     if args.get("reasoning"):
-        parts.append({"kind": "reasoning", "text": args["reasoning"]})
+        parts.append({"kind": "reasoning", "text": args["reasoning"], "seconds": None})
     parts += [{"kind": "tool", **tool} for tool in args.get("tools", ())]
     if args.get("html"):
         parts.append({"kind": "text", "html": args["html"]})

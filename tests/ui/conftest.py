@@ -26,6 +26,7 @@ class HandStream:
     def __init__(self) -> None:
         self.name = f"stream-{next(self.names)}"
         self.model = "model-a"
+        self.created_at = 0.0
         self.log = AnswerLog()
         self.bell = Signal()
 

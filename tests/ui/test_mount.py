@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from wireside.assets import assets_folder
+from wireside_ui import client_package
 from wireside_ui.mount import _extras
 from wireside_ui.static_files import Assets, Packed, version_of
 from wireside_ui.theme import Branding
@@ -76,3 +77,20 @@ def test_text_is_sent_compressed_and_fonts_as_they_are() -> None:
         assert answer.content == plain.content
     font = "fonts/source-sans-3-latin-wght-normal.woff2"
     assert "content-encoding" not in browser.get(f"/assets/{font}", headers=takes).headers
+
+
+def test_the_client_is_served_as_an_npm_package() -> None:
+    browser = client()
+    package = browser.get("/assets/client/wireside-client.tgz")
+    assert package.content == client_package.tarball()
+    assert package.headers["cache-control"] == "no-cache"
+    assert "content-encoding" not in package.headers
+    tag = package.headers["etag"]
+    again = browser.get("/assets/client/wireside-client.tgz", headers={"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_types_of_the_client_are_text() -> None:
+    types = client().get("/assets/client/wireside.d.mts")
+    assert types.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "export declare class Wireside" in types.text

@@ -41,23 +41,32 @@ PREFIXES = {
 """The prefixes of each component's classes; the transcript has those of its turns and texts too."""
 
 SHARED = {
-    "ws-button": {"sidebar", "composer", "header", "status", "model_picker", "welcome"},
+    "ws-button": {
+        "sidebar",
+        "composer",
+        "header",
+        "preferences",
+        "status",
+        "model_picker",
+        "welcome",
+        "library",
+    },
     "ws-icon": {"kit"},
     "ws-menu": {"sidebar", "composer", "status", "model_picker"},
     "ws-menu-anchor": {"status", "model_picker"},
     "ws-panel": {"composer", "model_picker"},
-    "ws-strong": {"welcome"},
-    "ws-text-tool": {"status", "model_picker"},
-    "ws-tool": {"sidebar", "composer", "header"},
-    "ws-unseen": {"sidebar", "status"},
+    "ws-strong": {"sidebar", "welcome", "library", "composer"},
+    "ws-text-tool": {"composer", "header", "status", "model_picker", "welcome"},
+    "ws-tool": {"banners", "sidebar", "composer", "header", "library"},
+    "ws-unseen": {"sidebar", "status", "palette"},
 }
 """Classes of the frame, in ``frame.css``, and the components that use each of them.
 
 A component that uses a name by accident is not listed.
 """
 
-ROOT_CLASSES = {"ws-page", "ws-main", "ws-dark"}
-"""Classes of the page, its main area, and its dark state."""
+ROOT_CLASSES = {"ws-page", "ws-main", "ws-dark", "ws-sidebar-closed"}
+"""Classes of the page, its main area, its dark state, and that its sidebar is closed."""
 
 MARKUP = {name for names in CLASSES.values() for name in names}
 """Classes of rendered Markdown."""

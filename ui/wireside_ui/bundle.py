@@ -20,7 +20,19 @@ from wireside.assets import assets_folder
 from wireside_ui.styles import COMPONENTS
 
 PAGES = {
-    "chat": ("sidebar", "header", "model_picker", "status", "welcome", "transcript", "composer"),
+    "chat": (
+        "sidebar",
+        "header",
+        "banners",
+        "preferences",
+        "model_picker",
+        "status",
+        "welcome",
+        "transcript",
+        "composer",
+        "library",
+        "palette",
+    ),
     "dashboard": ("dashboard",),
 }
 """The components of each page."""

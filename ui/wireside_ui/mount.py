@@ -23,6 +23,7 @@ from wireside.extension.views import ViewFunction
 from wireside.transfer.sharing import Sharing
 from wireside_ui.application_pages import NICEGUI_PATH, ApplicationPages
 from wireside_ui.html_pages.account import AccountPages
+from wireside_ui.html_pages.administration import AdministrationPages
 from wireside_ui.html_pages.errors import ErrorPages, register_unknown_paths
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.pages.chat import ChatPages
@@ -74,9 +75,17 @@ def mount(
     app.mount("/assets", files)
     app.include_router(_extras(look, assets, version))
     plain = PlainPages(look, version, frame_ancestors=frame_ancestors)
-    app.include_router(
-        AccountPages(auth=auth, sharing=sharing, look=look, plain=plain, base_url=base_url).router()
+    accounts = AccountPages(
+        auth=auth,
+        sharing=sharing,
+        look=look,
+        plain=plain,
+        base_url=base_url,
+        administration=chat.administration,
     )
+    app.include_router(accounts.router())
+    if chat.administration is not None:
+        app.include_router(AdministrationPages(chat, chat.administration, accounts).router())
     has_account_pages = auth.gate.mode != "host"
     ChatPages(
         chat,

@@ -25,6 +25,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from wireside.identity import Caller
 from wireside.limits.windows import SlidingWindow
+from wireside.session.departure import RESTART_CODE, call_spread
 from wireside_ui.application_pages import ApplicationPages, page_clients, pages_of
 
 PING_S = 10
@@ -72,6 +73,12 @@ The limit is needed because an event of a few bytes can request a whole page of 
 
 MAX_UNTAKEN = 100
 """Queued messages to a page above which its events are ignored: it requests more than it reads."""
+
+TYPING_S = 4.0
+"""Seconds that a page in which the user types may stay on a server that stops."""
+
+MOVED_POLL_S = 0.1
+"""Seconds between two checks whether all pages have moved."""
 
 MAKING_S = 3.0
 """Timeout in seconds for creating a page."""
@@ -364,7 +371,7 @@ def _engine_ids_of_pages() -> Iterable[str]:
                 yield engine_id
 
 
-async def _turn_away(engine_id: str) -> None:
+async def _turn_away(engine_id: str, code: int = 1008) -> None:
     socket = core.sio.eio.sockets.get(engine_id)
     if socket is None:
         return
@@ -373,4 +380,26 @@ async def _turn_away(engine_id: str) -> None:
     core.sio.eio.sockets.pop(engine_id, None)  # later polls get an error
     if environ.get("asgi.scope", {}).get("type") == "websocket":
         # engine.io would wait for the client to close
-        await environ["asgi.send"]({"type": "websocket.close", "code": 1008})
+        await environ["asgi.send"]({"type": "websocket.close", "code": code})
+
+
+async def move_pages(pages: ApplicationPages, within_s: float) -> None:
+    """Ask pages to load from another server, one after another over ``within_s`` seconds.
+
+    A page in which the user types waits, for ``TYPING_S`` more at most. Then the connections that
+    are left are closed: NiceGUI's script loads the page again when another server refuses it.
+    """
+    until = time.monotonic() + within_s + TYPING_S
+
+    def ask(client_id: str) -> None:
+        left_ms = max(0.0, until - time.monotonic()) * 1000
+        asking = core.sio.emit("wireside_move", {"within_ms": left_ms}, room=client_id)
+        background_tasks.create(asking, name="ask a page to move")
+
+    connected = [client.id for client in pages.clients if client.has_socket_connection]
+    await call_spread([partial(ask, client_id) for client_id in connected], within_s)
+    while pages.count_connected() and time.monotonic() < until:  # noqa: ASYNC110  # they do not tell
+        await asyncio.sleep(MOVED_POLL_S)
+    for engine_id in _our_engine_ids():
+        if pages_of(core.sio.environ[engine_id]["asgi.scope"]) is pages:
+            await _turn_away(engine_id, RESTART_CODE)

@@ -15,7 +15,7 @@ from starlette.staticfiles import NotModifiedResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.assets import assets_folder
-from wireside_ui import bundle, client_module, styles
+from wireside_ui import bundle, client_package, styles
 
 KEPT = "public, max-age=31536000, immutable"
 """``Cache-Control`` of assets with a version in their address."""
@@ -28,11 +28,14 @@ JOINED: Mapping[str, Callable[[], str]] = {
     **{f"css/{page}.css": partial(_joined, page) for page in styles.PAGES},
     **{f"js/{page}.js": partial(bundle.bundled, page) for page in bundle.PAGES},
     "js/doctor.js": bundle.doctor,
-    "client/wireside.js": client_module.joined,
+    "client/wireside.js": client_package.module,
     # a name that Node treats as an ES module regardless of `package.json`
-    "client/wireside.mjs": client_module.joined,
+    "client/wireside.mjs": client_package.module,
 }
-"""Files that are joined from others: the function that returns the text of each, by path."""
+"""Files that are made of others: the function that returns the text of each, by path."""
+
+PACKAGE = "client/wireside-client.tgz"
+"""The path of the client as an npm package."""
 
 
 class Assets(StaticFiles):
@@ -47,22 +50,25 @@ class Assets(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Serve the file."""
-        if path in JOINED:
-            response = _joined_response(path, scope)
+        if path == PACKAGE:
+            response = _made_response(client_package.tarball(), "application/gzip", scope)
+        elif path in JOINED:
+            kind = "text/css" if path.endswith(".css") else "text/javascript"
+            response = _made_response(JOINED[path]().encode(), kind, scope)
         else:
             response = await super().get_response(path, scope)
+        if path.endswith(".d.mts"):
+            response.headers["Content-Type"] = "text/plain; charset=utf-8"  # not a 3D model
         is_ours = path.startswith(_VERSIONED)
         response.headers["Cache-Control"] = KEPT if is_ours else "no-cache"
         return response
 
 
-def _joined_response(path: str, scope: Scope) -> Response:
-    text = JOINED[path]()
-    kind = "text/css" if path.endswith(".css") else "text/javascript"
-    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+def _made_response(content: bytes, kind: str, scope: Scope) -> Response:
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     if Headers(scope=scope).get("if-none-match") == tag:
         return NotModifiedResponse(Headers({"etag": tag}))
-    return Response(text, media_type=kind, headers={"ETag": tag})
+    return Response(content, media_type=kind, headers={"ETag": tag})
 
 
 class Packed:
@@ -74,7 +80,7 @@ class Packed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the file."""
-        is_text = scope["path"].endswith((".css", ".js", ".svg", ".json"))
+        is_text = scope["path"].endswith((".css", ".js", ".mjs", ".mts", ".svg", ".json"))
         await (self._packed if is_text else self._plain)(scope, receive, send)
 
 

@@ -34,15 +34,21 @@ PAGES: Mapping[str, Sheets] = {
         "base": (_shared("base"),),
         "components": (
             _shared("frame"),
-            *_of("kit", "model_icon"),
+            *_of("kit", "dialog", "model_icon", "choices"),
             *_of("header"),
+            *_of("banners"),
+            *_of("preferences"),
             *_of("model_picker"),
             *_of("status"),
             *_of("welcome", "welcome", "welcome_text"),
             *_of("transcript", "transcript", "reasoning", "prose", "code", "formulas", "tables"),
             *_of("transcript", "parts", "questions", "controls", "overlays", "views"),
             *_of("composer", "composer", "own_options", "footer"),
-            *_of("sidebar", "sidebar", "list", "search", "notices", "bottom", "own_pages"),
+            *_of("library"),
+            *_of("palette"),
+            *_of(
+                "sidebar", "sidebar", "list", "folders", "search", "notices", "bottom", "own_pages"
+            ),
         ),
         "": _of("transcript", "katex"),
     },

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -28,6 +29,7 @@ from wireside.protocol.handshake import HandshakePolicy
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.render import PlainPages
+from wireside_ui.i18n.catalogue import words_in
 from wireside_ui.theme import Branding
 
 __all__ = ["house"]  # fixtures
@@ -45,8 +47,9 @@ class Browser:
     def cookie(self) -> str:
         return self.http.cookies.get(COOKIE) or ""
 
-    async def get(self, path: str) -> str:
-        return unescape((await self.http.get(path)).text)
+    async def get(self, path: str, language: str = "en") -> str:
+        response = await self.http.get(path, headers={"Accept-Language": language})
+        return unescape(response.text)
 
     async def send(self, path: str, **form: str) -> tuple[int, str]:
         """Send a form; return the status, and the redirect's target or the page's text."""
@@ -182,6 +185,49 @@ async def test_the_audit_log_calls_browsers_what_people_call_them(
     assert subjects == [f">{agent}", f' title="{agent}">Chrome · Linux']
     # a search covers the complete user agent
     assert "Chrome · Linux" in await adas.get(f"/audit?q={agent[:11]}")
+
+
+async def test_the_audit_log_names_actions_in_the_language_of_the_page(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    audit = Audit(house.store.accounts, house.clock)
+    audit.record(ada, "key_revoked", "k1")
+    audit.record(ada, "of_a_newer_version", "x")
+    await audit.flush_entries()
+    page = await adas.get("/audit", language="de")
+    assert '<strong title="key_revoked">Schlüssel widerrufen</strong>' in page
+    assert '<strong title="of_a_newer_version">of a newer version</strong>' in page
+
+
+def test_every_documented_action_has_a_name() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "accounts.md").read_text("utf-8")
+    table = docs.partition("## Audit log")[2].partition("\nActions of")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "`" in line]
+    actions = {name for row in rows for name in re.findall(r"`([a-z][a-z_]+)`", row)}
+    assert len(actions) > 20
+    named = {key.removeprefix("audit_") for key in words_in("en") if key.startswith("audit_")}
+    assert named == actions
+
+
+async def test_people_are_searched_and_paged(
+    house: House, ada: Caller, adas: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wireside_ui.html_pages.account.PEOPLE_PAGE", 2)
+    for name in ("grace", "linus"):
+        await house.person(ada, name)
+    names = '<strong dir="auto">(.*?)</strong>'
+    page = await adas.get("/people")
+    assert len(re.findall(names, page)) == 2
+    assert 'href="/people?q=&from=2"' in page
+    assert len(re.findall(names, await adas.get("/people?from=2"))) == 1
+    assert re.findall(names, await adas.get("/people?q=LIN")) == ["linus"]
+    assert "Nothing found for “<b>”." in await adas.get("/people?q=<b>")
+
+
+async def test_times_are_marked_for_the_readers_clock(adas: Browser) -> None:
+    time = r'<time datetime="[0-9-]{10}T[0-9:]{8}Z">[0-9-]{10} [0-9:]{5} UTC</time>'
+    assert re.search(f"last here {time}", await adas.get("/people"))
+    assert re.search(f"last used {time}", await adas.get("/settings"))
 
 
 async def test_a_disabled_person_is_told_why(

@@ -87,7 +87,8 @@ async def test_a_conversation_is_shown_with_its_title(built: Built, chat: ChatSe
     begin = transcript.props["begin"]
     assert [row["question"] for row in begin["rows"]] == ["Why is the sky blue?"]
     assert begin["total"] == 1
-    assert not [call for call in built.calls if call[0] == "reset"]
+    assert begin["source"].endswith(f"/api/conversations/{conversation.id}")
+    assert not [call for call in built.calls if call[0] in ("reset", "setSource")]
 
 
 async def test_a_page_that_was_sent_is_told_its_rows(built: Built) -> None:

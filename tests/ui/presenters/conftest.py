@@ -76,7 +76,7 @@ class Screen:
 
     async def shown(self) -> list[Call]:
         """Update the page; return the calls since the last time, without repeated states."""
-        assert await self.chat.saving.wait_until_stored(5)
+        assert await self.chat.saving.wait_until_all_stored(5)
         for _ in range(3):  # tasks that waited for the store continue
             await asyncio.sleep(0)
         await self.presenter.update()
@@ -87,10 +87,20 @@ class Screen:
         return [call[1:] for call in await self.shown() if call[0] == method]
 
     async def ask(
-        self, question: str, turn_id: str, *, edits: str | None = None, **options: Any
+        self,
+        question: str,
+        turn_id: str,
+        *,
+        edits: str | None = None,
+        is_temporary: bool = False,
+        **options: Any,
     ) -> None:
         sending = Sending(
-            turn_id=turn_id, question=question, options=Options(**options), edits=edits
+            turn_id=turn_id,
+            question=question,
+            options=Options(**options),
+            edits=edits,
+            is_temporary=is_temporary,
         )
         await self.presenter.send(sending)
 
@@ -112,8 +122,9 @@ def new_screen(chat: ChatService) -> NewScreen:
         *,
         models: tuple[ModelInfo, ...] = (),
         limits: Any = LIMITS,
+        welcome: str = "",
     ) -> Screen:
-        screen = Screen(chat, models=models, limits=limits)
+        screen = Screen(chat, models=models, limits=limits, welcome=welcome)
         return await screen.load(conversation.id if conversation else None)
 
     return open_page

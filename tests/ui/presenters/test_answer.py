@@ -15,11 +15,30 @@ from wireside.chat.conversation import ConversationTurn
 from wireside.errors import ProviderRateLimited, ProviderUnavailable
 from wireside.generation.log import AnswerLog
 from wireside.generation.reader import Reader, Signal
-from wireside.messages import End, Options, PartDelta, ReasoningDelta, TextDelta, ToolDelta
+from wireside.generation.runner import Stream
+from wireside.messages import (
+    Cost,
+    End,
+    Options,
+    PartDelta,
+    ReasoningDelta,
+    TextDelta,
+    Timing,
+    ToolDelta,
+    Usage,
+)
 from wireside.parts import DataPart, ImagePart, TextPart, text_parts
 from wireside.records import Feedback
 from wireside_ui.markdown.dialect import Markup
-from wireside_ui.presenters.answer import MORE, READ_CHARS, Follower, retry_after, row_of, state_of
+from wireside_ui.presenters.answer import (
+    MORE,
+    READ_CHARS,
+    Follower,
+    details_of,
+    retry_after,
+    row_of,
+    state_of,
+)
 
 MARKUP = Markup(frozenset())
 
@@ -107,7 +126,7 @@ class TestRows:
         second.close()
         row = row_of(turn_with(first, second), MARKUP, "en")
         reasoning, tool, text = row.parts
-        assert reasoning == {"kind": "reasoning", "text": "hm"}
+        assert reasoning == {"kind": "reasoning", "text": "hm", "seconds": None}
         assert tool["kind"] == "tool"
         assert (tool["state"], tool["result"]) == ("done", "noon")
         assert text["kind"] == "text"
@@ -182,7 +201,8 @@ class TestRows:
         turn.question_parts = text_parts("\u202eq\U000e0041")
         row = row_of(turn, MARKUP, "en")
         reasoning, tool = row.parts
-        assert (row.question, reasoning) == ("q\ufffd", {"kind": "reasoning", "text": "t\ufffd"})
+        assert row.question == "q\ufffd"
+        assert reasoning == {"kind": "reasoning", "text": "t\ufffd", "seconds": None}
         assert tool["kind"] == "tool"
         assert (tool["name"], tool["arguments"], tool["result"]) == ("n", "a", "r")
 
@@ -392,3 +412,30 @@ def test_each_model_that_answered_is_named_once(new_stream: Callable[[], HandStr
     streams[1].model = "vendor/other"
     turn = turn_with(*(stream.close() for stream in streams))
     assert row_of(turn, MARKUP, "en", names={"model-a": "Model A"}).model == "Model A, vendor/other"
+
+
+def test_details_are_what_is_known() -> None:
+    stream = Stream("s", "m")
+    stream.created_at = 100.0
+    assert details_of(turn_with(stream)) is None  # it is still growing
+    stream.log.append_entry(TextDelta("so"))
+    cost = Cost(0.25, "$")
+    usage, timing = Usage(input_tokens=7, output_tokens=40), Timing(first_s=0.5, total_s=2.5)
+    stream.log.close_with(End("stop", usage=usage, timing=timing, cost=cost))
+    assert details_of(turn_with(stream)) == {
+        "code": "",
+        "stream": "s",
+        "at": 100.0,
+        "input_tokens": 7,
+        "output_tokens": 40,
+        "costs": [(0.25, "$")],
+        "first_token_s": 0.5,
+        "tokens_per_s": 20.0,
+    }
+    stored = Stream("t", "m")  # as read from the store: without times and tokens
+    stored.created_at = 200.0
+    stored.log.close_with(End(None, ProviderUnavailable()))
+    details = details_of(turn_with(stream, stored))
+    assert details is not None
+    assert (details["code"], details["stream"]) == ("provider_unavailable", "t")
+    assert (details["output_tokens"], details["tokens_per_s"]) == (40, None)

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import MODELS
+from tests.ui.presenters.conftest import Begun, Screen
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.errors import StoreError
+from wireside.extension.hooks import Start
 from wireside.extension.questions import Approve, question_part
+from wireside.extension.turn import User
 from wireside.identity import LOCAL
 from wireside.messages import Finished, ModelInfo, Options
 from wireside.providers.scripted import ScriptedProvider
@@ -436,9 +439,153 @@ async def test_files_are_shown_with_their_question_and_given_back(
     assert row_of(turn, Markup(frozenset()), "en").files == (shown_file,)
     await screen.act("withdraw", "t2")
     assert ("composer.put_back", "", (shown_file,)) in await screen.shown()
+    edited = Sending(
+        turn_id="t4", question="", options=Options(), edits="t1", attachments=(file.id,)
+    )
+    await screen.presenter.send(edited)
+    await screen.act("edit", "t4")
+    assert ("composer.edit", "t4", "", (shown_file,)) in await screen.shown()
     unknown = Sending(
         turn_id="t3", question="?", options=Options(), edits=None, attachments=("nowhere",)
     )
     await screen.presenter.send(unknown)
     (refused,) = await screen.changes("composer.refused")
     assert refused[0] == "t3"
+
+
+async def test_a_new_chat_in_an_open_page_has_new_texts(new_screen: Any, chat: ChatService) -> None:
+    texts = [Start("Hello again", ["One more?"]), Start(), None]
+    begun = asyncio.Event()
+
+    async def start(user: User) -> Start | None:
+        if not texts:
+            begun.set()
+            await asyncio.sleep(3600)
+        return texts.pop(0)
+
+    chat.core.parts.hooks.on_start = start
+    screen = await new_screen(welcome="For *all*")
+    for expected in (
+        [("<p>Hello again</p>", ["One more?"])],
+        [("<p>For <em>all</em></p>", ())],
+        [("<p>For <em>all</em></p>", ())],  # a hook that returns nothing
+    ):
+        await screen.presenter.open("", None)
+        assert [
+            (call[0].strip(), call[1]) for call in await screen.changes("welcome.show_start")
+        ] == expected
+    late = asyncio.create_task(screen.presenter.open("", None))
+    await begun.wait()
+    await screen.ask("q", "t1")
+    await screen.presenter.open(screen.conversation.id, None)
+    late.cancel()
+    assert await screen.changes("welcome.show_start") == []
+
+
+class TestTemporary:
+    """A temporary chat has no address, no entry and no end but the page's."""
+
+    async def test_it_is_asked_in_and_never_listed(self, screen: Any, begun: Any) -> None:
+        await screen.ask("why?", "t1", is_temporary=True)
+        await (await begun(1))("Because.", ends=True)
+        shown = await screen.shown()
+        assert ("composer.accepted", "t1", "") in shown
+        assert ("sidebar.set_current", "") in shown
+        assert ("frame.set_title", "Temporary chat", 0) in shown
+        assert not [call for call in shown if call[0] == "header.show"]  # it shows a temporary chat
+        assert not [call for call in shown if call[0] == "sidebar.put"]
+        conversation = screen.conversation
+        await screen.ask("and?", "t2", is_temporary=True)
+        await (await begun(2))("So.", ends=True)
+        assert screen.conversation is conversation
+        assert conversation.total == 2
+
+    @pytest.mark.parametrize(
+        "leaves", ["opens another", "closes the page", "asks a usual question"]
+    )
+    async def test_it_ends_when_it_is_left(self, screen: Any, begun: Any, leaves: str) -> None:
+        await screen.ask("why?", "t1", is_temporary=True)
+        await begun(1)
+        conversation = screen.conversation
+        if leaves == "opens another":
+            await screen.presenter.open("", None)
+        elif leaves == "closes the page":
+            screen.presenter.close()
+        else:
+            await screen.ask("why?", "t2")
+            assert not screen.conversation.is_temporary
+        assert conversation.is_deleted
+
+    async def test_a_chat_that_is_stored_is_not_asked_in(self, screen: Any, begun: Any) -> None:
+        await screen.ask("why?", "t1")
+        stored = screen.conversation
+        await (await begun(1))("Because.", ends=True)
+        await screen.ask("and?", "t2", is_temporary=True)
+        assert stored.total == 1
+        assert screen.conversation.is_temporary
+
+
+async def test_the_header_shows_the_title_and_follows_its_changes(screen: Any, begun: Any) -> None:
+    await screen.ask("Where do wombats live?", "t1")
+    await begun(1)
+    shown = [call[0] for call in await screen.changes("header.show")]
+    assert shown[-1].title == "Where do wombats live?"
+    await screen.chat.library.rename(screen.conversation.id, "Wombats")
+    shown = [call[0] for call in await screen.changes("header.show")]
+    assert [info.title for info in shown] == ["Wombats"]
+    await screen.presenter.open("", None)
+    assert ("header.show", None) in screen.calls
+
+
+async def test_the_use_of_the_context_follows_the_conversation(
+    screen: Screen, begun: Begun
+) -> None:
+    assert await screen.changes("composer.show_context") == []
+    await screen.ask("Hi", "t1")
+    say = await begun(1)
+    await say("Hello", ends=True)
+    ((use,),) = await screen.changes("composer.show_context")
+    assert (use["messages"], use["max_messages"], use["leaves_out"]) == (2, 40, False)
+    assert use["tokens"] == len("HiHello") // 4
+    assert await screen.changes("composer.show_context") == []
+    await screen.presenter.open("", None)
+    assert (None,) in await screen.changes("composer.show_context")
+
+
+async def test_what_can_not_be_summarised_is_said(screen: Screen) -> None:
+    await screen.presenter.compact()
+    calls = await screen.shown()
+    assert ("composer.compacting", False) in calls
+
+
+async def test_answers_are_shown_side_by_side_until_one_is_kept(
+    screen: Screen, provider: ScriptedProvider
+) -> None:
+    await screen.presenter.send(
+        Sending(
+            turn_id="t1",
+            question="Hi",
+            options=Options(),
+            edits=None,
+            compared=("model-a", "model-b"),
+        )
+    )
+    for index in range(2):
+        call = await provider.call(index)
+        call.say(f"I am {call.request.model}")
+        call.finish()
+    conversation = screen.conversation
+    async with asyncio.timeout(5):
+        while conversation.live:
+            await asyncio.sleep(0.001)
+    await screen.presenter.open("", None)
+    await screen.presenter.open(conversation.id, None)
+    (shown,) = (await screen.changes("transcript.reset"))[-1][0]
+    assert shown.id == "t1"
+    assert [one.id for one in shown.beside] == ["t1-2"]
+    await screen.act("keep", "t1-2")
+    async with asyncio.timeout(5):
+        while conversation.live:
+            await asyncio.sleep(0.001)
+    kept = [rows[-1] for _, rows, _ in await screen.changes("transcript.replace_from")]
+    assert (kept[-1].id, kept[-1].beside) == ("t1-2", ())

@@ -28,7 +28,15 @@ class Plain:
     name: Annotated[str, Field(max_length=9)] = ""
     tone: Tone = Tone.CALM
     level: Literal[1, 2] | None = None
-    tags: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=lambda: ["new"])
+    columns: Annotated[list[Literal["id", "name", "sum"]], Field(min_length=1, max_length=2)] = (
+        field(default_factory=lambda: ["id"])
+    )
+    tones: set[Tone] = field(default_factory=set)
+    sizes: set[Annotated[int, Field(ge=1)]] | None = None
+    place: tuple[int, int] = (0, 0)
+    rows: list[list[str]] = field(default_factory=list)
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 class Model(BaseModel):
@@ -50,7 +58,11 @@ def test_each_type_has_its_field() -> None:
         "name": "text",
         "tone": "choice",
         "level": "choice",
-    }, "a list has none"
+        "tags": "entries",
+        "columns": "choices",
+        "tones": "choices",
+        "sizes": "entries",
+    }, "objects, tuples and lists of lists have none"
     assert fields["limit"] == {
         "name": "limit",
         "label": "Rows",
@@ -71,6 +83,27 @@ def test_each_type_has_its_field() -> None:
     assert option_fields("") == []
 
 
+def test_a_list_has_its_entries_and_their_number() -> None:
+    fields = fields_of(Plain)
+    assert fields["tags"]["item"] == {"type": "text", "maxChars": None}
+    assert (fields["tags"]["default"], fields["tags"]["isUnique"]) == (["new"], False)
+    columns = fields["columns"]
+    assert [choice["value"] for choice in columns["choices"]] == ["id", "name", "sum"]
+    assert (columns["default"], columns["low"], columns["high"]) == (["id"], 1, 2)
+    assert [choice["value"] for choice in fields["tones"]["choices"]] == ["calm", "loud"]
+    sizes = fields["sizes"]
+    assert sizes["item"] == {"type": "number", "isWhole": True, "low": 1, "high": None}
+    assert sizes["isUnique"]
+
+
+def test_a_default_that_json_can_not_represent_is_left_out() -> None:
+    class Odd(BaseModel):
+        model_config = {"arbitrary_types_allowed": True}
+        values: list[str] = Field(default_factory=lambda: [object()])  # type: ignore[arg-type]
+
+    assert fields_of(Odd)["values"]["default"] is None
+
+
 def test_a_pydantic_model_has_fields_too() -> None:
     fields = fields_of(Model)
     assert fields["city"]["required"]
@@ -79,6 +112,9 @@ def test_a_pydantic_model_has_fields_too() -> None:
 
 def test_values_of_the_form_become_the_class() -> None:
     assert options_from(Plain, '{"tone": "loud", "limit": 5}') == Plain(tone=Tone.LOUD, limit=5)
+    values = '{"columns": ["sum", "id"], "tones": ["loud"], "tags": []}'
+    expected = Plain(columns=["sum", "id"], tones={Tone.LOUD}, tags=[])
+    assert options_from(Plain, values) == expected
     assert options_from(Model, '{"city": "Rome"}') == Model(city="Rome")
     assert options_from(None, "") is None
 
@@ -89,6 +125,11 @@ def test_values_of_the_form_become_the_class() -> None:
         (Plain, '{"limit": 100}', r"options\.limit: .*less than 100"),
         (Plain, '{"limits": 5}', r"options\.limits: there is no such option, but table, limit,"),
         (Plain, '{"tone": "shrill"}', r"options\.tone: "),
+        (Plain, '{"columns": []}', r"options\.columns: .*at least 1 item"),
+        (Plain, '{"columns": ["id", "id", "id"]}', r"options\.columns: .*at most 2 items"),
+        (Plain, '{"columns": ["all"]}', r"options\.columns\.0: "),
+        (Plain, '{"tags": "new"}', r"options\.tags: .*valid list"),
+        (Plain, '{"sizes": [0]}', r"options\.sizes\.0: .*greater than or equal to 1"),
         (Plain, "[]", r"options: this must be an object"),
         (Model, "", r"options\.city: "),
         (None, '{"limit": 5}', r"options: this model has no options"),

@@ -13,6 +13,7 @@ from wireside.extension.questions import Approve, question_part
 from wireside.messages import Finished
 from wireside.providers.scripted import ScriptedProvider
 from wireside.store.store import SqlStore
+from wireside_ui.presenters.views import ListScope, Search
 
 
 async def fail(*_: object, **__: object) -> None:
@@ -39,12 +40,13 @@ async def test_changes_of_the_library_are_shown(screen: Any, chat: ChatService) 
 async def test_pages_and_search_results_are_shown(screen: Any, chat: ChatService) -> None:
     info = await chat.library.create("Gardening")
     await screen.shown()
-    await screen.presenter.sidebar.give_page(None, False)
-    await screen.presenter.sidebar.search("garden", None)
+    await screen.presenter.sidebar.give_page(None, ListScope())
+    await screen.presenter.sidebar.search(Search("garden"), None)
     shown = await screen.shown()
-    assert ("sidebar.show", (info,), None, {"archived": False, "fresh": True}) in shown
+    assert ("sidebar.show", (info,), None, {"scope": ListScope(), "fresh": True}) in shown
     ((query, hits, fresh),) = [call[1:] for call in shown if call[0] == "sidebar.show_hits"]
-    assert (query, [hit.title for hit in hits], fresh) == ("garden", ["Gardening"], {"fresh": True})
+    assert (query, [hit.title for hit in hits]) == (Search("garden"), ["Gardening"])
+    assert fresh == {"fresh": True}
 
 
 async def test_a_change_that_the_store_refuses_is_reverted_in_the_list(
@@ -126,3 +128,55 @@ async def test_an_answer_without_a_question_reads_no_questions(
     await screen.conversation.live["t1"].segments[-1].wait_ended()
     assert "sidebar.set_live" in [name for name, *_ in await screen.shown()]
     assert reads == []
+
+
+async def test_a_copy_is_opened(screen: Any, chat: ChatService, begun: Any) -> None:
+    await screen.ask("One", "t1")
+    say = await begun(1)
+    await say("re one", ends=True)
+    await screen.shown()
+    await screen.act("fork", "t1")
+    await screen.presenter.sidebar.duplicate(screen.conversation.id)
+    await screen.presenter.sidebar.duplicate("nowhere")
+    shown = await screen.shown()
+    opened = [call[1] for call in shown if call[0] == "composer.go_to"]
+    listed = {call[1].id: call[1].title for call in shown if call[0] == "sidebar.put"}
+    assert [listed[name] for name in opened] == ["One (2)", "One (2)"]
+
+
+async def test_the_options_of_a_conversation_are_offered_as_a_preset(
+    screen: Any, chat: ChatService
+) -> None:
+    await screen.ask("One", "t1", system="Be short.", temperature=0.2)
+    await screen.presenter.offer_preset(screen.conversation.id)
+    await screen.presenter.offer_preset("nowhere")
+    ((options,),) = await screen.changes("sidebar.offer_preset")
+    assert (options.system, options.temperature) == ("Be short.", 0.2)
+
+
+async def test_folders_are_shown_on_all_pages(
+    screen: Any, new_screen: NewScreen, chat: ChatService
+) -> None:
+    other = await new_screen()
+    folder = await chat.library.folders.create("Work")
+    assert await screen.changes("sidebar.set_folders") == [([folder],)]
+    assert await other.changes("sidebar.set_folders") == [([folder],)]
+    late = await new_screen()
+    assert await late.presenter.sidebar.read_folders() == [folder]
+    inside, outside = await chat.library.create("in"), await chat.library.create("out")
+    await screen.presenter.sidebar.move([inside.id, "nowhere"], folder.id)
+    moved = await other.changes("sidebar.put")
+    assert [info.folder_id for (info,) in moved if info.id == inside.id] == [folder.id]
+    await screen.shown()
+    for scope, titles in (
+        (ListScope("folder", folder.id), ["in"]),
+        (ListScope(), ["out"]),
+        (ListScope("archive"), []),
+    ):
+        await screen.presenter.sidebar.give_page(None, scope)
+        ((items, _, options),) = await screen.changes("sidebar.show")
+        assert [info.title for info in items] == titles
+        assert options == {"scope": scope, "fresh": True}
+    await screen.presenter.sidebar.move([outside.id], "nowhere")
+    await chat.library.folders.delete(folder.id)
+    assert ("sidebar.set_folders", []) in await screen.shown()

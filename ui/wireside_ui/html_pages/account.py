@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from markupsafe import Markup, escape
 
 from wireside.api.errors import status_of, whole_seconds
 from wireside.api.policy import PAGE, PUBLIC_PAGE, route_policy, with_policy
@@ -19,6 +20,7 @@ from wireside.auth.accounts import Accounts
 from wireside.auth.auth import Auth
 from wireside.auth.cookies import set_cookie
 from wireside.auth.passwords import MIN_CHARS
+from wireside.chat.administration import Administration
 from wireside.errors import (
     AccountDisabled,
     BadMessage,
@@ -33,8 +35,10 @@ from wireside.identity import SCOPES, Caller, Role, Scope
 from wireside.ports.quotas import QuotaState
 from wireside.records import ApiKey, AuditEntry
 from wireside.transfer.sharing import Sharing
+from wireside_ui.html_pages.money import costs_text
 from wireside_ui.html_pages.render import PlainPages
-from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
+from wireside_ui.i18n.catalogue import sentence_in, words_in
+from wireside_ui.request_language import language_of_request
 from wireside_ui.theme import Branding
 
 MAX_FIELDS: Final = 20
@@ -42,6 +46,12 @@ MAX_FIELDS: Final = 20
 
 AUDIT_PAGE: Final = 100
 """Entries per page of the audit log."""
+
+SPENDING_DAYS: Final = 30
+"""Days of the spending that a user is shown."""
+
+PEOPLE_PAGE: Final = 50
+"""Accounts per page."""
 
 MAX_TO_SAY: Final = 1000
 """Maximum number of pending results (``ActionResult``), each shown on its caller's next page."""
@@ -69,9 +79,17 @@ class AccountPages:
     """
 
     def __init__(
-        self, auth: Auth, sharing: Sharing, look: Branding, plain: PlainPages, base_url: str
+        self,
+        *,
+        auth: Auth,
+        sharing: Sharing,
+        look: Branding,
+        plain: PlainPages,
+        base_url: str,
+        administration: Administration | None = None,
     ) -> None:
         self._auth = auth
+        self._administration = administration
         self._sharing = sharing
         self._look = look
         self._plain = plain
@@ -115,14 +133,14 @@ class AccountPages:
     @route_policy(PUBLIC_PAGE)
     async def login(self, request: Request) -> Response:
         """Sign in with name and password, or show the error."""
-        form = await _form(request)
-        name, wanted = _first(form, "name"), safe_path(_first(form, "next") or "/")
+        form = await read_form(request)
+        name, wanted = first_field(form, "name"), safe_path(first_field(form, "next") or "/")
         if self._auth.gate.mode != "password":
             return self._login(request, wanted)
         try:
             cookie = await self._auth.sign_ins.sign_in(
                 name,
-                _first(form, "password"),
+                first_field(form, "password"),
                 agent=request.headers.get("user-agent", ""),
                 address=_address(request),
             )
@@ -149,10 +167,12 @@ class AccountPages:
     @route_policy(PUBLIC_PAGE)
     async def join(self, request: Request) -> Response:
         """Create the account, or set the password, and sign in."""
-        form = await _form(request)
-        link, name = _first(form, "link"), _first(form, "name")
+        form = await read_form(request)
+        link, name = first_field(form, "link"), first_field(form, "name")
         try:
-            user = await self._auth.accounts.accept_invitation(link, name, _first(form, "password"))
+            user = await self._auth.accounts.accept_invitation(
+                link, name, first_field(form, "password")
+            )
             cookie = await self._auth.sign_ins.create_session(
                 user, agent=request.headers.get("user-agent", ""), address=_address(request)
             )
@@ -278,12 +298,12 @@ class AccountPages:
 
     async def show_settings(self, request: Request) -> Response:
         """Show the caller's account."""
-        who = _known(request)
-        return await self._settings(request, who, self._said(who))
+        who = known_caller(request)
+        return await self._settings(request, who, self.said(who))
 
     async def change_settings(self, request: Request, what: str) -> Response:
         """Execute a form of the settings page. Raises ``NotFound`` for an unknown form."""
-        who, words = _known(request), self._words(request)
+        who, words = known_caller(request), self._words(request)
         dos: dict[str, Do] = {
             "password": self._set_password,
             "sessions": self._end_sessions,
@@ -294,19 +314,19 @@ class AccountPages:
         if what not in dos:
             raise NotFound("There is no such page.")
         try:
-            done = await dos[what](who, await _form(request))
+            done = await dos[what](who, await read_form(request))
         except WiresideError as error:
             return await self._settings(request, who, ActionResult(), error)
-        self._say(who, _in_words(done, words))
+        self.say(who, _in_words(done, words))
         return self._go(request, "/settings")
 
     async def _set_password(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
         accounts = self._auth.accounts
-        await accounts.change_password(who, _first(form, "old"), _first(form, "new"))
+        await accounts.change_password(who, first_field(form, "old"), first_field(form, "new"))
         return ActionResult(sentence="account_password_changed")
 
     async def _end_sessions(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
-        which = _first(form, "session")
+        which = first_field(form, "session")
         if which == "others":
             await self._auth.sign_ins.end_others(who)
         elif which:
@@ -314,25 +334,25 @@ class AccountPages:
         return ActionResult()
 
     async def _make_key(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
-        days = _first(form, "days").strip()
+        days = first_field(form, "days").strip()
         try:
             lifetime = float(days) if days else None
         except ValueError:
             raise BadMessage("The days are a number.") from None
         _, text = await self._auth.keys.create_key(
             who,
-            _first(form, "name"),
+            first_field(form, "name"),
             cast("list[Scope]", [one for one in form.get("scope", []) if one in SCOPES]),
             days=lifetime,
         )
         return ActionResult(title="account_key_made", secret=text, line="account_shown_once")
 
     async def _revoke_key(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
-        await self._auth.keys.revoke_key(who, _first(form, "key"))
+        await self._auth.keys.revoke_key(who, first_field(form, "key"))
         return ActionResult()
 
     async def _end_share(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
-        await self._sharing.revoke_share(who, _first(form, "share"))
+        await self._sharing.revoke_share(who, first_field(form, "share"))
         return ActionResult()
 
     async def _settings(
@@ -343,7 +363,7 @@ class AccountPages:
         me = next(
             (user for user in [await self._auth.accounts.find_user(who.user_id)] if user), None
         )
-        return self._framed(
+        return self.framed(
             request,
             "settings.html",
             who,
@@ -353,13 +373,16 @@ class AccountPages:
             title=words["account_settings"],
             has_password=me is not None and me.password is not None,
             min_chars=MIN_CHARS,
-            allowance=_allowance(await self._auth.quotas.allowance(who), words),
+            allowance=[
+                *_allowance(await self._auth.quotas.allowance(who), words),
+                *await self._spending(who, words),
+            ],
             sessions=[
                 {
                     "id": one.id,
                     "agent": browser_of(one.agent),
                     "address": one.address,
-                    "when": _moment(one.seen_at),
+                    "when": with_moment(words["account_used"], one.seen_at),
                     "here": who.credential == f"session {one.id}",
                 }
                 for one in (await self._auth.sign_ins.list_sessions(who) if has_sessions else ())
@@ -372,7 +395,7 @@ class AccountPages:
                     "id": one.id,
                     "conversation": one.conversation_id,
                     "title": one.title,
-                    "when": _moment(one.created_at),
+                    "when": with_moment(words["account_shared_at"], one.created_at),
                 }
                 for one in await self._sharing.list_shares(who)
             ],
@@ -382,12 +405,12 @@ class AccountPages:
 
     async def show_people(self, request: Request) -> Response:
         """Show all accounts and invitations; administrators only."""
-        who = _known(request)
-        return await self._people(request, who, self._said(who))
+        who = known_caller(request)
+        return await self._people(request, who, self.said(who))
 
     async def change_people(self, request: Request, user_id: str) -> Response:
         """Execute a form of the users page."""
-        who, words, form = _known(request), self._words(request), await _form(request)
+        who, words, form = known_caller(request), self._words(request), await read_form(request)
         try:
             if user_id == "invite":
                 done = await self._invite(request, who, form)
@@ -395,34 +418,37 @@ class AccountPages:
                 done = await self._change_person(request, who, user_id, form)
         except WiresideError as error:
             return await self._people(request, who, ActionResult(), error)
-        self._say(who, _in_words(done, words))
+        self.say(who, _in_words(done, words))
         return self._go(request, "/people")
 
-    def _say(self, who: Caller, done: ActionResult) -> None:
+    def say(self, who: Caller, done: ActionResult) -> None:
         """Store the result for the next page (post/redirect/get): reloading repeats no action."""
         if done != ActionResult():
             self._to_say[who.credential or who.user_id] = done
             while len(self._to_say) > MAX_TO_SAY:
                 self._to_say.popitem(last=False)
 
-    def _said(self, who: Caller) -> ActionResult:
+    def said(self, who: Caller) -> ActionResult:
+        """Return the stored result, once."""
         return self._to_say.pop(who.credential or who.user_id, ActionResult())
 
     async def _invite(
         self, request: Request, who: Caller, form: dict[str, list[str]]
     ) -> ActionResult:
         accounts = self._auth.accounts
-        if taken_back := _first(form, "take_back"):
+        if taken_back := first_field(form, "take_back"):
             await accounts.take_back(who, taken_back)
             return ActionResult()
-        secret = await accounts.create_invitation(who, _role(form), _first(form, "name").strip())
+        secret = await accounts.create_invitation(
+            who, _role(form), first_field(form, "name").strip()
+        )
         return self._one_time(request, secret, "account_invited")
 
     async def _change_person(
         self, request: Request, who: Caller, user_id: str, form: dict[str, list[str]]
     ) -> ActionResult:
         accounts: Accounts = self._auth.accounts
-        match _first(form, "do"):
+        match first_field(form, "do"):
             case "role":
                 await accounts.set_role(who, user_id, _role(form))
             case "reset":
@@ -451,7 +477,10 @@ class AccountPages:
             invitations = await self._auth.accounts.invitations(who)
         except Forbidden as refused:
             return await self._settings(request, who, ActionResult(), refused)
-        return self._framed(
+        query = request.query_params.get("q", "")[:64]
+        found = [user for user in users if query.casefold() in user.name.casefold()]
+        first = _number(request.query_params.get("from", "")) or 0
+        return self.framed(
             request,
             "people.html",
             who,
@@ -460,6 +489,8 @@ class AccountPages:
             here="people",
             title=words["account_people"],
             can_invite=self._auth.gate.mode == "password",
+            query=query,
+            older=first + PEOPLE_PAGE if first + PEOPLE_PAGE < len(found) else None,
             people=[
                 {
                     "id": user.id,
@@ -468,9 +499,13 @@ class AccountPages:
                     "is_me": user.id == who.user_id,
                     "is_disabled": user.disabled_at is not None,
                     "has_password": user.password is not None,
-                    "seen": _moment(user.seen_at) or words["account_never_here"],
+                    "seen": (
+                        words["account_never_here"]
+                        if user.seen_at is None
+                        else with_moment(words["account_last_here"], user.seen_at)
+                    ),
                 }
-                for user in users
+                for user in found[first : first + PEOPLE_PAGE]
             ],
             invitations=[
                 {
@@ -479,7 +514,7 @@ class AccountPages:
                     "what": words[
                         f"account_role_{one.role}" if one.user_id is None else "account_reset"
                     ],
-                    "until": words["account_until"].format(when=_moment(one.expires_at)),
+                    "until": with_moment(words["account_until"], one.expires_at),
                 }
                 for one in invitations
             ],
@@ -487,17 +522,16 @@ class AccountPages:
 
     async def show_audit(self, request: Request) -> Response:
         """Show the audit log; administrators only."""
-        who, words = _known(request), self._words(request)
+        who, words = known_caller(request), self._words(request)
         query = request.query_params.get("q", "")[:200]
-        place = request.query_params.get("before", "")
-        before = int(place) if re.fullmatch("[0-9]{1,18}", place) else None
+        before = _number(request.query_params.get("before", ""))
         try:
             entries = await self._auth.audit.read_entries(
                 who, query, before=before, limit=AUDIT_PAGE
             )
         except Forbidden as refused:
             return await self._settings(request, who, ActionResult(), refused)
-        return self._framed(
+        return self.framed(
             request,
             "audit.html",
             who,
@@ -506,7 +540,7 @@ class AccountPages:
             here="audit",
             title=words["account_audit"],
             query=query,
-            entries=[_entry(one) for one in entries],
+            entries=[_entry(one, words) for one in entries],
             older=entries[-1].number if len(entries) == AUDIT_PAGE else None,
         )
 
@@ -514,8 +548,8 @@ class AccountPages:
 
     async def show_doctor(self, request: Request) -> Response:
         """Show the connection doctor; the measurements are made by its script."""
-        who, words = _known(request), self._words(request)
-        return self._framed(
+        who, words = known_caller(request), self._words(request)
+        return self.framed(
             request,
             "doctor.html",
             who,
@@ -529,7 +563,34 @@ class AccountPages:
 
     # ---- rendering ---------------------------------------------------------------------------
 
-    def _framed(
+    async def _spending(self, who: Caller, words: dict[str, str]) -> Sequence[tuple[str, str]]:
+        """Return what the caller's answers have cost, where prices are known."""
+        if self._administration is None:
+            return ()
+        found = await self._administration.own_usage(who, SPENDING_DAYS)
+        rows = []
+        for word, first_day in (("spent_today", self._administration.today), ("spent_month", 0)):
+            costs: dict[str, float] = {}
+            for key, one in found:
+                if key.currency and key.day >= first_day:
+                    costs[key.currency] = costs.get(key.currency, 0.0) + one.cost
+            if costs:
+                rows.append((words[word], costs_text(costs)))
+        return rows
+
+    async def refused(self, request: Request, who: Caller, error: Forbidden) -> Response:
+        """Show that a page is not for the caller: the settings with the reason."""
+        if self._auth.has_account_pages:
+            return await self._settings(request, who, ActionResult(), error)
+        raise error
+
+    async def user_names(self, who: Caller) -> Mapping[str, str]:
+        """Return the names of all users by id; none on a server without accounts."""
+        if not self._auth.has_accounts:
+            return {}
+        return {user.id: user.name for user in await self._auth.accounts.list_users(who)}
+
+    def framed(
         self,
         request: Request,
         template: str,
@@ -539,6 +600,16 @@ class AccountPages:
         error: WiresideError | None,
         **values: Any,
     ) -> Response:
+        """Render a page in the frame of the account pages.
+
+        Args:
+            request: the request.
+            template: the template of the page.
+            who: the caller.
+            done: the result of the action before it.
+            error: why the action has failed.
+            values: values of the template.
+        """
         once = {"title": done.title, "line": done.line, "text": done.secret}
         return self._plain.page(
             request,
@@ -573,7 +644,7 @@ class AccountPages:
                 return sentence_in(language, error)
 
     def _language(self, request: Request) -> str:
-        return language_of(request.headers.get("accept-language", ""))
+        return language_of_request(request)
 
     def _words(self, request: Request) -> dict[str, str]:
         return words_in(self._language(request))
@@ -612,12 +683,13 @@ def browser_of(agent: str) -> str:
     return " · ".join(part for part in (kind, system) if part) or agent[:60]
 
 
-def _entry(entry: AuditEntry) -> dict[str, str]:
+def _entry(entry: AuditEntry, words: Mapping[str, str]) -> dict[str, str | Markup]:
     """Return an entry of the audit log for display; the subject of a sign-in is its browser."""
     is_browser = entry.action == "signed_in"
     return {
-        "at": _moment(entry.at),
-        "action": entry.action.replace("_", " "),
+        "at": moment(entry.at),
+        "action": words.get(f"audit_{entry.action}") or entry.action.replace("_", " "),
+        "code": entry.action,
         "name": entry.name,
         "subject": browser_of(entry.subject) if is_browser else entry.subject,
         "in_full": entry.subject if is_browser else "",
@@ -625,12 +697,18 @@ def _entry(entry: AuditEntry) -> dict[str, str]:
     }
 
 
+def _number(text: str) -> int | None:
+    """Return a place in a list, None if there is none."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+
+
 def _caller(request: Request) -> Caller | None:
     caller: Caller | None = getattr(request.state, "caller", None)
     return caller
 
 
-def _known(request: Request) -> Caller:
+def known_caller(request: Request) -> Caller:
+    """Return the caller of a request. Raises ``Forbidden`` without one."""
     caller = _caller(request)
     if caller is None:
         raise Forbidden
@@ -641,22 +719,23 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def _form(request: Request) -> dict[str, list[str]]:
+async def read_form(request: Request) -> dict[str, list[str]]:
     """Return the fields of a form, without files."""
     fields: dict[str, list[str]] = {}
-    async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=10_000) as form:
+    async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=20_000) as form:
         for name, value in form.multi_items():
             if isinstance(value, str):
                 fields.setdefault(name, []).append(value)
     return fields
 
 
-def _first(form: dict[str, list[str]], name: str) -> str:
+def first_field(form: dict[str, list[str]], name: str) -> str:
+    """Return the first value of a field, "" if there is none."""
     return form.get(name, [""])[0]
 
 
 def _role(form: dict[str, list[str]]) -> Role:
-    role = _first(form, "role")
+    role = first_field(form, "role")
     if role not in ("admin", "user", "viewer"):
         raise BadMessage("role: admin, user or viewer.")
     return cast("Role", role)
@@ -696,8 +775,8 @@ def _key(key: ApiKey, words: dict[str, str]) -> dict[str, Any]:
         limits.append(f"{key.tokens_per_day:,} {words['account_tokens']}")
     if key.streams:
         limits.append(f"{key.streams} {words['account_streams']}")
-    expires = words["account_until"].format(when=_moment(key.expires_at))
-    used = words["account_used"].format(when=_moment(key.used_at))
+    expires = with_moment(words["account_until"], key.expires_at)
+    used = with_moment(words["account_used"], key.used_at)
     return {
         "id": key.id,
         "name": key.name,
@@ -708,5 +787,16 @@ def _key(key: ApiKey, words: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _moment(seconds: float | None) -> str:
-    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+def moment(seconds: float | None) -> Markup:
+    """Return a time as an element, which the page's script shows by the reader's clock."""
+    if seconds is None:
+        return Markup()
+    at = datetime.fromtimestamp(seconds, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def with_moment(sentence: str, seconds: float | None) -> Markup:
+    """Return a sentence of the catalogue with a time as its ``when``."""
+    return escape(sentence).format(when=moment(seconds))

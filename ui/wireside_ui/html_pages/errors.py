@@ -18,7 +18,8 @@ from wireside.api.errors import ErrorResponses
 from wireside.api.policy import PAGE, Kind, policy_of, route_policy
 from wireside.errors import NotFound, WiresideError
 from wireside_ui.html_pages.render import PlainPages
-from wireside_ui.i18n.catalogue import language_of, sentence_in, words_in
+from wireside_ui.i18n.catalogue import sentence_in, words_in
+from wireside_ui.request_language import language_of_request
 
 
 class ErrorPages:
@@ -31,7 +32,7 @@ class ErrorPages:
         """Return an error as a page, None if the client is not a browser."""
         if not is_a_person(request):
             return None
-        language = language_of(request.headers.get("accept-language", ""))
+        language = language_of_request(request)
         words = words_in(language)
         is_missing = isinstance(error, NotFound)
         title = words["missing_title"] if is_missing else words["error"]
@@ -51,7 +52,7 @@ class ErrorPages:
 def register_unknown_paths(app: FastAPI, errors: ErrorResponses) -> None:
     """Register the fallback route of ``app``, after all of its other routes."""
     app.router.routes.append(UnknownPath(errors, app.router.routes))
-    app.add_exception_handler(404, errors.handle_missing)
+    app.add_exception_handler(404, errors.handle_unknown_path)
 
 
 def is_a_person(request: Request) -> bool:
@@ -85,7 +86,7 @@ class UnknownPath(BaseRoute):
             to = quote(meant["path"]) + (f"?{query}" if query else "")
             await RedirectResponse(to, 307)(scope, receive, send)
             return
-        answer = await self._errors.handle_missing(request, NotFound())
+        answer = await self._errors.handle_unknown_path(request, NotFound())
         await answer(scope, receive, send)
 
 

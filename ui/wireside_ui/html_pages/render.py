@@ -14,7 +14,8 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from wireside_ui.i18n.catalogue import direction_of, language_of, words_in
+from wireside_ui.i18n.catalogue import direction_of, words_in
+from wireside_ui.request_language import language_of_request
 from wireside_ui.theme import Branding
 
 
@@ -51,7 +52,7 @@ class PlainPages:
         no form that another page could make a user submit, and may stand where the chat does.
         """
         ancestors = self._ancestors if is_embeddable else "'none'"
-        language = language_of(request.headers.get("accept-language", ""))
+        language = language_of_request(request)
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(template).render(
             words=words_in(language),

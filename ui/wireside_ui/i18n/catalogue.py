@@ -12,6 +12,12 @@ LANGUAGES: Mapping[str, ModuleType] = {
     "en": en, "de": de, "es": es, "fr": fr, "zh": zh, "ja": ja, "ar": ar,
 }  # fmt: skip
 
+NAMES: Mapping[str, str] = {
+    "en": "English", "de": "Deutsch", "es": "Español", "fr": "Français", "zh": "中文",
+    "ja": "日本語", "ar": "العربية",
+}  # fmt: skip
+"""The name of each language, in itself."""
+
 RIGHT_TO_LEFT = frozenset({"ar"})
 
 MAX_HEADER = 500

@@ -59,6 +59,15 @@
     const isClosed = localStorage.getItem(keys + "sidebar") === "closed";
     root.classList.toggle("ws-sidebar-closed", isClosed);
   } catch {}
+  const look = () => {
+    try {
+      root.dataset.textSize = localStorage.getItem(keys + "text_size") ?? "";
+      root.dataset.density = localStorage.getItem(keys + "density") ?? "";
+    } catch {}
+  };
+  addEventListener("wireside:preferences", look);
+  addEventListener("storage", look);
+  look();
   const dark = matchMedia("(prefers-color-scheme: dark)");
   /** @param {Theme} [choice] */
   const show = (choice) => {
@@ -78,6 +87,7 @@
   };
   window.wiresideTheme = show;
   dark.addEventListener("change", () => show());
+  addEventListener("storage", () => show()); // another page of this browser may have changed it
   document.addEventListener("DOMContentLoaded", () => show());
   show();
 };

@@ -3,7 +3,7 @@
 // grows with its text.
 (
   /** @type {string} */ keys,
-  /** @type {string} */ conversation,
+  /** @type {string | null} */ conversation, // null: its text is not stored
   /** @type {string} */ notStarted,
 ) => {
   const draftKey = `${keys}draft.${conversation}`;
@@ -20,10 +20,11 @@
   /** @type {string | Draft} */
   let draft = "";
   try {
-    draft = JSON.parse(sessionStorage.getItem(draftKey) ?? "null") || "";
+    if (conversation !== null) draft = JSON.parse(sessionStorage.getItem(draftKey) ?? "null") || "";
   } catch {}
   box.value = typeof draft === "string" ? draft : draft.text;
   const keep = () => {
+    if (conversation === null) return;
     const isMore = typeof draft !== "string" && (draft.edits || draft.files?.length);
     const value = isMore ? Object.assign({}, draft, { text: box.value }) : box.value;
     try {

@@ -20,23 +20,30 @@ from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 from wireside.extension.hooks import Start
 from wireside.extension.pages import SidePage as OwnPage
+from wireside.invisible_text import seen
 from wireside.messages import ModelInfo
 from wireside_ui.application_pages import ApplicationPages
+from wireside_ui.components.banners import Banners
 from wireside_ui.components.composer import Composer
 from wireside_ui.components.header import Header
+from wireside_ui.components.library import Library
 from wireside_ui.components.model_picker import ModelPicker
+from wireside_ui.components.palette import Palette
+from wireside_ui.components.preferences import Preferences
 from wireside_ui.components.sidebar import Sidebar
 from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Transcript
 from wireside_ui.components.welcome import Welcome
 from wireside_ui.document import use_own_document
-from wireside_ui.i18n.catalogue import direction_of, language_of, starters_in, words_in
+from wireside_ui.i18n.catalogue import direction_of, starters_in, words_in
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.incremental import render
 from wireside_ui.nicegui_socket import making, untaken
 from wireside_ui.presenters.chat import ChatPresenter, Opening
+from wireside_ui.presenters.link import NO_LINK, ChatLink
 from wireside_ui.presenters.transcript import LIMITS
 from wireside_ui.presenters.views import ChatViews
+from wireside_ui.request_language import language_of_request
 from wireside_ui.shell import shell_html
 from wireside_ui.theme import Branding, head_html
 
@@ -79,7 +86,7 @@ class ChatPages:
             await self._build(request, client, request.path_params.get("conversation_id"))
 
     async def _build(self, request: Request, client: Client, conversation_id: str | None) -> None:
-        language = language_of(request.headers.get("accept-language", ""))
+        language = language_of_request(request)
         direction = direction_of(language)
         base = request.scope.get("root_path", "")
         chat: ChatService = getattr(request.state, "chat", self._chat)
@@ -110,7 +117,10 @@ class ChatPages:
             view_names=self._view_names,
             own_pages=self._own_pages,
         )
-        await page.build(conversation_id, request.query_params.get("turn"))
+        link = NO_LINK
+        if conversation_id is None and chat.caller.may("chat"):
+            link = ChatLink.parse(request.query_params, max_question_chars=chat.max_message_chars)
+        await page.build(conversation_id, request.query_params.get("turn"), link)
 
     async def _models(self, chat: ChatService) -> Sequence[ModelInfo]:
         """Return the caller's models, so that the header need not change.
@@ -204,32 +214,43 @@ class ChatPage:
             base=base,
             connection=BrowserOf(client),
             models=models,
+            welcome=look.welcome,
         )
 
-    async def build(self, conversation_id: str | None, turn_id: str | None) -> None:
+    async def build(
+        self, conversation_id: str | None, turn_id: str | None, link: ChatLink = NO_LINK
+    ) -> None:
         """Create the page's elements; updates start with the first connection."""
         presenter = self._presenter
-        opening = await presenter.load(conversation_id)
+        opening = await presenter.load(conversation_id, link)
         if opening.missing:
             self._client.status_code = 503 if opening.problem else 404
         if opening.welcome == "empty" and not self._is_reader:
             await self._read_start()
-        self._add_shell(opening)
+        self._add_shell(opening, link)
         # NiceGUI's own container is a <main>: hide it and add ours, with a header and a <main>
         self._client.page_container.set_visibility(False)
         with self._client.layout, ui.element("div").classes("ws-page"):
             sidebar = self._sidebar(opening)
-            picker = self._header()
+            header = self._header(opening)
+            banners = Banners(banners=self._presenter.banners, words=self._words)
+            Preferences(base=self._base, words=self._words)
             with ui.element("main").classes("ws-main"):
-                saving = ui.label(self._words["saving_is_behind"]).classes("ws-sidebar-behind")
+                is_strict = self._chat.saving.is_strict
+                behind = "answers_stand_still" if is_strict else "saving_is_behind"
+                saving = ui.label(self._words[behind]).classes("ws-sidebar-behind")
                 saving.props("role=status")
                 saving.set_visibility(self._chat.saving.is_behind)
                 welcome = self._welcome(opening)
                 transcript = self._transcript()
-            composer = self._composer(opening)
+            composer, picker = self._composer(opening, link)
+            self._library()
+            self._palette()
         presenter.connect(
             ChatViews(
                 frame=PageFrame(self._client, self._look.name, saving),
+                banners=banners,
+                header=header,
                 transcript=transcript,
                 composer=composer,
                 welcome=welcome,
@@ -279,7 +300,7 @@ class ChatPage:
         own = self._models[0].starters if self._models and self._starters else ()
         return self._start_texts.starters or own or self._starters
 
-    def _add_shell(self, opening: Opening) -> None:
+    def _add_shell(self, opening: Opening, link: ChatLink) -> None:
         ui.add_body_html(
             shell_html(
                 name=self._look.name,
@@ -287,12 +308,14 @@ class ChatPage:
                 base=self._base,
                 tagline=self._tagline,
                 starters=self._first_starters,
-                draft=opening.id,
+                draft=None if link.is_temporary else opening.id,
                 words=self._words,
                 is_empty=opening.welcome == "empty",
                 welcome=self._welcome_html,
                 footer=self._look.footer,
                 user="" if self._has_account_pages else self._chat.caller.user_id,
+                title=seen(opening.title),
+                is_reader=self._is_reader,
             )
         )
 
@@ -306,32 +329,42 @@ class ChatPage:
             cursor=opening.listing.cursor,
             live=library.answering,
             asking=opening.asking,
+            folders=opening.folders,
             on_need=presenter.give_page,
             on_search=presenter.search,
             on_rename=presenter.rename,
             on_pin=presenter.pin,
             on_archive=presenter.archive,
+            on_move=presenter.move,
+            on_tag=presenter.tag,
             on_delete=presenter.delete,
             on_restore=presenter.restore,
+            on_duplicate=presenter.duplicate,
+            on_preset=self._presenter.offer_preset,
+            name=self._look.name,
+            logo=self._logo,
             account=library.caller.name,
             has_account_pages=self._has_account_pages,
+            can_sign_out=library.caller.credential.startswith("session "),
+            is_admin=library.caller.may("admin"),
             sharing="off" if self._is_reader else self._sharing,
             is_reader=self._is_reader,
             pages=[(page.title, f"{self._base}{page.path}") for page in self._own_pages],
         )
 
-    def _header(self) -> ModelPicker:
-        presenter = self._presenter
-        name, words = self._look.name, self._words
-        with Header(name=name, logo=self._logo, base=self._base, words=words):
-            picker = ModelPicker(models=self._models, words=words, on_retry=presenter.models.retry)
-            Status(
-                base=self._base,
-                words=words,
-                on_visible=presenter.updates.set_visible,
-                shows_dashboard=self._chat.caller.may("admin"),
-            )
-        return picker
+    def _header(self, opening: Opening) -> Header:
+        presenter, words = self._presenter, self._words
+        header = Header(
+            base=self._base,
+            words=words,
+            conversation=opening.conversation.info if opening.conversation else None,
+            on_rename=presenter.sidebar.rename,
+            sharing="off" if self._is_reader else self._sharing,
+            is_reader=self._is_reader,
+        )
+        with header:
+            Status(base=self._base, words=words, on_visible=presenter.updates.set_visible)
+        return header
 
     def _welcome(self, opening: Opening) -> Welcome:
         return Welcome(
@@ -343,6 +376,7 @@ class ChatPage:
             user_starters=self._start_texts.starters,
             words=self._words,
             view=opening.welcome,
+            is_reader=self._is_reader,
         )
 
     def _transcript(self) -> Transcript:
@@ -352,6 +386,7 @@ class ChatPage:
             on_need=presenter.give_rows,
             on_find=presenter.find,
             on_answer=presenter.answer_question,
+            on_rewrite=presenter.rewrite,
             answer_text=presenter.answer_text,
             words=self._words,
             page_size=LIMITS.page_size,
@@ -364,9 +399,28 @@ class ChatPage:
             version=self._version,
         )
 
-    def _composer(self, opening: Opening) -> Composer:
+    def _library(self) -> None:
+        caller = self._chat.caller
+        Library(
+            base=self._base,
+            words=self._words,
+            can_share=bool(caller.user_id) and caller.may("admin"),
+            is_reader=self._is_reader,
+        )
+
+    def _palette(self) -> None:
+        library, words = self._chat.library, self._words
+        links = {page.title: f"{self._base}{page.path}" for page in self._own_pages}
+        if library.caller.name and self._has_account_pages:
+            links[words["account_settings"]] = f"{self._base}/settings"
+        if library.caller.may("admin"):
+            links[words["dashboard"]] = f"{self._base}/dashboard"
+        links[words["doctor_title"]] = f"{self._base}/doctor"
+        Palette(base=self._base, words=words, is_reader=self._is_reader, links=links)
+
+    def _composer(self, opening: Opening, link: ChatLink) -> tuple[Composer, ModelPicker]:
         presenter = self._presenter
-        return Composer(
+        composer = Composer(
             conversation=opening.id or None,
             lost=opening.missing if not opening.problem else None,
             base=self._base,
@@ -382,8 +436,17 @@ class ChatPage:
             on_edit_last=presenter.edit_last,
             on_open=presenter.open,
             on_choose=presenter.choose,
+            on_compact=presenter.compact,
             options=opening.options,
+            preset=opening.preset.options if opening.preset else None,
+            link=link,
+            link_preset=opening.link_preset.options if opening.link_preset else None,
         )
+        with composer:
+            picker = ModelPicker(
+                models=self._models, words=self._words, on_retry=presenter.models.retry
+            )
+        return composer, picker
 
     # ---- lifetime ----------------------------------------------------------------------------
 

@@ -17,8 +17,9 @@ from wireside.ports.clock import Clock
 from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.components.dashboard import Dashboard
 from wireside_ui.document import use_own_document
-from wireside_ui.i18n.catalogue import direction_of, language_of, sentence_in, words_in
+from wireside_ui.i18n.catalogue import direction_of, sentence_in, words_in
 from wireside_ui.nicegui_socket import making
+from wireside_ui.request_language import language_of_request
 from wireside_ui.theme import Branding, head_html
 
 HOUR_S: Final = 3600
@@ -82,7 +83,7 @@ class DashboardPage:
         return None
 
     async def _build(self, request: Request, client: Client, caller: Caller, base: str) -> None:
-        language = language_of(request.headers.get("accept-language", ""))
+        language = language_of_request(request)
         direction = direction_of(language)
         words = words_in(language)
         ui.page_title(f"{words['dashboard']} · {self._look.name}")

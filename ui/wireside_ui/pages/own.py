@@ -24,8 +24,9 @@ from wireside.extension.turn import User
 from wireside.extension.views import ViewFunction
 from wireside.parts import data_of
 from wireside_ui.application_pages import ApplicationPages
-from wireside_ui.i18n.catalogue import direction_of, language_of, words_in
+from wireside_ui.i18n.catalogue import direction_of, words_in
 from wireside_ui.nicegui_socket import making
+from wireside_ui.request_language import language_of_request
 from wireside_ui.theme import Branding, head_html
 
 BUILD_S = 2.0
@@ -112,7 +113,7 @@ class OwnPages:
                     await self._built(root, build, request, page=page.path)
 
     def _prepare(self, request: Request, client: Client) -> None:
-        language = language_of(request.headers.get("accept-language", ""))
+        language = language_of_request(request)
         # NiceGUI would put the header in front of the path, which the scope has already
         request.scope["headers"] = [
             item for item in request.scope["headers"] if item[0] != b"x-forwarded-prefix"
@@ -148,7 +149,7 @@ class OwnPages:
                     await build()
         except Exception:
             _log.exception("own_page_failed", **names)
-            language = language_of(request.headers.get("accept-language", ""))
+            language = language_of_request(request)
             root.clear()
             with root:
                 ui.label(words_in(language)["view_failed"]).classes("ws-own-page-failed")

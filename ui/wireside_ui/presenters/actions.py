@@ -15,8 +15,8 @@ from wireside_ui.presenters.answer import files_of, retry_after
 from wireside_ui.presenters.rows import Action
 from wireside_ui.presenters.views import ComposerView
 
-COSTLY = ("retry", "continue")
-"""Actions that call the model."""
+COSTLY = ("retry", "continue", "fork")
+"""Actions that call the model, or copy a conversation."""
 
 REPEAT_S = 1.0
 """Seconds within which a repeated costly action on the same turn is ignored."""
@@ -48,23 +48,44 @@ class TurnActions:
         turn = await self._chat.library.read_turn(conversation, action.row_id)
         match action.name:
             case "retry":
-                if not action.automatic or retry_after(turn) is not None:
-                    await self._chat.retry_turn(conversation, turn.id, self._options())
+                await self._retry(conversation, turn, action)
             case "continue":
                 await self._chat.continue_answer(conversation, turn.id, self._options())
             case "stop":
                 if turn.is_live:
                     await self._chat.stop_stream(turn.segments[-1])
-            case "withdraw":
-                question = await self._chat.withdraw_turn(conversation, turn.id)
-                self.composer.put_back(question, files_of(turn))
-            case "edit":
-                self.composer.edit(turn.id, turn.question)
+            case "withdraw" | "edit" | "fork":
+                await self._move_to_composer(conversation, turn, action)
+            case "undo-summary":
+                await self._chat.undo_compaction(conversation, turn.id)
+            case "keep":
+                await self._chat.keep_answer(conversation, turn.id)
             case "previous" | "next":
                 step = 1 if action.name == "next" else -1
                 await self._chat.show_sibling(conversation, turn.id, step)
             case _:
                 await self._chat.give_feedback(conversation, turn.id, _feedback(turn, action))
+
+    async def _move_to_composer(
+        self, conversation: Conversation, turn: ConversationTurn, action: Action
+    ) -> None:
+        """Perform an action after which the user goes on in the message box."""
+        if action.name == "withdraw":
+            question = await self._chat.withdraw_turn(conversation, turn.id)
+            self.composer.put_back(question, files_of(turn))
+        elif action.name == "edit":
+            self.composer.edit(turn.id, turn.question, files_of(turn))
+        else:
+            copied = await self._chat.library.fork(conversation.id, turn.id)
+            self.composer.go_to(copied.id)
+
+    async def _retry(
+        self, conversation: Conversation, turn: ConversationTurn, action: Action
+    ) -> None:
+        if action.automatic and retry_after(turn) is None:
+            return
+        options = _with_model(self._options(), action.model)
+        await self._chat.retry_turn(conversation, turn.id, options, instruction=action.instruction)
 
     def _is_repeated(self, action: Action) -> bool:
         """Return whether a costly action was repeated, by a double click or a held key."""
@@ -73,6 +94,11 @@ class TurnActions:
         last, at = self._last
         self._last = (action.name, action.row_id), self._clock()
         return last == self._last[0] and self._last[1] - at < REPEAT_S
+
+
+def _with_model(options: Options, model: str) -> Options:
+    """Return options with another model, whose own options are not those of the chosen one."""
+    return replace(options, model=model, values="") if model else options
 
 
 def _feedback(turn: ConversationTurn, action: Action) -> Feedback | None:

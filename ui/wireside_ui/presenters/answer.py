@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from wireside.chat.conversation import ConversationTurn
+from wireside.chat.instructions import TEXTS, is_instruction
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.reader import Reader
+from wireside.generation.runner import Stream
 from wireside.invisible_text import SeenStream, seen
-from wireside.messages import ToolDelta
+from wireside.messages import Cost, ToolDelta
 from wireside.parts import (
+    EDITED,
     Attachment,
     DataPart,
     FilePart,
     ImagePart,
+    Part,
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    data_of,
     is_hidden,
     label_of,
     size_of,
@@ -29,7 +34,7 @@ from wireside_ui.markdown.dialect import Markup
 from wireside_ui.markdown.highlighting import HighlightBudget
 from wireside_ui.markdown.incremental import BlockStream, Op, render
 from wireside_ui.presenters.data_parts import data_row
-from wireside_ui.presenters.rows import FileRow, Row, RowPart, State, ToolRow
+from wireside_ui.presenters.rows import DetailsRow, FileRow, Row, RowPart, State, ToolRow
 
 READ_CHARS = 32_768
 """Characters read from an answer per step (about 60 ms of work); the rest is read next time."""
@@ -39,6 +44,11 @@ MAX_SHOWN_CHARS = 1_000_000
 
 LATE_DATA_CHARS = 20_000
 """Size of a part that is not in the beginning of an answer, but is sent with the rest (2 ms)."""
+
+MAX_INSTRUCTION_CHARS = 300
+
+MIN_MEASURED_S = 0.05
+"""Duration of an answer below which its speed says nothing."""
 
 MORE = '<p class="ws-prose-more">…</p>'
 """Follows the beginning of an answer until the rest is rendered."""
@@ -84,6 +94,51 @@ def model_of(turn: ConversationTurn, names: Mapping[str, str]) -> str:
     return seen(", ".join(names.get(model, model) for model in models))
 
 
+def details_of(turn: ConversationTurn) -> DetailsRow | None:
+    """Return what is known of an ended answer, None for any other."""
+    if not turn.segments or turn.is_live or turn.end is None:
+        return None
+    first, last = turn.segments[0], turn.segments[-1]
+    usages = [stream.log.end.usage for stream in turn.segments if stream.log.end]
+    output_tokens = _sum(usage.output_tokens for usage in usages)
+    return DetailsRow(
+        code=turn.end.error.code if turn.end.error else "",
+        stream=last.name,
+        at=first.created_at,
+        input_tokens=_sum(usage.input_tokens for usage in usages),
+        output_tokens=output_tokens,
+        costs=_costs(stream.log.end.cost for stream in turn.segments if stream.log.end),
+        first_token_s=first.log.end.timing.first_s if first.log.end else None,
+        tokens_per_s=_speed(last) if len(turn.segments) == 1 else None,
+    )
+
+
+def _costs(costs: Iterable[Cost | None]) -> Sequence[tuple[float, str]]:
+    """Return the sum of the known costs in each currency."""
+    sums: dict[str, float] = {}
+    for cost in costs:
+        if cost is not None:
+            sums[cost.currency] = sums.get(cost.currency, 0.0) + cost.amount
+    return [(amount, seen(currency)) for currency, amount in sums.items()]
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Return the sum of the known counts, None if none is known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _speed(stream: Stream) -> float | None:
+    """Return the tokens per second from the first content to the end, None if unknown."""
+    end = stream.log.end
+    if end is None or not end.usage.output_tokens:
+        return None
+    if end.timing.first_s is None or end.timing.total_s is None:
+        return None
+    tokens, took_s = end.usage.output_tokens, end.timing.total_s - end.timing.first_s
+    return tokens / took_s if took_s > MIN_MEASURED_S else None
+
+
 def retry_after(turn: ConversationTurn) -> float | None:
     """Return the delay in seconds of the automatic retry of a failed turn, None for no retry."""
     error = turn.end.error if turn.end else None
@@ -126,6 +181,7 @@ def row_of(
         sibling=sibling,
         siblings=siblings,
         feedback=turn.feedback.verdict if turn.feedback else "",
+        instruction=_instruction(turn),
         model=model_of(turn, names),
         asked_at=turn.created_at,
     )
@@ -143,6 +199,8 @@ def row_of(
         ),
         error=seen(_sentence(turn, language)),
         retry_after=retry_after(turn),
+        details=details_of(turn),
+        edited=any(map(_is_mark, turn.answer)),
     )
 
 
@@ -162,7 +220,7 @@ def parts_of_row(
     shown: list[RowPart] = []
     text_left = max_shown_chars
     for part in turn.answer:
-        if is_hidden(part):
+        if is_hidden(part) or _is_mark(part):
             continue
         match part:
             case TextPart() if text_left > 0 and part.text.strip():
@@ -185,7 +243,17 @@ def parts_of_row(
                 pass  # white space, or text beyond the limit
             case _:
                 assert_never(part)
+    _time_reasoning(shown, turn)
     return tuple(shown)
+
+
+def _time_reasoning(shown: Sequence[RowPart], turn: ConversationTurn) -> None:
+    """Note how long the reasoning took, which is known for all reasoning of an answer together."""
+    reasoning = [part for part in shown if part["kind"] == "reasoning"]
+    if len(reasoning) == 1:
+        timings = [stream.log.end.timing for stream in turn.segments if stream.log.end]
+        took_s = [timing.reasoning_s for timing in timings if timing.reasoning_s is not None]
+        reasoning[0]["seconds"] = sum(took_s) if took_s else None
 
 
 def _add_reasoning(shown: list[RowPart], text: str) -> None:
@@ -193,7 +261,7 @@ def _add_reasoning(shown: list[RowPart], text: str) -> None:
     if shown and (last := shown[-1])["kind"] == "reasoning":
         text = last["text"] + text
         shown.pop()
-    shown.append({"kind": "reasoning", "text": text})
+    shown.append({"kind": "reasoning", "text": text, "seconds": None})
 
 
 def _sentence(turn: ConversationTurn, language: str) -> str:
@@ -326,7 +394,7 @@ class Follower:
                 self._add_reasoning(self._open.take(piece.text, is_last=False))
             case ToolPiece():
                 self._steps.append(["u", _tool(piece.delta, self._call_row(piece.delta, segment))])
-            case PartPiece() if not is_hidden(piece.delta.part):
+            case PartPiece() if not (is_hidden(piece.delta.part) or _is_mark(piece.delta.part)):
                 part_id = piece.delta.id
                 if not part_id or part_id not in self._data_ids:
                     self._data_ids.add(part_id)
@@ -413,9 +481,29 @@ def _question(turn: ConversationTurn) -> str:
         match part:
             case TextPart(text):
                 texts.append(text)
+            case DataPart() if is_hidden(part) or is_instruction(part):
+                pass
             case ImagePart() | FilePart() | DataPart() if upload_of(part) is None:
                 texts.append(label_of(part))
     return "\n\n".join(texts)
+
+
+def _is_mark(part: Part) -> bool:
+    """Return whether a part only marks an answer as edited."""
+    return isinstance(part, DataPart) and part.kind == EDITED
+
+
+def _instruction(turn: ConversationTurn) -> str:
+    """Return the name of what the page added to a question, or its text if it is not known."""
+    for part in turn.question_parts:
+        if isinstance(part, DataPart) and is_instruction(part):
+            data = data_of(part)
+            name = data.get("name") if isinstance(data, dict) else None
+            own = {text: known for known, text in TEXTS.items()}.get(part.text)
+            return (
+                own if own is not None and own == name else seen(part.text[:MAX_INSTRUCTION_CHARS])
+            )
+    return ""
 
 
 def files_of(turn: ConversationTurn) -> tuple[FileRow, ...]:

@@ -29,7 +29,7 @@ from wireside_ui.presenters.questions import question_in
 from wireside_ui.presenters.rows import DataRow
 from wireside_ui.presenters.tables import table_in
 
-KINDS = ("step", "source", "table", "figure", "question", "view")
+KINDS = ("step", "source", "table", "figure", "question", "view", "summary")
 """Kinds of data that the page shows; the others are shown by their text."""
 
 MAX_TEXT_CHARS = 100_000
@@ -97,6 +97,12 @@ def _shown(part: DataPart, markup: Markup) -> dict[str, Any] | None:
         case "view":
             name = text_in(data.get("name"), MAX_NAME_CHARS)
             return {"name": name} if name and part.id else None
+        case "summary":
+            turns = number_in(data.get("turns"))
+            return {
+                "turns": int(turns) if turns is not None and 0 < turns < 1e9 else None,
+                "undone": not part.text.strip(),
+            }
         case _:
             return question_in(data, markup)
 

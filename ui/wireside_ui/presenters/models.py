@@ -35,6 +35,16 @@ class ModelsPresenter:
         """Display names by id."""
         return {model.id: model.name for model in self._offered}
 
+    def context_tokens(self, model: str | None) -> int | None:
+        """Return what the context of a model holds, None if that is unknown.
+
+        None as ``model`` is the default model.
+        """
+        for info in self._offered:
+            if model is None or info.id == model:
+                return info.context_tokens
+        return None
+
     def available(self, options: Options) -> Options:
         """Return ``options`` with a model that is not offered replaced by the default model."""
         ids = [model.id for model in self._offered]

@@ -12,8 +12,8 @@ Schema = Mapping[str, Any]
 def option_fields(schema_text: str) -> list[dict[str, Any]]:
     """Return the fields of a form.
 
-    An option that is neither text, number, switch nor choice, such as a list, has no field; it
-    keeps its default.
+    An option that is neither text, number, switch, choice nor a list of these, such as an object,
+    has no field; it keeps its default.
 
     Args:
         schema_text: the JSON Schema of an object, "" for no options.
@@ -58,6 +58,23 @@ def _field(given: Schema, definitions: Schema) -> dict[str, Any] | None:
             return {"type": "number", "isWhole": False, **_bounds(schema, 0)}
         case "string":
             return {"type": "text", "maxChars": schema.get("maxLength")}
+        case "array":
+            return _list(schema, definitions)
+        case _:
+            return None
+
+
+def _list(schema: Schema, definitions: Schema) -> dict[str, Any] | None:
+    """Return the field of a list: several of given choices, or texts or numbers."""
+    if "prefixItems" in schema:  # a tuple: each place has a meaning of its own
+        return None
+    lengths = {"low": schema.get("minItems"), "high": schema.get("maxItems")}
+    match _field(schema.get("items", {}), definitions):
+        case {"type": "choice", "choices": choices}:
+            return {"type": "choices", "choices": choices, **lengths}
+        case {"type": "text" | "number"} as item:
+            is_unique = bool(schema.get("uniqueItems"))
+            return {"type": "entries", "item": item, "isUnique": is_unique, **lengths}
         case _:
             return None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
+from wireside.chat.instructions import Instruction
 from wireside.parts import ToolState
 
 State = Literal[
@@ -38,17 +39,23 @@ ActionName = Literal[
     "stop",
     "continue",
     "withdraw",
+    "fork",
     "previous",
     "next",
     "up",
     "down",
     "no-feedback",
     "say",
+    "undo-summary",
+    "keep",
 ]
 """Name of a user action.
 
-``previous`` and ``next`` switch to a turn's sibling; ``up``, ``down`` and ``no-feedback`` set the
-feedback on its answer, ``say`` adds a comment to the feedback.
+``fork`` copies the conversation up to the turn and opens the copy; ``previous`` and ``next``
+switch to a turn's sibling; ``up``, ``down`` and ``no-feedback`` set the feedback on its answer,
+``say`` adds a comment to the feedback.
+``undo-summary`` undoes the summary in an answer. ``keep`` keeps one of the answers that are shown
+side by side.
 """
 
 
@@ -60,10 +67,14 @@ class TextRow(TypedDict):
 
 
 class ReasoningRow(TypedDict):
-    """The model's reasoning, shown verbatim."""
+    """The model's reasoning, shown verbatim but for headings, lists, bold and code.
+
+    ``seconds`` is how long it took, None if unknown.
+    """
 
     kind: Literal["reasoning"]
     text: str
+    seconds: float | None
 
 
 class ToolRow(TypedDict):
@@ -106,6 +117,23 @@ class FileRow(TypedDict):
     media_type: str
 
 
+class DetailsRow(TypedDict):
+    """What is known of an ended answer; None and "" are unknown or nothing."""
+
+    code: str
+    """The code of the error that ended it."""
+    stream: str
+    """Its id, which the server's log has too."""
+    at: float
+    """Time in seconds since 1970 at which it began."""
+    input_tokens: int | None
+    output_tokens: int | None
+    costs: Sequence[tuple[float, str]]
+    """Amounts with their currencies: one, or none if the cost is unknown."""
+    first_token_s: float | None
+    tokens_per_s: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One turn. ``parts`` is empty for an answer that is streamed by ``ops``."""
@@ -124,10 +152,17 @@ class Row:
     siblings: int = 1
     """Number of turns with the same parent; a switch between them is shown if there are several."""
     feedback: Literal["", "up", "down"] = ""
+    instruction: str = ""
+    """What the page added to the question: the name of it, such as "shorter", or its text."""
+    edited: bool = False
+    """Whether the answer's text was changed by its owner."""
     model: str = ""
     """Name of the model; several, comma-separated, if the answer was continued by another one."""
+    details: DetailsRow | None = None
     asked_at: float = 0.0
     """Time of the question in seconds since 1970; 0 if unknown."""
+    beside: tuple[Row, ...] = ()
+    """The answers of other models to the question, shown next to this one."""
 
 
 class RowPatch(TypedDict, total=False):
@@ -141,7 +176,10 @@ class RowPatch(TypedDict, total=False):
     sibling: int
     siblings: int
     feedback: Literal["", "up", "down"]
+    edited: bool
     model: str
+    details: DetailsRow | None
+    follow_ups: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,3 +194,7 @@ class Action:
     row_id: str
     automatic: bool = False
     words: str = ""
+    model: str = ""
+    """The model for ``retry``, "" for the chosen one."""
+    instruction: Instruction | None = None
+    """What ``retry`` adds to the question."""

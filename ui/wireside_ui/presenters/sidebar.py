@@ -7,11 +7,21 @@ from contextlib import suppress
 from functools import partial
 
 from wireside.chat.library import Library
-from wireside.chat.watchers import Answering, AskingChanged, Gone, ListChange, Listed
+from wireside.chat.watchers import (
+    Answering,
+    AskingChanged,
+    FoldersChanged,
+    Gone,
+    ListChange,
+    Listed,
+)
 from wireside.errors import BadMessage, NotFound, StoreError, WiresideError
-from wireside.records import ConversationInfo, Listing
+from wireside.records import ConversationInfo, Folder, Listing
 from wireside_ui.i18n.catalogue import sentence_in
-from wireside_ui.presenters.views import SidebarView
+from wireside_ui.presenters.views import ListScope, Search, SidebarView
+
+_FOLDERS: dict[str, str | None] = {"list": "", "archive": None}
+"""Which folder a list shows, by its kind; that of a folder shows its own."""
 
 
 class SidebarPresenter:
@@ -31,6 +41,7 @@ class SidebarPresenter:
         tell: Callable[[WiresideError], None],
         on_listed: Callable[[str], None] = lambda _: None,
         on_undone: Callable[[str], None] = lambda _: None,
+        on_copied: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Create the presenter.
 
@@ -42,7 +53,9 @@ class SidebarPresenter:
             on_listed: called with the id of each conversation that was added to the list or changed
                 in it.
             on_undone: called with the id of each conversation whose deletion was undone here.
+            on_copied: called with the id of each copy that was made here.
         """
+        self._on_copied = on_copied
         self._on_listed = on_listed
         self._on_undone = on_undone
         self._library = library
@@ -52,6 +65,7 @@ class SidebarPresenter:
         self._changed: dict[str, ConversationInfo | None] = {}
         self._is_live_new = False
         self._is_asking_new = False
+        self._are_folders_new = False
         self.asking: frozenset[str] = frozenset()
         """Ids of the conversations that wait for an answer of the user."""
         self._unwatch: Callable[[], object] = lambda: None
@@ -59,9 +73,16 @@ class SidebarPresenter:
     async def first_page(self) -> Listing:
         """Return the first page of the list; an empty one if the store can't be read."""
         try:
-            return await self._library.list_page()
+            return await self._library.list_page(folder="")
         except StoreError:
             return Listing((), None)
+
+    async def read_folders(self) -> list[Folder]:
+        """Read the folders; none if the store can't be read."""
+        try:
+            return await self._library.folders.list_folders()
+        except StoreError:
+            return []
 
     async def read_asking(self) -> frozenset[str]:
         """Read ``asking``, which stays as it is if the store can't be read."""
@@ -93,6 +114,10 @@ class SidebarPresenter:
         if self._is_live_new:
             self._is_live_new = False
             self.view.set_live(self._library.answering)
+        if self._are_folders_new:
+            self._are_folders_new = False
+            with suppress(StoreError):
+                self.view.set_folders(await self._library.folders.list_folders())
         if not self._is_asking_new:
             return False
         self._is_asking_new = False
@@ -113,38 +138,60 @@ class SidebarPresenter:
                 self._is_live_new = True
             case AskingChanged():
                 self._is_asking_new = True
+            case FoldersChanged():
+                self._are_folders_new = True
         self._wake()
 
     # ---- user actions ------------------------------------------------------------------------
 
-    async def give_page(self, cursor: str | None, archived: bool) -> None:
-        """Show a page of the list, or of the archive."""
+    async def give_page(self, cursor: str | None, scope: ListScope) -> None:
+        """Show a page of the list."""
         try:
-            listing = await self._library.list_page(archived=archived, cursor=cursor)
+            listing = await self._library.list_page(
+                archived=scope.kind == "archive",
+                folder=_FOLDERS.get(scope.kind, scope.of),
+                cursor=cursor,
+            )
         except WiresideError as error:
             self.view.fail(sentence_in(self._language, error))
         else:
-            self.view.show(
-                listing.conversations, listing.cursor, archived=archived, fresh=cursor is None
-            )
+            self.view.show(listing.conversations, listing.cursor, scope=scope, fresh=cursor is None)
 
-    async def search(self, query: str, cursor: int | None) -> None:
+    async def search(self, search: Search, cursor: int | None) -> None:
         """Show a page of search results."""
         try:
-            hits = await self._library.search(query, cursor=cursor)
+            hits = await self._library.search(search.query, filters=search.filters, cursor=cursor)
         except WiresideError as error:
             self.view.fail(sentence_in(self._language, error))
         else:
-            self.view.show_hits(query, hits, fresh=cursor is None)
+            self.view.show_hits(search, hits, fresh=cursor is None)
 
     async def rename(self, conversation_id: str, title: str) -> None:
         """Change the title of a conversation."""
         await self._do([conversation_id], lambda: self._library.rename(conversation_id, title))
 
+    async def duplicate(self, conversation_id: str) -> None:
+        """Copy a conversation and open the copy."""
+
+        async def copy() -> None:
+            self._on_copied((await self._library.duplicate(conversation_id)).id)
+
+        await self._do((), copy)
+
     async def pin(self, ids: Sequence[str], is_pinned: bool) -> None:
         """Pin or unpin conversations."""
         for one in ids:
             await self._do([one], partial(self._library.pin, one, is_pinned))
+
+    async def move(self, ids: Sequence[str], folder_id: str | None) -> None:
+        """Put conversations into a folder; None: into none."""
+        for one in ids:
+            await self._do([one], partial(self._library.move, one, folder_id))
+
+    async def tag(self, ids: Sequence[str], tag: str, is_set: bool) -> None:
+        """Add a tag to conversations, or remove it."""
+        for one in ids:
+            await self._do([one], partial(self._library.set_tag, one, tag, is_set))
 
     async def archive(self, ids: Sequence[str], is_archived: bool) -> None:
         """Archive conversations or restore them from the archive."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from wireside.chat import tree
 from wireside.chat.conversation import WAITING_TURNS, Conversation, ConversationTurn
 from wireside.chat.service import ChatService
 from wireside.errors import NotFound, StoreError
+from wireside.invisible_text import seen
 from wireside.offload import aside_short, run_in_worker
 from wireside.records import Span
 from wireside_ui.markdown.dialect import Markup
@@ -117,6 +118,14 @@ class TranscriptPresenter:
         self._followers: dict[str, Follower] = {}
         self._changed: set[str] = set()
         self._is_shape_new = False
+        self._beside: list[ConversationTurn] = []
+        """The answers next to that of the last turn, in a comparison of models."""
+        self._compared_at: int | None = None
+        """Depth of the turn next to which others are shown; None if there is none."""
+        self._suggested = ""
+        """Id of the turn after which questions are suggested, "" for none."""
+        self.changed_answers = 0
+        """Number of answers that have ended or changed while they were shown."""
         self.late = LateAnswers(
             language=language,
             render=self._render,
@@ -159,12 +168,14 @@ class TranscriptPresenter:
         self._removals = conversation.removals
         try:
             turns = await self._turns(self._total - self._limits.page_size, self._total - 1)
+            await self._read_beside(turns)
         except StoreError:
             self.close()
             raise
         if conversation is self._conversation:
             self.view.reset(self._rows(turns), self._total)
-            self.view.set_source(f"{self._base}/api/conversations/{conversation.id}")
+            address = f"{self._base}/api/conversations/{conversation.id}"
+            self.view.set_source("" if conversation.is_temporary else address)
 
     def clear(self) -> None:
         """Show an empty transcript."""
@@ -228,9 +239,12 @@ class TranscriptPresenter:
         kept = tree.shared_length(self._path, path)
         if conversation.removals != self._removals:
             kept = max(0, min(kept, total - WAITING_TURNS))
+        if self._compared_at is not None and total > self._total:
+            kept = min(kept, self._compared_at)  # the conversation goes on from one of the answers
         if kept == total == self._total:
             return
         turns = await self._turns(kept, min(total, kept + self._limits.page_size) - 1)
+        await self._read_beside(turns)
         if conversation is not self._conversation:
             return
         rows = self._rows(turns)
@@ -241,7 +255,7 @@ class TranscriptPresenter:
             self.view.replace_from(kept, rows, total)
         self._path, self._total, self._removals = path, total, conversation.removals
         for follower in tuple(self._followers.values()):
-            if not conversation.is_on_shown_path(follower.turn):
+            if not self.shows(follower.turn):
                 self._stop_following(follower.turn.id)
 
     async def _update_turn(self, conversation: Conversation, turn_id: str) -> None:
@@ -255,6 +269,7 @@ class TranscriptPresenter:
             self._ensure_following(turn)
         else:
             self._send_state(turn)
+            await self._end_comparison(conversation, turn)
 
     def _send_growth(self, turn: ConversationTurn) -> None:
         mark = self._mark(turn)
@@ -269,6 +284,7 @@ class TranscriptPresenter:
         if before is None or mark == before or turn.id in self._followers:
             return  # the end is sent after all text
         self._marks[turn.id] = mark
+        self.changed_answers += 1
         row = self._row(turn, chars=0)
         self.view.change(
             turn.id,
@@ -278,7 +294,9 @@ class TranscriptPresenter:
             sibling=row.sibling,
             siblings=row.siblings,
             feedback=row.feedback,
+            edited=row.edited,
             model=row.model,
+            details=row.details,
         )
         if before[1:3] != mark[1:3]:  # an answer without a follower: it ended immediately
             self.late.add([turn])
@@ -325,6 +343,35 @@ class TranscriptPresenter:
         elif follower.has_more:
             self._updates.wake()
 
+    # ---- answers side by side ----------------------------------------------------------------
+
+    def shows(self, turn: ConversationTurn) -> bool:
+        """Return whether the answer of a turn is shown, on the path or next to it."""
+        conversation = self._conversation
+        is_on_path = conversation is not None and conversation.is_on_shown_path(turn)
+        return is_on_path or turn in self._beside
+
+    async def _read_beside(self, turns: Sequence[ConversationTurn]) -> None:
+        """Read the answers that are shown next to the last of ``turns``."""
+        conversation = self._conversation
+        self._beside = []
+        if conversation is not None and turns and turns[-1].depth + 1 == conversation.total:
+            compared = await self._chat.compared_turns(conversation, turns[-1])
+            self._beside = [turn for turn in compared if turn is not turns[-1]]
+        self._compared_at = turns[-1].depth if self._beside else None
+
+    async def _end_comparison(self, conversation: Conversation, turn: ConversationTurn) -> None:
+        """Show the last answer alone if it, or another one next to it, was kept."""
+        depth = self._compared_at
+        if depth is None or turn.depth != depth or depth + 1 != conversation.total:
+            return
+        if await self._chat.compared_turns(conversation, turn):
+            return
+        turns = await self._turns(depth, depth)
+        await self._read_beside(turns)
+        if conversation is self._conversation and depth + 1 == self._total:
+            self.view.replace_from(depth, self._rows(turns), self._total)
+
     # ---- rows --------------------------------------------------------------------------------
 
     async def give_rows(self, page: int) -> None:
@@ -343,6 +390,18 @@ class TranscriptPresenter:
             raise
         self.view.put(page, self._rows(turns))
 
+    def suggest(self, turn: ConversationTurn, questions: Sequence[str]) -> None:
+        """Show questions to ask after the last answer."""
+        if turn.id in self._marks and self._conversation is not None:
+            self._suggested = turn.id if questions else ""
+            self.view.change(turn.id, follow_ups=[seen(one) for one in questions])
+
+    def forget_suggestions(self) -> None:
+        """Remove the suggested questions, as the conversation goes on."""
+        if self._suggested in self._marks:
+            self.view.change(self._suggested, follow_ups=[])
+        self._suggested = ""
+
     async def last_turn(self) -> ConversationTurn | None:
         """Return the last shown turn, None if there is none. Raises ``StoreError``."""
         turns = await self._turns(self._total - 1, self._total - 1)
@@ -356,11 +415,7 @@ class TranscriptPresenter:
     def _rows(self, turns: Sequence[ConversationTurn]) -> list[Row]:
         """Return the rows of turns and start followers for answers in progress."""
         for turn in turns:
-            self._stop_following(turn.id)
-            self._marks.pop(turn.id, None)
-            self._marks[turn.id] = self._mark(turn)
-            if turn.is_live:
-                self._follow(turn)
+            self._note_row(turn)
         while len(self._marks) > self._limits.marks:
             self._marks.popitem(last=False)
         late = self._too_costly(turns)
@@ -371,7 +426,21 @@ class TranscriptPresenter:
             self._row(turn, budget, self._limits.beginning_chars if turn in late else None)
             for turn in reversed(turns)
         ]
-        return rows[::-1]
+        rows.reverse()
+        if self._beside and turns and turns[-1].depth == self._compared_at:
+            for turn in self._beside:
+                self._note_row(turn)
+            beside = tuple(self._row(turn, budget) for turn in self._beside)
+            rows[-1] = replace(rows[-1], beside=beside)
+        return rows
+
+    def _note_row(self, turn: ConversationTurn) -> None:
+        """Note what the row of a turn shows, and follow its answer in progress."""
+        self._stop_following(turn.id)
+        self._marks.pop(turn.id, None)
+        self._marks[turn.id] = self._mark(turn)
+        if turn.is_live:
+            self._follow(turn)
 
     def _too_costly(self, turns: Sequence[ConversationTurn]) -> list[ConversationTurn]:
         """Return the turns whose answers are rendered later, the last one first."""

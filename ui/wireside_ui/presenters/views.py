@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Unpack
+from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 from wireside.messages import ModelInfo, Options
-from wireside.records import ConversationInfo, Hit
+from wireside.records import Banner, ConversationInfo, Folder, Hit, SearchFilter
 from wireside_ui.presenters.rows import FileRow, Row, RowPatch
 
 WelcomeState = Literal["hidden", "empty", "missing"]
@@ -32,8 +32,51 @@ class Sending:
     options: Options
     edits: str | None
     attachments: tuple[str, ...] = ()
-    """Ids of the files of the question; an edited question keeps those that it has."""
+    """Ids of the files of the question."""
     invalid: str = ""
+    is_once: bool = False
+    """The question asks another model than the chosen one."""
+    is_temporary: bool = False
+    """Ask in a conversation that is never stored."""
+    steers: bool = False
+    """The running answer ends where it is, and the question goes on from it."""
+    compared: tuple[str, ...] = ()
+    """The models that answer side by side; none for the chosen one alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListScope:
+    """Which conversations the list shows.
+
+    ``list``: pinned ones and those in no folder; ``archive``: the archived ones; ``folder``: those
+    of the folder of the id ``of``.
+    """
+
+    kind: Literal["list", "archive", "folder"] = "list"
+    of: str = ""
+
+
+class ContextRow(TypedDict):
+    """How much of the model's context the next question of a conversation uses.
+
+    ``share`` is 1 when it is used up. Tokens are estimated.
+    """
+
+    share: float
+    tokens: int
+    max_tokens: int
+    messages: int
+    max_messages: int
+    is_nearly_full: bool
+    leaves_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What the user searches for: words, filters, or both."""
+
+    query: str
+    filters: SearchFilter = SearchFilter()
 
 
 class TranscriptView(Protocol):
@@ -85,14 +128,20 @@ class ComposerView(Protocol):
     def allow(self, sentence: str) -> None:
         """Show how much of the user's quota is left; "" hides it."""
 
+    def show_context(self, use: ContextRow | None) -> None:
+        """Show how much of the model's context is used; None without turns."""
+
+    def compacting(self, is_compacting: bool) -> None:
+        """Set whether older turns are being summarised."""
+
     def answering(self, is_answering: bool) -> None:
         """Set whether an answer is in progress."""
 
     def put_back(self, question: str, files: Sequence[FileRow]) -> None:
         """Insert a withdrawn question with its files into the box."""
 
-    def edit(self, turn_id: str, question: str) -> None:
-        """Load the question of a turn into the box."""
+    def edit(self, turn_id: str, question: str, files: Sequence[FileRow]) -> None:
+        """Load the question of a turn, with its files, into the box."""
 
     def lose(self, conversation_id: str) -> None:
         """Report that the opened conversation no longer exists."""
@@ -103,6 +152,9 @@ class ComposerView(Protocol):
     def come_back(self, conversation_id: str) -> None:
         """Reopen a restored conversation."""
 
+    def go_to(self, conversation_id: str) -> None:
+        """Open a conversation that was just created."""
+
 
 class WelcomeView(Protocol):
     """The welcome screen; see ``components.welcome.Welcome``."""
@@ -111,7 +163,7 @@ class WelcomeView(Protocol):
         """Switch to ``view``."""
 
     def show_start(self, welcome: str, starters: Sequence[str]) -> None:
-        """Show the texts for this user: sanitised HTML and questions; what is empty stays."""
+        """Show the texts of a new chat for this user: sanitised HTML, and questions of its own."""
 
     def show_problem(self, sentence: str) -> None:
         """Show what prevents questions; "" hides it."""
@@ -135,12 +187,12 @@ class SidebarView(Protocol):
         items: Sequence[ConversationInfo],
         cursor: str | None,
         *,
-        archived: bool,
+        scope: ListScope,
         fresh: bool,
     ) -> None:
-        """Show a page of the list or of the archive."""
+        """Show a page of the list."""
 
-    def show_hits(self, query: str, hits: Sequence[Hit], *, fresh: bool) -> None:
+    def show_hits(self, search: Search, hits: Sequence[Hit], *, fresh: bool) -> None:
         """Show a page of search results."""
 
     def fail(self, sentence: str) -> None:
@@ -155,11 +207,31 @@ class SidebarView(Protocol):
     def set_live(self, conversation_ids: Collection[str]) -> None:
         """Mark the conversations that have an answer in progress."""
 
+    def set_folders(self, folders: Sequence[Folder]) -> None:
+        """Show the folders."""
+
     def set_asking(self, conversation_ids: Collection[str]) -> None:
         """Mark the conversations that wait for an answer of the user."""
 
     def set_current(self, conversation_id: str) -> None:
         """Mark the conversation that the page shows, "" for a new one."""
+
+    def offer_preset(self, options: Options) -> None:
+        """Open the form of a new preset with the model and settings of a conversation."""
+
+
+class HeaderView(Protocol):
+    """The header; see ``components.header.Header``."""
+
+    def show(self, conversation: ConversationInfo | None) -> None:
+        """Show the title of a conversation, None for a new or temporary chat."""
+
+
+class BannersView(Protocol):
+    """The banners of administrators; see ``components.banners.Banners``."""
+
+    def show(self, banners: Sequence[Banner]) -> None:
+        """Show these banners instead of those before."""
 
 
 class FrameView(Protocol):
@@ -180,6 +252,8 @@ class ChatViews:
     """The elements of one chat page."""
 
     frame: FrameView
+    banners: BannersView
+    header: HeaderView
     transcript: TranscriptView
     composer: ComposerView
     welcome: WelcomeView

@@ -3,6 +3,8 @@ interface SentFile {
   id: string;
   name: string;
   media_type: string;
+  /** A question has it already: it stays on the server when it is removed from the box. */
+  isKept?: boolean;
 }
 
 /** A file of the next question: being uploaded, or on the server (then it has an id). */
@@ -24,15 +26,15 @@ interface OutboxItem {
   options: ModelOptions;
   attachments: string[];
   files: SentFile[];
+  temporary: boolean;
+  once: boolean;
+  /** It ends the running answer and goes on from it. */
+  steers: boolean;
+  /** The models that answer it side by side. */
+  compared: string[];
 }
 
-interface ModelOptions {
-  model: string | null;
-  system: string | null;
-  temperature: number | null;
-  max_tokens: number | null;
-  values: Record<string, unknown> | null;
-}
+type ModelOptions = PresetOptions;
 
 /** A stored text of the box; a string alone has no files and edits nothing. */
 interface Draft {
@@ -40,14 +42,18 @@ interface Draft {
   edits: string;
   before: string;
   files: SentFile[];
+  filesBefore: SentFile[];
+  /** The text came with the page's address. */
+  isLinked: boolean;
 }
 
-type SettingName = "system" | "temperature" | "max_tokens";
+type SettingName = "system" | "temperature" | "max_tokens" | "effort";
 
 interface ComposerRefs {
   box: HTMLTextAreaElement;
   file: HTMLInputElement;
   options: HTMLElement;
+  gauge: HTMLElement;
   tune: HTMLElement;
   system: HTMLElement;
 }
@@ -61,6 +67,12 @@ interface Composer
     SendingMethods,
     SettingMethods,
     OwnOptionMethods,
+    CompareMethods,
+    GaugeMethods,
+    OnceMethods,
+    PresetMethods,
+    PromptMethods,
+    TemporaryMethods,
     TextMethods {}
 
 type AddressMethods = typeof import("./modules/addresses.js").addresses;
@@ -68,6 +80,31 @@ type FileMethods = typeof import("./modules/files.js").files;
 type SendingMethods = typeof import("./modules/sending.js").sending;
 type SettingMethods = typeof import("./modules/settings.js").settings;
 type OwnOptionMethods = typeof import("./modules/own_options.js").ownOptions;
+/** An entry of the list that "/" or "@" opens. */
+interface Suggestion {
+  key: string;
+  label: string;
+  line: string;
+  run: () => void;
+}
+
+/** How much of the model's context the next question uses, as in presenters/views.py. */
+interface ContextUse {
+  share: number;
+  tokens: number;
+  max_tokens: number;
+  messages: number;
+  max_messages: number;
+  is_nearly_full: boolean;
+  leaves_out: boolean;
+}
+
+type CompareMethods = typeof import("./modules/compare.js").compare;
+type GaugeMethods = typeof import("./modules/gauge.js").gauge;
+type OnceMethods = Omit<typeof import("./modules/once.js").once, "once">;
+type PresetMethods = typeof import("./modules/presets.js").presets;
+type PromptMethods = typeof import("./modules/prompts.js").prompts;
+type TemporaryMethods = typeof import("./modules/temporary.js").temporary;
 type TextMethods = Omit<typeof import("./modules/text.js").text, "text">;
 
 interface ComposerState {
@@ -82,29 +119,60 @@ interface ComposerState {
   links: [label: string, href: string][];
   words: Words;
   chosen: Partial<ModelOptions> | null;
+  preset: PresetOptions | null;
+  link: {
+    question: string;
+    model: string;
+    preset: PresetOptions | null;
+    isPresetMissing: boolean;
+    isTemporary: boolean;
+  };
 
   id: string;
   text: string;
   attached: AttachedFile[];
+  attachedBefore: AttachedFile[];
   outbox: OutboxItem[];
   isAnswering: boolean;
   isConnected: boolean;
   notice: string;
   waitS: number;
   isSalvaged: boolean;
+  isLinked: boolean;
+  linkModel: string;
+  missing: string;
+  offered: Model[];
+  isTemporary: boolean;
+  promptAt: number;
+  promptsLeft: string;
+  filling: { prompt: Prompt; values: Record<string, string> } | null;
+  promptList: Suggestion[] | null;
+  covers: boolean;
+  once: string;
+  hasAsked: boolean;
+  isEnding: boolean;
+  hasEnded: boolean;
+  beginning: PresetOptions | null | undefined;
   allowance: string;
   editing: string;
   open: boolean;
   settings: Partial<Record<SettingName, string>>;
   /** The options of each model's own, as typed, by field. */
   own: Record<string, Record<string, unknown>>;
+  /** Entries of lists among them that are being typed, by model and field. */
+  typing: Record<string, string>;
   isChoiceKnown: boolean;
   enterSends: boolean;
-  readsOut: boolean;
+  onPreferences(): void;
 
   chars: number;
   tooLong: boolean;
   canSend: boolean;
+  canSteer: boolean;
+  compared: string[];
+  context: ContextUse | null;
+  isGaugeOpen: boolean;
+  isCompacting: boolean;
   invalid: string | undefined;
   ownProblem: string;
   gone: string;

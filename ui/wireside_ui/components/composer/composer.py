@@ -9,10 +9,13 @@ from typing import Any, TypeGuard
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
+from wireside.chat.comparison import MAX_MODELS
+from wireside.chat.effort import EFFORTS, effort_of, parameters_with
 from wireside.messages import Options
 from wireside_ui.components.kit import KIT
+from wireside_ui.presenters.link import NO_LINK, ChatLink
 from wireside_ui.presenters.rows import FileRow
-from wireside_ui.presenters.views import Sending
+from wireside_ui.presenters.views import ContextRow, Sending
 
 MAX_ID_CHARS = 64
 MAX_MODEL_CHARS = 200
@@ -50,7 +53,11 @@ class Composer(
         on_edit_last: Callable[[], Awaitable[None]],
         on_open: Callable[[str, str | None], Awaitable[None]],
         on_choose: Callable[[str, Options], Awaitable[None]],
+        on_compact: Callable[[], Awaitable[None]],
         options: Options | None = None,
+        preset: Options | None = None,
+        link: ChatLink = NO_LINK,
+        link_preset: Options | None = None,
     ) -> None:
         """Create the composer.
 
@@ -72,7 +79,11 @@ class Composer(
             on_open: called with the id of the conversation in the browser's new address ("" for a
                 new one) and the id of the turn to scroll to, if any.
             on_choose: called with the id of a conversation and the options chosen for it.
+            on_compact: called when the user wants older turns to be summarised.
             options: options of ``conversation``.
+            preset: the preset for new chats.
+            link: what the address of a new chat asks for.
+            link_preset: the preset that ``link`` names.
         """
         super().__init__()
         self._props["conversation"] = conversation or ""
@@ -86,12 +97,21 @@ class Composer(
         self._props["links"] = list((links or {}).items())
         self._props["words"] = dict(words)
         self._props["chosen"] = plain_options(options) if options else None
+        self._props["link"] = {
+            "question": link.question,
+            "model": link.model,
+            "isTemporary": link.is_temporary,
+            "preset": plain_options(link_preset) if link_preset else None,
+            "isPresetMissing": bool(link.preset) and link_preset is None,
+        }
+        self._props["preset"] = plain_options(preset) if preset else None
         self._on_choose = on_choose
         self._on_send = on_send
         self._on_open = on_open
         self.on("send", self._send)
         self.on("stop", on_stop)
         self.on("edit-last", on_edit_last)
+        self.on("compact", on_compact)
         self.on("open", self._open)
         self.on("choose", self._choose)
 
@@ -114,6 +134,14 @@ class Composer(
         """Show how much of the user's quota is left; "" hides it."""
         self.run_method("allow", sentence)
 
+    def show_context(self, use: ContextRow | None) -> None:
+        """Show how much of the model's context is used; None without turns."""
+        self.run_method("setContext", use)
+
+    def compacting(self, is_compacting: bool) -> None:
+        """Set whether older turns are being summarised."""
+        self.run_method("setCompacting", is_compacting)
+
     def answering(self, is_answering: bool) -> None:
         """Set whether an answer is in progress: the button then stops it.
 
@@ -125,9 +153,9 @@ class Composer(
         """Insert a withdrawn question into the box, before the existing text, and its files."""
         self.run_method("putBack", question, list(files))
 
-    def edit(self, turn_id: str, question: str) -> None:
-        """Load the question of a turn into the box for editing."""
-        self.run_method("edit", turn_id, question)
+    def edit(self, turn_id: str, question: str, files: Sequence[FileRow]) -> None:
+        """Load the question of a turn, with its files, into the box for editing."""
+        self.run_method("edit", turn_id, question, list(files))
 
     def lose(self, conversation_id: str) -> None:
         """Report that the opened conversation no longer exists."""
@@ -145,6 +173,10 @@ class Composer(
     def come_back(self, conversation_id: str) -> None:
         """Reopen a restored conversation that was deleted while the page showed it."""
         self.run_method("comeBack", conversation_id)
+
+    def go_to(self, conversation_id: str) -> None:
+        """Open a conversation that was just created."""
+        self.run_method("goTo", conversation_id)
 
     async def _choose(self, event: GenericEventArguments) -> None:
         args = event.args if isinstance(event.args, dict) else {}
@@ -190,7 +222,19 @@ def _sending(args: Any) -> Sending | None:
         edits=edits if isinstance(edits, str) and len(edits) <= MAX_ID_CHARS else None,
         attachments=tuple(attachments),
         invalid=invalid,
+        is_once=args.get("once") is True,
+        is_temporary=args.get("temporary") is True,
+        steers=args.get("steers") is True,
+        compared=_models(args.get("compared")),
     )
+
+
+def _models(given: Any) -> tuple[str, ...]:
+    """Return the models that answer side by side; none if they are malformed."""
+    if not isinstance(given, list) or len(given) > MAX_MODELS:
+        return ()
+    is_valid = all(isinstance(one, str) and 0 < len(one) <= MAX_MODEL_CHARS for one in given)
+    return tuple(given) if is_valid else ()
 
 
 def plain_options(options: Options) -> dict[str, Any]:
@@ -200,6 +244,7 @@ def plain_options(options: Options) -> dict[str, Any]:
         "system": options.system,
         "temperature": options.temperature,
         "max_tokens": options.max_tokens,
+        "effort": effort_of(options.parameters),
         "values": json.loads(options.values) if options.values else None,
     }
 
@@ -220,7 +265,8 @@ def _options(given: Any) -> tuple[Options, str]:
             valid[name] = read(value)
         except ValueError:
             invalid = invalid or name
-    return Options(**valid), invalid
+    effort = valid.pop("effort", None)
+    return Options(**valid, parameters=parameters_with("", effort)), invalid
 
 
 def _model(value: Any) -> str | None:
@@ -257,6 +303,12 @@ def _values(value: Any) -> str:
     return text if value else ""
 
 
+def _effort(value: Any) -> str:
+    if value not in EFFORTS:
+        raise ValueError
+    return str(value)
+
+
 def _text(value: Any, max_chars: int) -> str | None:
     if not isinstance(value, str) or len(value) > max_chars:
         raise ValueError
@@ -268,5 +320,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "system": _system,
     "temperature": _temperature,
     "max_tokens": _max_tokens,
+    "effort": _effort,
     "values": _values,
 }

@@ -1,18 +1,37 @@
 /** Values of the figures by name; `t` has the times of all series, in milliseconds. */
 type Series = { t: number[] } & Record<string, number[]>;
 
+/** One of several servers; its gauges are missing if its version does not report them. */
+interface DashboardServer {
+  id: string;
+  name: string;
+  version: string;
+  uptime_s: number;
+  silent_s: number;
+  is_own: boolean;
+  streams?: number;
+  raw?: number;
+  pages?: number;
+  memory_mb?: number | null;
+  cpu_percent?: number | null;
+  clock_ahead_s?: number | null;
+  is_draining?: boolean;
+}
+
 interface DashboardFigures {
   problem?: string;
   series: Series;
   sums: Record<string, number>;
   models: [name: string, count: number][];
   errors: [code: string, count: number, example: string][];
+  servers: DashboardServer[];
   since: number;
   until: number;
 }
 
 interface DashboardTick {
   now: Record<string, number | null>;
+  servers: DashboardServer[];
   series?: Series;
   hour?: Partial<DashboardFigures>;
 }
@@ -42,7 +61,8 @@ interface Dashboard
   extends VueInstance<Record<string, HTMLElement>>,
     DashboardMethods,
     DashboardChartMethods,
-    DashboardFigureMethods {
+    DashboardFigureMethods,
+    DashboardServerMethods {
   first: DashboardFigures;
   links: { href: string; text: string }[];
   logo: string;
@@ -56,6 +76,7 @@ interface Dashboard
   sums: Record<string, number>;
   models: DashboardFigures["models"];
   errors: DashboardFigures["errors"];
+  servers: DashboardServer[];
   /** Length of the range; 0: a custom one. */
   seconds: number;
   chosen: number[] | null;
@@ -89,3 +110,4 @@ interface DashboardMethods {
 
 type DashboardChartMethods = typeof import("./modules/charts.js").charts;
 type DashboardFigureMethods = typeof import("./modules/figures.js").figures;
+type DashboardServerMethods = typeof import("./modules/servers.js").servers;

@@ -4,6 +4,7 @@ import { h } from "vue";
 import { CHARTS, charts } from "wireside-dashboard/charts.js";
 import { figures } from "wireside-dashboard/figures.js";
 import { HOUR, RANGES, local } from "wireside-dashboard/ranges.js";
+import { servers } from "wireside-dashboard/servers.js";
 
 const AGAIN_MS = 60000; // reload interval of ranges longer than an hour
 const OFFLINE_MS = 7000; // ticks come every two seconds
@@ -25,6 +26,7 @@ export default /** @satisfies {ComponentOptions<Dashboard>} */ ({
     sums: {},
     models: [],
     errors: [],
+    servers: [], // several on one database
     seconds: HOUR, // 0: a custom range, from `since` to `until`
     chosen: null,
     typed: ["", ""],
@@ -102,6 +104,7 @@ export default /** @satisfies {ComponentOptions<Dashboard>} */ ({
           { class: "ws-dashboard-sums", "aria-label": this.rangeName() },
           this.summary(),
         ),
+        this.serverTable(),
         h(
           "div",
           {
@@ -117,6 +120,7 @@ export default /** @satisfies {ComponentOptions<Dashboard>} */ ({
   methods: {
     ...charts,
     ...figures,
+    ...servers,
 
     // ---- the parts of the page
     picker() {
@@ -216,6 +220,7 @@ export default /** @satisfies {ComponentOptions<Dashboard>} */ ({
       this.sums = data.sums;
       this.models = data.models;
       this.errors = data.errors;
+      this.servers = data.servers;
       this.span = [data.since * 1000, data.until * 1000];
       this.redraw();
     },
@@ -224,6 +229,7 @@ export default /** @satisfies {ComponentOptions<Dashboard>} */ ({
       this.heardAt = Date.now();
       this.isStale = false;
       this.now = tick.now;
+      this.servers = tick.servers;
       if (!tick.series || this.seconds !== HOUR) return;
       const end = tick.series.t[0];
       const first = this.series.t.findIndex((t) => t > end - HOUR * 1000);

@@ -1,20 +1,24 @@
 // @ts-check
-// The header: the name, the controls that the server adds, and those that work in the browser alone.
+// The header: the title of the conversation with its menu, the controls that the server adds, and the sheet of keys.
 import { h } from "vue";
+import { sheet } from "wireside-header/sheet.js";
+import { chat } from "wireside-kit/chat.js";
 import { icon } from "wireside-kit/icons.js";
-import { isTypedIn } from "wireside-kit/keyboard.js";
-
-/** @type {Theme[]} */
-const THEMES = ["system", "light", "dark"];
-
-const THEME_ICONS = /** @type {const} */ ({ system: "auto", light: "sun", dark: "moon" });
+import { isComposing, isTypedIn } from "wireside-kit/keyboard.js";
 
 export default /** @satisfies {ComponentOptions<Header>} */ ({
-  props: { name: String, logo: String, base: String, words: Object },
-  data: () => ({ theme: "system" }),
+  props: { base: String, words: Object, begin: Object, isReader: Boolean, sharing: String },
+  emits: ["rename"],
+  data() {
+    return {
+      conversation: this.begin,
+      isRenaming: false,
+      draft: "",
+      isMenuOpen: false,
+    };
+  },
   render() {
     const w = this.words;
-    const theme = `${w.theme}: ${w["theme_" + this.theme]}`;
     return h("header", { class: "ws-header", role: "banner" }, [
       h(
         "button",
@@ -28,39 +32,26 @@ export default /** @satisfies {ComponentOptions<Header>} */ ({
         },
         icon("sidebar"),
       ),
-      h("a", { class: "ws-header-brand", href: this.base + "/", onClick: this.newChat }, [
-        h("img", { src: this.logo, alt: "", width: 28, height: 28 }),
-        h("h1", this.name),
-      ]),
+      h("h1", { class: "ws-header-title" }, [this.title()]),
       this.$slots.default?.(),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "ws-tool",
-          "data-testid": "theme-toggle",
-          "aria-label": theme,
-          title: theme,
-          onClick: this.nextTheme,
-        },
-        icon(THEME_ICONS[this.theme]),
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "ws-tool ws-header-wide",
-          "data-testid": "shortcuts",
-          "aria-label": w.shortcuts,
-          title: w.shortcuts,
-          onClick: this.help,
-        },
-        icon("help"),
-      ),
+      this.conversation && this.sharing
+        ? h(
+            "button",
+            {
+              type: "button",
+              class: "ws-tool",
+              "data-testid": "share",
+              "aria-label": w.share,
+              title: w.share,
+              onClick: this.share,
+            },
+            icon("link"),
+          )
+        : null,
       h(
         "a",
         {
-          class: "ws-tool",
+          class: "ws-tool ws-header-new",
           href: this.base + "/",
           "data-testid": "new-chat",
           "aria-label": w.new_chat,
@@ -73,25 +64,114 @@ export default /** @satisfies {ComponentOptions<Header>} */ ({
     ]);
   },
   mounted() {
-    this.readTheme();
     document.addEventListener("keydown", this.onKey);
-    window.addEventListener("storage", this.readTheme);
+    window.addEventListener("wireside:show", this.onShow);
+    window.addEventListener("wireside:rename", this.rename);
+    window.addEventListener("wireside:menu-closed", this.onMenuClosed);
   },
   unmounted() {
     document.removeEventListener("keydown", this.onKey);
-    window.removeEventListener("storage", this.readTheme);
+    window.removeEventListener("wireside:show", this.onShow);
+    window.removeEventListener("wireside:rename", this.rename);
+    window.removeEventListener("wireside:menu-closed", this.onMenuClosed);
   },
   methods: {
-    // another page of the same browser may have changed it
-    readTheme() {
-      this.theme = window.wiresideTheme?.() || "system";
+    ...sheet,
+
+    // ---- called by the server ----
+
+    /** @param {Item | null} conversation */
+    show(conversation) {
+      if (conversation?.id !== this.conversation?.id) this.isRenaming = false;
+      this.conversation = conversation;
     },
-    nextTheme() {
-      const next = THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length];
-      this.theme = window.wiresideTheme?.(next) ?? next;
+
+    // ---- the title ----
+
+    title() {
+      const w = this.words;
+      if (!this.conversation)
+        return h(
+          "span",
+          { class: "ws-header-fresh" },
+          chat.isTemporary ? w.temporary_chat : w.new_chat,
+        );
+      if (this.isRenaming) return this.renameBox();
+      return h(
+        "button",
+        {
+          ref: "title",
+          type: "button",
+          class: "ws-text-tool ws-header-conversation",
+          "data-testid": "conversation-title",
+          "aria-haspopup": "menu",
+          "aria-expanded": String(this.isMenuOpen),
+          title: this.conversation.title || w.untitled,
+          onClick: this.openMenu,
+        },
+        [
+          h("span", { dir: "auto" }, this.conversation.title || w.untitled),
+          icon("chevron_down", "ws-header-chevron"),
+        ],
+      );
     },
+
+    renameBox() {
+      /** @param {boolean} keeps */
+      const leave = (keeps) => {
+        const { conversation, isRenaming } = this;
+        const title = this.draft.replace(/\s+/g, " ").trim();
+        this.isRenaming = false;
+        if (!isRenaming || !keeps || !conversation || !title || title === conversation.title)
+          return;
+        this.conversation = { ...conversation, title };
+        this.$emit("rename", { id: conversation.id, title });
+      };
+      return h("input", {
+        class: "ws-header-rename",
+        value: this.draft,
+        maxlength: 200,
+        dir: "auto",
+        "aria-label": this.words.rename,
+        "data-testid": "rename-title",
+        onVnodeMounted: (node) => (node.el.focus(), node.el.select()),
+        onInput: (e) => (this.draft = e.target.value),
+        onKeydown: (e) => {
+          if (isComposing(e) || (e.key !== "Enter" && e.key !== "Escape")) return;
+          e.preventDefault(); // Escape does not stop an answer
+          leave(e.key === "Enter");
+          this.$nextTick(() => this.$refs.title?.focus());
+        },
+        onBlur: () => leave(true),
+      });
+    },
+
+    rename() {
+      if (!this.conversation) return;
+      this.draft = this.conversation.title;
+      this.isRenaming = true;
+    },
+
+    // The list of conversations has the actions on them, and opens its menu here.
+    openMenu() {
+      this.isMenuOpen = !this.isMenuOpen;
+      window.dispatchEvent(
+        new CustomEvent("wireside:menu", {
+          detail: { item: this.conversation, button: this.$refs.title },
+        }),
+      );
+    },
+
+    onMenuClosed() {
+      this.isMenuOpen = false;
+    },
+
+    share() {
+      window.dispatchEvent(new CustomEvent("wireside:share", { detail: this.conversation }));
+    },
+
     /**
-     * changes the conversation without leaving the page; the browser handles clicks that open a new tab
+     * Changes the conversation without leaving the page; the browser handles clicks that open a new tab.
      * @param {MouseEvent} e
      */
     newChat(e) {
@@ -99,53 +179,26 @@ export default /** @satisfies {ComponentOptions<Header>} */ ({
       e.preventDefault();
       window.dispatchEvent(new CustomEvent("wireside:open", { detail: "" }));
     },
+
     toggleSidebar() {
       window.dispatchEvent(new CustomEvent("wireside:sidebar"));
     },
-    sheet() {
-      const w = this.words;
-      const rows = [
-        ["Enter", w.key_send],
-        ["Shift Enter", w.key_newline],
-        ["Ctrl Enter", w.key_send_always],
-        ["Esc", w.key_stop],
-        ["↑", w.key_edit],
-        ["/", w.key_focus],
-        ["PageUp PageDown", w.key_scroll],
-        ["Ctrl F", w.key_find],
-        ["Ctrl K", w.key_search],
-        ["Ctrl Shift S", w.sidebar],
-        ["?", w.shortcuts],
-      ];
-      /** @param {MouseEvent} e */
-      const close = (e) => e.target === this.$refs.sheet && this.$refs.sheet.close(); // the backdrop belongs to the dialog itself
-      return h(
-        "dialog",
-        { class: "ws-header-sheet", ref: "sheet", "aria-label": w.shortcuts, onClick: close },
-        [
-          h("h2", w.shortcuts),
-          h(
-            "dl",
-            rows.flatMap(([keys, what]) => [
-              h(
-                "dt",
-                keys.split(" ").map((key) => h("kbd", key)),
-              ),
-              h("dd", what),
-            ]),
-          ),
-          h("form", { method: "dialog" }, h("button", { class: "ws-button" }, w.close)),
-        ],
-      );
+
+    /** @param {CustomEvent<string>} e */
+    onShow(e) {
+      if (e.detail === "shortcuts") this.openSheet();
     },
-    help() {
-      this.$refs.sheet.showModal();
-    },
+
     /** @param {KeyboardEvent} e */
     onKey(e) {
-      if (e.key !== "?" || e.defaultPrevented || isTypedIn(e.target)) return;
-      e.preventDefault();
-      if (!this.$refs.sheet.open) this.help();
+      if (e.defaultPrevented || isComposing(e) || document.querySelector("dialog[open]")) return;
+      if (e.key === "?" && !isTypedIn(e.target)) {
+        e.preventDefault();
+        this.openSheet();
+      } else if ((e.ctrlKey || e.metaKey) && e.shiftKey && e.key.toLowerCase() === "o") {
+        e.preventDefault();
+        window.dispatchEvent(new CustomEvent("wireside:open", { detail: "" }));
+      }
     },
   },
 });

@@ -1,7 +1,7 @@
 /** The model picker's `this`. */
 interface ModelPicker extends VueInstance<{
   button: HTMLButtonElement;
-  list?: HTMLElement & { children: HTMLCollectionOf<HTMLElement> };
+  list?: HTMLElement;
   filter?: HTMLInputElement;
 }> {
   models: Model[];
@@ -14,8 +14,25 @@ interface ModelPicker extends VueInstance<{
   current: Model | undefined;
   isGone: boolean;
   found: Model[];
+  preset: string;
+  presets: Preset[];
   label: string;
+  isComparing: boolean;
+  compared: string[];
+  openCompare(): void;
+  comparable(): Model[];
+  compare(event: SubmitEvent): void;
+  compareForm(): import("vue").VNode;
   choose(id: string): void;
+  choosePreset(preset: Preset): void;
+  managePresets(): void;
+  group(
+    name: string,
+    options: import("vue").VNode[],
+    isNamed?: boolean,
+  ): import("vue").VNode | null;
+  presetOption(preset: Preset): import("vue").VNode;
+  options(): HTMLElement[];
   retry(): void;
   name(text: string): import("vue").VNode;
   reason(): import("vue").VNode;
@@ -27,18 +44,25 @@ interface ModelPicker extends VueInstance<{
   onKey(event: KeyboardEvent): void;
 }
 
-/** An option of a handler, as in presenters/option_fields.py. */
-interface OptionField {
-  name: string;
-  label: string;
-  type: "text" | "number" | "switch" | "choice";
-  about?: string;
-  default?: string | number | boolean | null;
+/** What is typed or chosen; the bounds are those of a number, or of the number of entries. */
+interface OptionItem {
+  type: "text" | "number" | "switch" | "choice" | "choices" | "entries";
   low?: number | null;
   high?: number | null;
   isWhole?: boolean;
   maxChars?: number | null;
+}
+
+/** An option of a handler, as in presenters/option_fields.py. */
+interface OptionField extends OptionItem {
+  name: string;
+  label: string;
+  about?: string;
+  default?: unknown;
   required?: boolean;
+  /** What the entries of a list are. */
+  item?: OptionItem;
+  isUnique?: boolean;
   choices: { value: unknown; label: string }[];
 }
 
@@ -52,4 +76,9 @@ interface Model {
   icon?: string;
   starters?: string[];
   options?: OptionField[];
+}
+
+interface WindowEventMap {
+  /** The models that answer the next question side by side. */
+  "wireside:compared": CustomEvent<string[]>;
 }

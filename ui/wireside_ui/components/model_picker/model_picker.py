@@ -48,7 +48,9 @@ def _plain(models: Sequence[ModelInfo]) -> list[dict[str, Any]]:
             "name": seen(model.name),
             "canChat": model.can_chat,
             "canSee": model.can_see,
-            "description": seen(model.description),
+            "description": " · ".join(
+                seen(text) for text in (model.provider, model.description) if text
+            ),
             "icon": model.icon,
             "options": option_fields(model.options),
             "starters": [seen(text) for text in model.starters],

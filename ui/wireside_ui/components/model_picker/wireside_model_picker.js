@@ -6,7 +6,9 @@ import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js"
 import { icon } from "wireside-kit/icons.js";
 import { isComposing } from "wireside-kit/keyboard.js";
 import { modelIcon } from "wireside-kit/model_icon.js";
+import { saved } from "wireside-kit/saved.js";
 
+const MAX_COMPARED = 4;
 const MANY = 10; // number of models from which on there is a search field
 
 /**
@@ -22,12 +24,24 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
   props: { models: Array, words: Object },
   emits: ["retry"],
   data() {
-    return { problem: "", isLooking: !this.models.length, open: false, filter: "" };
+    return {
+      problem: "",
+      isLooking: !this.models.length,
+      open: false,
+      filter: "",
+      isComparing: false,
+      compared: [], // the models that are chosen to answer side by side
+    };
   },
   computed: {
     offered: () => choice.offered,
     current: () => currentModel(),
     isGone: () => isChosenModelGone(),
+    preset: () => choice.preset,
+    presets() {
+      const wanted = this.filter.trim().toLowerCase();
+      return saved.presets.filter((one) => one.name.toLowerCase().includes(wanted));
+    },
     found() {
       const wanted = this.filter.trim().toLowerCase();
       return wanted
@@ -41,7 +55,8 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
   },
   render() {
     const w = this.words;
-    const isMenu = this.offered.length > 1 || Boolean(this.problem);
+    const isMenu = this.offered.length > 1 || saved.presets.length > 0 || Boolean(this.problem);
+    const label = this.preset ? `${this.preset} (${this.label})` : this.label;
     return h(
       "div",
       { class: "ws-menu-anchor ws-picker", onFocusout: this.onLeave, onKeydown: this.onKey },
@@ -58,19 +73,22 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
             "data-testid": "model-picker",
             "aria-haspopup": this.problem ? "dialog" : isMenu ? "listbox" : undefined,
             "aria-expanded": isMenu ? String(this.open) : undefined,
-            "aria-label": `${w.model}: ${this.label}`,
-            title: this.label,
+            "aria-label": `${w.model}: ${label}`,
+            title: label,
             "aria-busy": String(this.isLooking),
             disabled: !isMenu,
             onClick: this.toggle,
           },
           [
             modelIcon(this.current?.icon),
-            this.name(this.label),
+            this.preset
+              ? h("span", { class: "ws-picker-name", dir: "auto" }, this.preset)
+              : this.name(this.label),
             isMenu ? icon("chevron_down") : null,
           ],
         ),
-        this.open ? (this.problem ? this.reason() : this.menu()) : null,
+        this.open && this.problem ? this.reason() : null,
+        this.open && !this.problem ? (this.isComparing ? this.compareForm() : this.menu()) : null,
       ],
     );
   },
@@ -79,8 +97,10 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
   },
   mounted() {
     document.addEventListener("click", this.onOutside);
+    window.addEventListener("wireside:compare", this.openCompare);
   },
   unmounted() {
+    window.removeEventListener("wireside:compare", this.openCompare);
     document.removeEventListener("click", this.onOutside);
   },
   methods: {
@@ -103,6 +123,73 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
       choice.model = id;
       window.dispatchEvent(new CustomEvent("wireside:model", { detail: id }));
       this.close();
+    },
+    /** @param {Preset} preset */
+    choosePreset(preset) {
+      window.dispatchEvent(new CustomEvent("wireside:preset", { detail: preset }));
+      this.open = false;
+    },
+    openCompare() {
+      if (this.comparable().length < 2) return;
+      this.open = true;
+      this.isComparing = true;
+      this.compared = [];
+      this.$nextTick(() => this.$refs.list?.querySelector("input")?.focus());
+    },
+    comparable() {
+      return this.offered.filter((model) => model.canChat !== false);
+    },
+    /** @param {SubmitEvent} e */
+    compare(e) {
+      e.preventDefault();
+      if (this.compared.length < 2) return;
+      this.open = false;
+      window.dispatchEvent(new CustomEvent("wireside:compared", { detail: [...this.compared] }));
+    },
+    // Two to four models are chosen, which answer the next question side by side.
+    compareForm() {
+      const w = this.words;
+      const isFull = this.compared.length >= MAX_COMPARED;
+      /** @param {Model} model */
+      const field = (model) => {
+        const isChosen = this.compared.includes(model.id);
+        return h("label", { key: model.id, class: "ws-picker-compared" }, [
+          h("input", {
+            type: "checkbox",
+            checked: isChosen,
+            disabled: isFull && !isChosen,
+            onChange: () =>
+              (this.compared = isChosen
+                ? this.compared.filter((/** @type {string} */ id) => id !== model.id)
+                : [...this.compared, model.id]),
+          }),
+          this.name(model.name),
+        ]);
+      };
+      return h(
+        "div",
+        {
+          class: "ws-menu ws-picker-compare",
+          role: "dialog",
+          "aria-label": w.compare,
+          "data-testid": "compare-form",
+        },
+        h("form", { onSubmit: this.compare }, [
+          h("fieldset", { ref: "list" }, [
+            h("legend", w.compare_hint),
+            ...this.comparable().map(field),
+          ]),
+          h(
+            "button",
+            { type: "submit", class: "ws-button", disabled: this.compared.length < 2 },
+            w.use,
+          ),
+        ]),
+      );
+    },
+    managePresets() {
+      this.open = false;
+      window.dispatchEvent(new CustomEvent("wireside:library", { detail: { kind: "presets" } }));
     },
     retry() {
       this.isLooking = true;
@@ -149,7 +236,7 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
             key: m.id,
             role: "option",
             tabindex: -1,
-            "aria-selected": String(m.id === this.current?.id),
+            "aria-selected": String(m.id === this.current?.id && !this.preset),
             onClick: () => this.choose(m.id),
           },
           [
@@ -161,7 +248,7 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
                 : null,
               m.description ? h("small", { class: "ws-picker-about" }, m.description) : null,
             ]),
-            m.id === this.current?.id ? icon("check") : null,
+            m.id === this.current?.id && !this.preset ? icon("check") : null,
           ],
         ),
       );
@@ -177,21 +264,87 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
               onInput: (e) => (this.filter = e.target.value),
             })
           : null,
-        h("ul", { ref: "list", role: "listbox", "aria-label": w.model }, options),
-        options.length
-          ? null
+        options.length || this.presets.length
+          ? h("div", { ref: "list", role: "listbox", "aria-label": w.model }, [
+              this.group(w.presets, this.presets.map(this.presetOption)),
+              this.group(w.models, options, this.presets.length > 0),
+            ])
           : h("p", { class: "ws-picker-none", role: "status" }, w.no_such_model),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "ws-picker-manage",
+            "data-testid": "manage-presets",
+            onClick: this.managePresets,
+          },
+          w.manage_presets,
+        ),
+        this.comparable().length > 1
+          ? h(
+              "button",
+              {
+                type: "button",
+                class: "ws-picker-manage",
+                "data-testid": "compare-models",
+                onClick: (e) => {
+                  e.stopPropagation(); // the button is replaced: it would count as outside
+                  this.openCompare();
+                },
+              },
+              w.compare,
+            )
+          : null,
       ]);
+    },
+    /**
+     * @param {string} name
+     * @param {import("vue").VNode[]} options
+     */
+    group(name, options, isNamed = true) {
+      if (!options.length) return null;
+      const heading = h("div", { class: "ws-picker-group", "aria-hidden": "true" }, name);
+      return h("ul", { role: "group", "aria-label": name }, [
+        isNamed ? h("li", { role: "presentation" }, heading) : null,
+        ...options,
+      ]);
+    },
+    /** @param {Preset} preset */
+    presetOption(preset) {
+      const isShown = preset.name === this.preset;
+      const model = this.offered.find((one) => one.id === preset.model)?.name ?? preset.model;
+      return h(
+        "li",
+        {
+          key: preset.id,
+          role: "option",
+          tabindex: -1,
+          "aria-selected": String(isShown),
+          onClick: () => this.choosePreset(preset),
+        },
+        [
+          h("span", [
+            h("span", { dir: "auto" }, preset.name),
+            model ? h("small", { class: "ws-picker-about" }, model) : null,
+          ]),
+          isShown ? icon("check") : null,
+        ],
+      );
     },
     toggle() {
       if (this.open) return this.close();
       this.filter = "";
+      this.isComparing = false;
       this.open = true;
       this.$nextTick(() => {
         const selected = this.$refs.list?.querySelector("[aria-selected=true]");
         selected?.scrollIntoView({ block: "nearest" });
-        (this.$refs.filter || selected)?.focus({ preventScroll: true });
+        (this.$refs.filter || selected || this.options()[0])?.focus({ preventScroll: true });
       });
+    },
+    /** @returns {HTMLElement[]} */
+    options() {
+      return [...(this.$refs.list?.querySelectorAll("[role=option]") ?? [])];
     },
     close() {
       const hadFocus = this.$el.contains(document.activeElement);
@@ -209,7 +362,7 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
     /** @param {KeyboardEvent} e */
     onKey(e) {
       if (!this.open || isComposing(e)) return;
-      const items = [...(this.$refs.list?.children ?? [])];
+      const items = this.options();
       const at = items.findIndex((item) => item === document.activeElement);
       /** @param {number} index */
       const goTo = (index) => (
@@ -231,10 +384,11 @@ export default /** @satisfies {ComponentOptions<ModelPicker>} */ ({
         goTo(-1);
       } else if (
         (e.key === "Enter" || (e.key === " " && at >= 0)) &&
-        e.target !== this.$refs.button
+        e.target instanceof HTMLElement &&
+        (at >= 0 || e.target === this.$refs.filter)
       ) {
         e.preventDefault();
-        this.choose(this.found[Math.max(at, 0)].id);
+        items[Math.max(at, 0)].click();
       }
     },
   },

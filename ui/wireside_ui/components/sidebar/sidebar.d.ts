@@ -7,6 +7,34 @@ interface Item {
   /** Time at which it was pinned; 0: it is not. */
   pin: number;
   archived: boolean;
+  /** The id of its folder, which may be gone. */
+  folder: string | null;
+  tags: string[];
+}
+
+interface Folder {
+  id: string;
+  name: string;
+}
+
+/** Which conversations the list shows. */
+interface ListScope {
+  kind: "list" | "archive" | "folder";
+  /** The id of the folder. */
+  of: string;
+}
+
+/** What is searched for; times are in seconds. */
+interface SearchRequest {
+  query: string;
+  filters: {
+    kind?: string | null;
+    model?: string | null;
+    folder_id?: string | null;
+    tag?: string | null;
+    since?: number | null;
+    until?: number | null;
+  };
 }
 
 /** A place of a conversation that a search has found. */
@@ -17,6 +45,10 @@ interface Hit {
   /** The id of the turn, if it is in one. */
   turn?: string;
   kind: string;
+  /** Time in seconds. */
+  at: number;
+  /** Whether the conversation is archived. */
+  archived: boolean;
   /** Texts, of which each second one matches. */
   snippet: string[];
 }
@@ -33,7 +65,6 @@ interface ItemGroup {
 interface Deletion {
   key: string;
   items: Item[];
-  archived: boolean;
   timer: ReturnType<typeof setTimeout>;
 }
 
@@ -41,35 +72,56 @@ interface Deletion {
 interface Sidebar
   extends VueInstance<SidebarRefs>,
     SidebarState,
+    AppMenuMethods,
     BottomMethods,
     DrawerMethods,
+    FilterMethods,
+    FolderDialogMethods,
+    FolderMethods,
     ImportingMethods,
     ItemMenuMethods,
     ListMethods,
     SearchMethods,
-    SelectionMethods {}
+    SelectionMethods,
+    SharingMethods,
+    TagMethods {}
 
+type AppMenuMethods = typeof import("./modules/app_menu.js").appMenu;
 type BottomMethods = typeof import("./modules/bottom.js").bottom;
 type DrawerMethods = typeof import("./modules/drawer.js").drawer;
+type FilterMethods = typeof import("./modules/filters.js").filters;
+type FolderDialogMethods = typeof import("./modules/folder_dialogs.js").folderDialogs;
+type FolderMethods = typeof import("./modules/folders.js").folders;
 type ImportingMethods = typeof import("./modules/importing.js").importing;
 type ItemMenuMethods = typeof import("./modules/item_menu.js").itemMenu;
 type ListMethods = typeof import("./modules/list.js").list;
 type SearchMethods = typeof import("./modules/search.js").search;
 type SelectionMethods = typeof import("./modules/selection.js").selection;
+type SharingMethods = typeof import("./modules/sharing.js").sharing;
+type TagMethods = typeof import("./modules/tags.js").tags;
 
 interface SidebarRefs {
   list: HTMLElement;
+  folders: HTMLElement;
+  dialog?: HTMLDialogElement;
   search: HTMLInputElement;
   fresh: HTMLElement;
   panel: HTMLElement;
   file: HTMLInputElement;
+  app: HTMLElement;
+  appButton: HTMLButtonElement;
 }
 
 interface SidebarState {
   base: string;
   words: Words;
-  begin: { items: Item[]; cursor: string | null; current: string; live: string[]; asking: string[] };
-  account: { name: string; href?: string } | null;
+  begin: { items: Item[]; cursor: string | null; current: string; live: string[]; asking: string[]; folders: Folder[] };
+  name: string;
+  logo: string;
+  account: string;
+  /** Addresses of the menu at the bottom, "" where there is no way. */
+  ways: { account: string; administration: string; dashboard: string; doctor: string; signOut: string };
+  languages: [code: string, name: string][];
   sharing: string;
   isReader: boolean;
   pages: [title: string, href: string][];
@@ -79,12 +131,31 @@ interface SidebarState {
   current: string;
   live: Set<string>;
   asking: Set<string>;
+  scope: ListScope;
   archived: boolean;
+  folders: Folder[];
+  /** The conversations whose folder is being chosen. */
+  moving: { ids: string[]; items: Item[] } | null;
+  /** The conversations whose tags are being chosen. */
+  tagging: Item[] | null;
+  allTags: string[];
+  folder: Folder | null;
+  folderProblem: string;
+  isFolderBusy: boolean;
+  isRemovalSure: boolean;
+  dropInto: string | null;
+  /** The folder that the Tab key reaches. */
+  folderStop: string;
+  /** Called after a dialog was closed. */
+  afterDialog?: () => void;
   isLoading: boolean;
   problem: string;
   query: string;
   hits: Hit[] | null;
-  hitsOf: string;
+  filters: typeof import("./modules/filters.js").NO_FILTERS;
+  filterCount: number;
+  areFiltersOpen: boolean;
+  hitsOf: SearchRequest;
   hasMoreHits: boolean;
   isSearchLoading: boolean;
   selected: Set<string>;
@@ -104,6 +175,11 @@ interface SidebarState {
   isDropping: boolean;
   isDrawer: boolean;
   isDrawerOpen: boolean;
+  isClosed: boolean;
+  isHidden: boolean;
+  isAppOpen: boolean;
+  limits: [label: string, value: string][];
+  menuItem: Item | null;
   today: number;
 
   list: Item[];
@@ -116,6 +192,9 @@ interface SidebarState {
   listTop: number;
   /** Box of the button whose menu is open. */
   menuButton: DOMRect;
+  menuScrollTop: number;
+  /** The button in the header whose menu was opened last. */
+  menuOpener: HTMLElement;
   /** What had the focus before the drawer was opened. */
   opener: HTMLElement | null;
   /** The elements behind the drawer. */
@@ -126,5 +205,7 @@ interface SidebarState {
   searching?: ReturnType<typeof setTimeout>;
   toasting?: ReturnType<typeof setTimeout>;
 
+  put(item: Item): void;
   takeOut(ids: string[]): void;
+  callFor(id: string, sentence: string): void;
 }

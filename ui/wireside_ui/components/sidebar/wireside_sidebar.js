@@ -2,8 +2,13 @@
 // The list of conversations: grouped by day, pinned ones on top; search; actions on one conversation or on several.
 // Each module has the methods of one subject.
 import { h, shallowReactive } from "vue";
+import { callAttention } from "wireside-kit/attention.js";
+import { appMenu } from "wireside-sidebar/app_menu.js";
 import { bottom } from "wireside-sidebar/bottom.js";
 import { WIDE, drawer } from "wireside-sidebar/drawer.js";
+import { NO_FILTERS, filters } from "wireside-sidebar/filters.js";
+import { folderDialogs } from "wireside-sidebar/folder_dialogs.js";
+import { folders } from "wireside-sidebar/folders.js";
 import { importing } from "wireside-sidebar/importing.js";
 import { itemMenu } from "wireside-sidebar/item_menu.js";
 import { STEP, list } from "wireside-sidebar/list.js";
@@ -11,18 +16,36 @@ import { byPlace, daysAgo } from "wireside-sidebar/order.js";
 import { ownPages } from "wireside-sidebar/own_pages.js";
 import { search } from "wireside-sidebar/search.js";
 import { selection } from "wireside-sidebar/selection.js";
+import { sharing } from "wireside-sidebar/sharing.js";
+import { tags } from "wireside-sidebar/tags.js";
 
 export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
   props: {
     base: String,
     words: Object,
     begin: Object,
-    account: Object,
+    name: String,
+    logo: String,
+    account: String,
+    ways: Object,
+    languages: Array,
     sharing: String,
     isReader: Boolean,
     pages: Array, // pairs of title and address
   },
-  emits: ["need", "search", "rename", "pin", "archive", "delete", "restore"],
+  emits: [
+    "need",
+    "search",
+    "rename",
+    "pin",
+    "archive",
+    "move",
+    "tag",
+    "delete",
+    "restore",
+    "duplicate",
+    "preset",
+  ],
   data() {
     return {
       items: shallowReactive(new Map(this.begin.items.map((item) => [item.id, item]))),
@@ -30,12 +53,24 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
       current: this.begin.current,
       live: new Set(this.begin.live),
       asking: new Set(this.begin.asking),
-      archived: false, // whether the list shows archived conversations
+      scope: { kind: "list", of: "" }, // which conversations the list shows
+      folders: this.begin.folders,
+      moving: null, // ids of the conversations whose folder is being chosen
+      tagging: null, // the conversations whose tags are being chosen
+      allTags: [], // the tags of all conversations
+      folder: null, // the folder whose name is being edited; its id is "" for a new one
+      folderProblem: "",
+      isFolderBusy: false,
+      isRemovalSure: false,
+      folderStop: "", // id of the folder that the Tab key reaches
+      dropInto: null, // id of the folder that dragged conversations are over, "" for none
       isLoading: false,
       problem: "",
       query: "",
+      filters: { ...NO_FILTERS }, // what the fields of the filters have
+      areFiltersOpen: false,
       hits: null, // null: no results yet
-      hitsOf: "", // the query of these results
+      hitsOf: { query: "", filters: {} }, // the search of these results
       hasMoreHits: false,
       isSearchLoading: false,
       selected: new Set(),
@@ -55,6 +90,10 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
       isDropping: false,
       isDrawer: !WIDE.matches,
       isDrawerOpen: false,
+      isClosed: document.documentElement.classList.contains("ws-sidebar-closed"),
+      isAppOpen: false,
+      limits: [], // what is left of the limits of the user, and what was spent
+      menuItem: null, // the conversation whose menu is open in the header
       today: daysAgo(0),
     };
   },
@@ -102,11 +141,21 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
     tabStop() {
       return [this.focused, this.current].find((id) => this.items.has(id)) ?? this.list[0]?.id;
     },
+    // Whether the list is not on the screen; what it reports is then shown at the bottom of the page.
+    isHidden() {
+      return this.isDrawer ? !this.isDrawerOpen : this.isClosed;
+    },
+    archived() {
+      return this.scope.kind === "archive";
+    },
     isSelecting() {
       return this.selected.size > 0;
     },
     isSearching() {
-      return Boolean(this.query.trim());
+      return Boolean(this.query.trim()) || this.filterCount > 0;
+    },
+    filterCount() {
+      return Object.values(this.filters).filter(Boolean).length;
     },
   },
   watch: {
@@ -116,6 +165,10 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
   },
   mounted() {
     window.addEventListener("wireside:sidebar", this.toggle);
+    window.addEventListener("wireside:menu", this.onHeaderMenu);
+    window.addEventListener("wireside:share", this.onShare);
+    window.addEventListener("wireside:search", this.beginSearch);
+    window.addEventListener("wireside:folder", this.newFolder);
     window.addEventListener("wireside:open", this.closeDrawer);
     window.addEventListener("popstate", this.closeDrawer);
     document.addEventListener("keydown", this.onPageKey);
@@ -129,6 +182,10 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
   },
   unmounted() {
     window.removeEventListener("wireside:sidebar", this.toggle);
+    window.removeEventListener("wireside:menu", this.onHeaderMenu);
+    window.removeEventListener("wireside:share", this.onShare);
+    window.removeEventListener("wireside:search", this.beginSearch);
+    window.removeEventListener("wireside:folder", this.newFolder);
     window.removeEventListener("wireside:open", this.closeDrawer);
     window.removeEventListener("popstate", this.closeDrawer);
     document.removeEventListener("keydown", this.onPageKey);
@@ -184,23 +241,39 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
           [
             this.top(),
             this.body(),
-            this.toastBar(),
+            this.isHidden ? null : this.toastBar(),
             ownPages(this.pages, w),
             this.isSelecting ? this.selectionBar() : this.bottom(),
-            this.itemMenu(),
+            this.menuItem ? null : this.itemMenu(),
           ],
         ),
+        this.menuItem || this.isHidden
+          ? h("aside", { class: "ws-sidebar-apart", "aria-label": w.app_menu }, [
+              this.menuItem ? this.itemMenu() : null,
+              this.isHidden ? this.toastBar() : null,
+            ])
+          : null,
+        this.shareDialog(),
+        this.moveDialog(),
+        this.folderDialog(),
+        this.tagDialog(),
       ],
     );
   },
   methods: {
+    ...appMenu,
     ...bottom,
     ...drawer,
+    ...filters,
+    ...folderDialogs,
+    ...folders,
     ...importing,
     ...itemMenu,
     ...list,
     ...search,
     ...selection,
+    ...sharing,
+    ...tags,
 
     // ---- called by the server ----
 
@@ -211,7 +284,7 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
     },
     /** @param {Item} item */
     put(item) {
-      if (item.archived !== this.archived) return this.takeOut([item.id]);
+      if (!this.belongs(item)) return this.takeOut([item.id]);
       this.items.set(item.id, item);
     },
     /** @param {string[]} ids */
@@ -223,11 +296,31 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
     },
     /** @param {string[]} ids */
     setLive(ids) {
+      const ended = [...this.live].filter((id) => !ids.includes(id));
       this.live = new Set(ids);
+      for (const id of ended) this.callFor(id, this.words.answer_ready);
     },
     /** @param {string[]} ids */
     setAsking(ids) {
+      const asked = ids.filter((id) => !this.asking.has(id));
       this.asking = new Set(ids);
+      for (const id of asked) this.callFor(id, this.words.asking);
+    },
+    /**
+     * @param {string} id
+     * @param {string} sentence
+     */
+    callFor(id, sentence) {
+      const title = this.items.get(id)?.title || this.words.untitled;
+      callAttention(sentence, title, () =>
+        window.dispatchEvent(new CustomEvent("wireside:open", { detail: id })),
+      );
+    },
+    /** @param {PresetOptions} options */
+    offerPreset(options) {
+      window.dispatchEvent(
+        new CustomEvent("wireside:library", { detail: { kind: "presets", options } }),
+      );
     },
     /** @param {string} id */
     setCurrent(id) {

@@ -2,7 +2,6 @@
 interface Status extends VueInstance<{ button: HTMLButtonElement }> {
   base: string;
   words: Words;
-  dashboard: string;
   open: boolean;
   connection: string;
   attempts: number;

@@ -21,18 +21,15 @@ class Status(Element, component="wireside_status.js"):
         base: str = "",
         words: Mapping[str, str],
         on_visible: Callable[[bool], None],
-        shows_dashboard: bool = False,
     ) -> None:
         """Create the status element.
 
         ``on_visible`` is called with whether the page is visible. A user whose session has ended is
-        redirected to the sign-in page below ``base``. ``shows_dashboard`` adds a link to the
-        dashboard, for administrators.
+        redirected to the sign-in page below ``base``.
         """
         super().__init__()
         self._props["base"] = base
         self._props["words"] = dict(words)
-        self._props["dashboard"] = f"{base}/dashboard" if shows_dashboard else None
         self._on_visible = on_visible
         self.on("visible", self._tell)
 

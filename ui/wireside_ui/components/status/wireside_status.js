@@ -8,7 +8,7 @@ const PINGS = 12; // number of pings in the average latency
 const RATE_S = 5; // window of the message rate
 
 export default /** @satisfies {ComponentOptions<Status>} */ ({
-  props: { base: String, words: Object, dashboard: String },
+  props: { base: String, words: Object },
   emits: ["visible"],
   data: () => ({
     open: false,
@@ -121,9 +121,6 @@ export default /** @satisfies {ComponentOptions<Status>} */ ({
               )
             : null,
           h("a", { class: "ws-button", href: `${this.base}/doctor` }, w.doctor_title),
-          this.dashboard && !isOff
-            ? h("a", { class: "ws-button", href: this.dashboard }, w.dashboard)
-            : null,
         ],
       );
     },

@@ -20,7 +20,12 @@ interface TextPart {
 interface ReasoningPart {
   kind: "reasoning";
   text: string;
+  /** How long the model reasoned; `null` if unknown. */
+  seconds: number | null;
 }
+
+/** The fold of reasoning. */
+type ReasoningElement = HTMLDetailsElement & { reasoning: import("./modules/reasoning.js").ReasoningText };
 
 interface ToolPart {
   kind: "tool";
@@ -42,6 +47,7 @@ type DataPart = { kind: "data"; id: string; text: string } & (
   | { type: "figure"; data: FigureData | null }
   | { type: "question"; data: QuestionData | null }
   | { type: "view"; data: { name: string } | null }
+  | { type: "summary"; data: { turns: number | null; undone: boolean } | null }
   | { type: "late"; data: null }
 );
 
@@ -143,8 +149,26 @@ interface RowData {
   sibling: number;
   siblings: number;
   feedback: "" | "up" | "down";
+  /** What the page added to the question: the name of it, or its text. */
+  instruction: string;
+  /** Whether the answer's text was changed by its owner. */
+  edited: boolean;
   model: string;
+  details: {
+    code: string;
+    stream: string;
+    at: number;
+    input_tokens: number | null;
+    output_tokens: number | null;
+    costs: [amount: number, currency: string][];
+    first_token_s: number | null;
+    tokens_per_s: number | null;
+  } | null;
   asked_at: number;
+  /** The other answers that are shown next to this one. */
+  beside: NewRowData[];
+  /** Questions to ask next. */
+  follow_ups: string[];
 }
 
 type NewRowData = Pick<RowData, "id"> & Partial<RowData>;
@@ -173,6 +197,12 @@ interface GrowingText extends LiveText {
 /** A turn, with its elements while it has DOM. */
 interface Row extends RowElements {
   data: RowData;
+  /** The rows next to it, in a comparison of models. */
+  beside: Row[];
+  /** Whether it is one of several that are shown side by side. */
+  isCompared: boolean;
+  /** The name of its model above it. */
+  columnHead?: HTMLElement;
   el: HTMLElement | null;
   live: LiveText | null;
   /** Its content is kept, wherever the reader is. */
@@ -181,6 +211,8 @@ interface Row extends RowElements {
   height?: number;
   /** Time of the automatic retry; 0: there is none. */
   deadline: number;
+  /** Whether a long question is shown whole. */
+  isQuestionOpen?: boolean;
   askedAt?: number;
   /** Keys of the folds that the reader has opened. */
   opened?: Set<string>;
@@ -260,10 +292,13 @@ interface Transcript
     BlockMethods,
     CopyMenuMethods,
     CopyingMethods,
+    DetailMethods,
     DiagramMethods,
+    EditedMethods,
     FeedbackMethods,
     FigureMethods,
     FindMethods,
+    FollowUpMethods,
     FormulaMethods,
     KeyMethods,
     MountingMethods,
@@ -271,6 +306,8 @@ interface Transcript
     PartMethods,
     PrintingMethods,
     QuestionMethods,
+    ReadingAloudMethods,
+    RewritingMethods,
     ScrollingMethods,
     SourceMethods,
     StepMethods,
@@ -285,10 +322,13 @@ type AttachmentMethods = typeof import("./modules/attachments.js").attachments;
 type BlockMethods = typeof import("./modules/blocks.js").blocks;
 type CopyMenuMethods = typeof import("./modules/copy_menu.js").copyMenu;
 type CopyingMethods = typeof import("./modules/copying.js").copying;
+type DetailMethods = typeof import("./modules/details.js").details;
 type DiagramMethods = typeof import("./modules/diagrams.js").diagrams;
+type EditedMethods = typeof import("./modules/edited.js").edited;
 type FeedbackMethods = typeof import("./modules/feedback.js").feedback;
 type FigureMethods = typeof import("./modules/figures.js").figures;
 type FindMethods = typeof import("./modules/find.js").find;
+type FollowUpMethods = typeof import("./modules/follow_ups.js").followUps;
 type FormulaMethods = typeof import("./modules/formulas.js").formulas;
 type KeyMethods = typeof import("./modules/keys.js").keys;
 type MountingMethods = typeof import("./modules/mounting.js").mounting;
@@ -296,6 +336,8 @@ type PaintingMethods = typeof import("./modules/painting.js").painting;
 type PartMethods = typeof import("./modules/parts.js").parts;
 type PrintingMethods = typeof import("./modules/printing.js").printing;
 type QuestionMethods = typeof import("./modules/questions.js").questions;
+type ReadingAloudMethods = typeof import("./modules/reading_aloud.js").readingAloud;
+type RewritingMethods = typeof import("./modules/rewriting.js").rewriting;
 type ScrollingMethods = typeof import("./modules/scrolling.js").scrolling;
 type SourceMethods = typeof import("./modules/sources.js").sources;
 type StepMethods = typeof import("./modules/steps.js").steps;
@@ -316,7 +358,7 @@ interface TranscriptState {
   uploads: string;
   views: string;
   viewNames: string[];
-  begin: { rows: NewRowData[]; total: number } | null;
+  begin: { rows: NewRowData[]; total: number; source?: string } | null;
 
   /** By index; a hole is a turn whose content is not loaded. */
   rows: (Row | undefined)[];
@@ -330,8 +372,18 @@ interface TranscriptState {
   queue: { id: string; work: (row: Row) => void }[];
   pumping?: boolean;
   copies: Map<string, (text: string) => void>;
+  /** What is to be done when the server has stored an edited answer, by its new turn. */
+  rewrites: Map<string, (problem: string) => void>;
+  /** The turn that is read aloud. */
+  reading: Row | null;
   source: string;
   isReadOut: boolean;
+  /** The id of the turn that is edited in the message box, "" for none. */
+  editedId: string;
+  /** Words of a search, to be marked after the jump to its hit. */
+  lookedFor: string;
+  /** The turn at which a search of the bar begins, undefined for the visible one. */
+  findStart?: number;
   toGlide: number;
   gliding: number;
   findings: Findings | null;

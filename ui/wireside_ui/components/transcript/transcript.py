@@ -15,12 +15,15 @@ from nicegui.elements.mermaid import Mermaid
 from nicegui.elements.plotly import Plotly
 from nicegui.events import GenericEventArguments
 
+from wireside.chat.instructions import TEXTS
 from wireside_ui.components.kit import KIT
 from wireside_ui.i18n.en import TRANSCRIPT_WORDS as WORDS
 from wireside_ui.markdown.incremental import Op
 from wireside_ui.presenters.find import MAX_QUERY_CHARS
 from wireside_ui.presenters.questions import GivenAnswer, answer_from
 from wireside_ui.presenters.rows import Action, ActionName, Row, RowPatch
+
+MAX_MODEL_CHARS = 200
 
 T = TypeVar("T")
 
@@ -30,6 +33,8 @@ BUNDLES = (Mermaid, Plotly)
 
 MAX_ID_CHARS = 128
 MAX_FEEDBACK_CHARS = 2_000
+MAX_NEW_ID_CHARS = 64
+MAX_REWRITE_CHARS = 1_000_000
 
 
 class Transcript(
@@ -44,6 +49,7 @@ class Transcript(
         on_need: Callable[[int], Awaitable[None] | None],
         on_find: Callable[[str], Awaitable[None] | None],
         on_answer: Callable[[GivenAnswer], Awaitable[None] | None] | None = None,
+        on_rewrite: Callable[[str, str, str], Awaitable[str]] | None = None,
         answer_text: Callable[[str], Awaitable[str] | str],
         words: Mapping[str, str] = WORDS,
         announce: bool = True,
@@ -59,7 +65,9 @@ class Transcript(
         """Create the transcript.
 
         ``on_need(page)`` must be answered by ``put(page, rows)`` and ``on_find(query)`` by
-        ``found_in``. ``on_answer`` is called with the user's answers to questions.
+        ``found_in``. ``on_answer`` is called with the user's answers to questions, and
+        ``on_rewrite(row_id, text, new_id)`` with the new text of an answer; it returns why that
+        can't be stored, or "".
         ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader`` hides every
         action that would change a turn. ``assets`` is the path of ``math.js`` and
         ``katex/``, ``version`` the version of these files; ``files`` that of the
@@ -71,6 +79,7 @@ class Transcript(
         self._on_need = on_need
         self._on_find = on_find
         self._on_answer = on_answer
+        self._on_rewrite = on_rewrite
         self._answer_text = answer_text
         self._props["words"] = {**WORDS, **words}
         self._props["announce"] = announce
@@ -88,6 +97,7 @@ class Transcript(
         self.on("copy", self._copy)
         self.on("find", self._find)
         self.on("answer", self._answer)
+        self.on("rewrite", self._rewrite)
 
     def put(self, page: int, rows: Sequence[Row]) -> None:
         """Add the turns from index ``page * page_size`` on, oldest first.
@@ -156,9 +166,13 @@ class Transcript(
     def set_source(self, address: str) -> None:
         """Set the conversation's address in the REST API, "" for none.
 
-        Printing and copying fetch from there the turns that are not loaded in the page.
+        Printing and copying fetch from there the turns that are not loaded in the page. Until the
+        page is sent, this is part of its document: a reader may print before the browser connects.
         """
-        self.run_method("setSource", address)
+        if not self.client._response_built and "begin" in self._props:
+            self._props["begin"]["source"] = address
+        else:
+            self.run_method("setSource", address)
 
     def found_in(self, query: str, places: Sequence[int]) -> None:
         """Answer ``on_find`` with the indices of the turns that contain ``query``, in order."""
@@ -173,13 +187,18 @@ class Transcript(
     async def _act(self, event: GenericEventArguments) -> None:
         args = event.args if isinstance(event.args, dict) else {}
         name, row_id, words = args.get("name"), args.get("id"), args.get("words", "")
+        model, instruction = args.get("model", ""), args.get("instruction", "")
         if name not in get_args(ActionName) or not _is_id(row_id) or not _is_feedback(words):
+            return
+        if not isinstance(model, str) or len(model) > MAX_MODEL_CHARS:
             return
         action = Action(
             name=cast("ActionName", name),
             row_id=row_id,
             automatic=args.get("automatic") is True,
             words=words if name == "say" else "",
+            model=model if name == "retry" else "",
+            instruction=instruction if name == "retry" and instruction in TEXTS else None,
         )
         await _result(self._on_action(action))
 
@@ -187,6 +206,14 @@ class Transcript(
         answer = answer_from(event.args)
         if answer is not None and self._on_answer is not None:
             await _result(self._on_answer(answer))
+
+    async def _rewrite(self, event: GenericEventArguments) -> None:
+        args = event.args if isinstance(event.args, dict) else {}
+        row_id, new_id, text = args.get("id"), args.get("turn"), args.get("text")
+        if not isinstance(text, str) or len(text) > MAX_REWRITE_CHARS:
+            return
+        if self._on_rewrite and _is_id(row_id) and _is_new_id(new_id):
+            self.run_method("rewritten", new_id, await self._on_rewrite(row_id, text, new_id))
 
     async def _need(self, event: GenericEventArguments) -> None:
         if type(event.args) is int and event.args >= 0:  # excludes bool
@@ -201,6 +228,10 @@ class Transcript(
 
 def _is_id(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= 2 * MAX_ID_CHARS
+
+
+def _is_new_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_NEW_ID_CHARS
 
 
 def _is_feedback(value: Any) -> TypeGuard[str]:

@@ -10,10 +10,13 @@ import { attachments } from "wireside-transcript/attachments.js";
 import { blocks } from "wireside-transcript/blocks.js";
 import { copyMenu } from "wireside-transcript/copy_menu.js";
 import { copying } from "wireside-transcript/copying.js";
+import { details } from "wireside-transcript/details.js";
 import { diagrams } from "wireside-transcript/diagrams.js";
+import { edited } from "wireside-transcript/edited.js";
 import { feedback } from "wireside-transcript/feedback.js";
 import { figures } from "wireside-transcript/figures.js";
 import { find } from "wireside-transcript/find.js";
+import { followUps } from "wireside-transcript/follow_ups.js";
 import { formulas } from "wireside-transcript/formulas.js";
 import { keys } from "wireside-transcript/keys.js";
 import { mounting } from "wireside-transcript/mounting.js";
@@ -21,6 +24,8 @@ import { painting } from "wireside-transcript/painting.js";
 import { parts } from "wireside-transcript/parts.js";
 import { printing } from "wireside-transcript/printing.js";
 import { questions } from "wireside-transcript/questions.js";
+import { readingAloud } from "wireside-transcript/reading_aloud.js";
+import { rewriting } from "wireside-transcript/rewriting.js";
 import { scrolling } from "wireside-transcript/scrolling.js";
 import { sources } from "wireside-transcript/sources.js";
 import { steps } from "wireside-transcript/steps.js";
@@ -48,9 +53,9 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     version: { type: String, default: "" },
     views: String, // base URL of the pages with views
     viewNames: { type: Array, default: () => [] },
-    begin: Object, // the rows that the page was sent with, and the number of turns
+    begin: Object, // the rows that the page was sent with, the number of turns and the source
   },
-  emits: ["need", "action", "copy", "find", "answer"],
+  emits: ["need", "action", "copy", "find", "answer", "rewrite"],
 
   render() {
     return h("div", { class: "ws-transcript" });
@@ -65,8 +70,13 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     this.asked = new Set();
     this.queue = [];
     this.copies = new Map();
+    this.rewrites = new Map();
+    this.reading = null; // the turn that is read aloud
+    this.canReadAloud(); // the browser loads its voices
     this.source = ""; // the conversation's URL in the REST API
     this.isReadOut = this.announce;
+    this.editedId = "";
+    this.lookedFor = ""; // words of a search, to be marked after the jump to its hit
     this.toGlide = 0; // px of keyboard scrolling that remain
     this.gliding = 0;
     this.findings = null; // while the find bar is open: {query, turns, at, ranges, range}
@@ -137,17 +147,26 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     document.addEventListener("copy", this.onCopy);
     window.addEventListener("wireside:scroll", this.onScrollWish);
     window.addEventListener("wireside:preferences", this.readPreferences);
+    window.addEventListener("wireside:editing", this.onEditing);
+    window.addEventListener("wireside:move", this.tellPlace);
+    window.addEventListener("wireside:found", this.onFound);
+    window.addEventListener("wireside:find", this.onFind);
     window.addEventListener("beforeprint", this.beforePrint);
     window.addEventListener("afterprint", this.afterPrint);
     this.observer = new ResizeObserver(() => this.onResize());
     this.observer.observe(this.list);
+    this.observer.observe(this.column, { box: "border-box" }); // its padding has the height of the composer
     this.observer.observe(this.scroller);
     this.ticker = setInterval(() => this.tick(), 1000);
     const begin = toRaw(this.begin);
-    if (begin) this.reset(begin.rows, begin.total);
+    if (begin) {
+      this.source = begin.source ?? "";
+      this.reset(begin.rows, begin.total);
+    }
   },
 
   unmounted() {
+    this.stopReading();
     this.observer.disconnect();
     this.figureObserver?.disconnect();
     this.themeObserver?.disconnect();
@@ -157,6 +176,10 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     document.removeEventListener("copy", this.onCopy);
     window.removeEventListener("wireside:scroll", this.onScrollWish);
     window.removeEventListener("wireside:preferences", this.readPreferences);
+    window.removeEventListener("wireside:editing", this.onEditing);
+    window.removeEventListener("wireside:move", this.tellPlace);
+    window.removeEventListener("wireside:found", this.onFound);
+    window.removeEventListener("wireside:find", this.onFind);
     window.removeEventListener("beforeprint", this.beforePrint);
     window.removeEventListener("afterprint", this.afterPrint);
     cancelAnimationFrame(this.gliding);
@@ -170,10 +193,13 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     ...blocks,
     ...copyMenu,
     ...copying,
+    ...details,
     ...diagrams,
+    ...edited,
     ...feedback,
     ...figures,
     ...find,
+    ...followUps,
     ...formulas,
     ...keys,
     ...mounting,
@@ -181,6 +207,8 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     ...parts,
     ...printing,
     ...questions,
+    ...readingAloud,
+    ...rewriting,
     ...scrolling,
     ...sources,
     ...steps,

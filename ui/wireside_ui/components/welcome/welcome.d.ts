@@ -8,6 +8,8 @@ interface Welcome extends VueInstance {
   userStarters: string[];
   words: Words;
   view: string;
+  isReader: boolean;
+  isTemporary: boolean;
   shown: string;
   problem: string;
   greeting: string;
@@ -16,5 +18,9 @@ interface Welcome extends VueInstance {
   notice(): import("vue").VNode;
   choices(): import("vue").VNode;
   newChat(): void;
+  open(detail: string): void;
+  title(): string;
+  line(): string;
+  temporarySwitch(): import("vue").VNode;
   ask(text: string): void;
 }

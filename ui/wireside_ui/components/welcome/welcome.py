@@ -24,6 +24,7 @@ class Welcome(Element, component="wireside_welcome.js", esm=KIT):
         user_starters: Sequence[str] = (),
         words: Mapping[str, str],
         view: WelcomeState,
+        is_reader: bool = False,
     ) -> None:
         """Create the element.
 
@@ -36,6 +37,7 @@ class Welcome(Element, component="wireside_welcome.js", esm=KIT):
             user_starters: questions for this user, which replace all others.
             words: texts of the interface.
             view: what is shown first.
+            is_reader: the user may not ask questions.
         """
         super().__init__()
         self._view = view
@@ -47,6 +49,7 @@ class Welcome(Element, component="wireside_welcome.js", esm=KIT):
         self._props["starters"] = list(starters)
         self._props["words"] = dict(words)
         self._props["view"] = view
+        self._props["is-reader"] = is_reader
 
     def show(self, view: WelcomeState) -> None:
         """Switch to ``view``."""
@@ -55,7 +58,10 @@ class Welcome(Element, component="wireside_welcome.js", esm=KIT):
             self.run_method("setView", view)
 
     def show_start(self, welcome: str, starters: Sequence[str]) -> None:
-        """Show the texts for this user: sanitised HTML and questions; what is empty stays."""
+        """Show the texts of a new chat for this user: sanitised HTML, and questions of its own.
+
+        Without questions of its own, those of the chosen model or of the chat are shown.
+        """
         self.run_method("setStart", welcome, list(starters))
 
     def show_problem(self, sentence: str) -> None:

@@ -1,7 +1,9 @@
 // @ts-check
 // The empty chat. Passes a starter to the composer, which sends it.
 import { h } from "vue";
+import { TEMPORARY, chat } from "wireside-kit/chat.js";
 import { currentModel } from "wireside-kit/choice.js";
+import { icon } from "wireside-kit/icons.js";
 
 export default /** @satisfies {ComponentOptions<Welcome>} */ ({
   props: {
@@ -13,6 +15,7 @@ export default /** @satisfies {ComponentOptions<Welcome>} */ ({
     userStarters: Array,
     words: Object,
     view: String,
+    isReader: Boolean,
   },
   data() {
     return {
@@ -23,6 +26,7 @@ export default /** @satisfies {ComponentOptions<Welcome>} */ ({
     };
   },
   computed: {
+    isTemporary: () => chat.isTemporary,
     // Those for this user, those of the chosen model, which the picker changes, or those of the chat.
     offered() {
       if (this.forUser.length) return this.forUser;
@@ -34,24 +38,34 @@ export default /** @satisfies {ComponentOptions<Welcome>} */ ({
     if (this.shown === "hidden") return h("div", { hidden: true });
     const w = this.words;
     const isMissing = this.shown === "missing";
-    return h("section", { class: "ws-welcome", "aria-label": this.name, "data-view": this.shown }, [
-      h("div", { class: "ws-welcome-inner" }, [
-        h("img", { src: this.logo, alt: "", width: 56, height: 56 }),
-        h("p", { class: "ws-welcome-name" }, isMissing ? w.missing_title : this.name),
-        this.greeting && !isMissing
-          ? h("div", { class: "ws-welcome-text", innerHTML: this.greeting })
-          : h("p", { class: "ws-welcome-line" }, isMissing ? w.missing : this.tagline),
-        isMissing
-          ? h(
-              "button",
-              { type: "button", class: "ws-button ws-strong", onClick: this.newChat },
-              w.new_chat,
-            )
-          : this.problem
-            ? this.notice()
-            : this.choices(),
-      ]),
-    ]);
+    return h(
+      "section",
+      {
+        class: "ws-welcome",
+        "aria-label": this.name,
+        "data-view": this.shown,
+        inert: chat.isCovered,
+      },
+      [
+        h("div", { class: "ws-welcome-inner" }, [
+          h("img", { src: this.logo, alt: "", width: 56, height: 56 }),
+          h("p", { class: "ws-welcome-name" }, isMissing ? w.missing_title : this.title()),
+          this.greeting && !isMissing && !this.isTemporary
+            ? h("div", { class: "ws-welcome-text", innerHTML: this.greeting })
+            : h("p", { class: "ws-welcome-line" }, isMissing ? w.missing : this.line()),
+          isMissing
+            ? h(
+                "button",
+                { type: "button", class: "ws-button ws-strong", onClick: this.newChat },
+                w.new_chat,
+              )
+            : this.problem
+              ? this.notice()
+              : this.choices(),
+          isMissing || this.problem || this.isReader ? null : this.temporarySwitch(),
+        ]),
+      ],
+    );
   },
   methods: {
     // ---- called by the server ------------------------------------------------------------------
@@ -64,14 +78,33 @@ export default /** @satisfies {ComponentOptions<Welcome>} */ ({
      * @param {string[]} starters
      */
     setStart(welcome, starters) {
-      if (welcome) this.greeting = welcome;
-      if (starters.length) this.forUser = starters;
+      this.greeting = welcome;
+      this.forUser = starters;
     },
     /** @param {string} sentence */
     setProblem(sentence) {
       this.problem = sentence;
     },
 
+    title() {
+      return this.isTemporary ? this.words.temporary_chat : this.name;
+    },
+    line() {
+      return this.isTemporary ? this.words.temporary_line : this.tagline;
+    },
+    temporarySwitch() {
+      return h(
+        "button",
+        {
+          type: "button",
+          class: "ws-text-tool ws-welcome-temporary",
+          "data-testid": "temporary-switch",
+          "aria-pressed": String(this.isTemporary),
+          onClick: () => this.open(this.isTemporary ? "" : TEMPORARY),
+        },
+        [icon(this.isTemporary ? "check" : "temporary"), h("span", this.words.temporary_chat)],
+      );
+    },
     notice() {
       return h("div", { class: "ws-welcome-problem", role: "status" }, [
         h("strong", this.words.no_model),
@@ -89,7 +122,11 @@ export default /** @satisfies {ComponentOptions<Welcome>} */ ({
       );
     },
     newChat() {
-      window.dispatchEvent(new CustomEvent("wireside:open", { detail: "" }));
+      this.open("");
+    },
+    /** @param {string} detail */
+    open(detail) {
+      window.dispatchEvent(new CustomEvent("wireside:open", { detail }));
     },
     /** @param {string} text */
     ask(text) {

@@ -19,6 +19,28 @@ function hasFilesOnly(transfer) {
 /** @param {SentFile} file */
 const isImage = (file) => file.media_type.startsWith("image/");
 
+/** @param {SentFile} file */
+const isAudio = (file) => file.media_type.startsWith("audio/");
+
+/**
+ * Returns what is stored of files: those that are on the server.
+ * @param {AttachedFile[]} attached
+ * @returns {SentFile[]}
+ */
+export function sentFiles(attached) {
+  return attached
+    .filter((one) => one.id)
+    .map(({ id, name, media_type, isKept }) => ({ id, name, media_type, isKept }));
+}
+
+/**
+ * @param {SentFile[] | undefined} files
+ * @returns {AttachedFile[]}
+ */
+export function attachedFiles(files) {
+  return (files ?? []).map((file) => ({ ...file, key: file.id, progress: 1 }));
+}
+
 /**
  * @param {string} text
  * @param {string} name
@@ -59,8 +81,8 @@ export const files = {
   /** @param {Iterable<File>} list */
   addFiles(list) {
     const { words, maxFiles, maxFileMb } = this;
+    if (this.isTemporary) return this.tell(words.temporary_no_files);
     if (!maxFiles || this.isReader) return this.tell(words.no_files);
-    if (this.editing) return; // an edited question keeps its files
     this.tell("");
     for (const file of list) {
       if (this.attached.length >= maxFiles) {
@@ -85,8 +107,9 @@ export const files = {
   },
 
   uploadNext() {
-    const running = this.attached.filter((one) => one.request).length;
-    const waiting = this.attached.filter((one) => one.file && !one.request);
+    const all = [...this.attached, ...this.attachedBefore];
+    const running = all.filter((one) => one.request).length;
+    const waiting = all.filter((one) => one.file && !one.request);
     for (const one of waiting.slice(0, AT_ONCE - running)) this.upload(one);
   },
 
@@ -99,7 +122,7 @@ export const files = {
     request.responseType = "json";
     request.upload.onprogress = (e) => (one.progress = e.total ? e.loaded / e.total : 0);
     request.onloadend = () => {
-      if (!this.attached.includes(one)) return; // removed in the meantime
+      if (!this.attached.includes(one) && !this.attachedBefore.includes(one)) return; // removed in the meantime
       one.request = null;
       if (request.status === 201) {
         const { id, name, media_type } = request.response;
@@ -129,9 +152,11 @@ export const files = {
   /** @param {AttachedFile} one */
   removeFile(one) {
     this.attached = this.attached.filter((other) => other !== one);
+    this.attachedBefore = this.attachedBefore.filter((other) => other !== one);
     one.request?.abort();
     this.dropPreview(one);
-    if (one.id) fetch(`${this.base}/api/files/${one.id}`, { method: "DELETE" }).catch(() => {}); // else it expires
+    if (one.id && !one.isKept)
+      fetch(`${this.base}/api/files/${one.id}`, { method: "DELETE" }).catch(() => {}); // else it expires
     this.keepFiles();
   },
 
@@ -143,7 +168,7 @@ export const files = {
 
   // Takes the uploaded files out of the box, for a question.
   takeFiles() {
-    const taken = this.attached.map(({ id, name, media_type }) => ({ id, name, media_type }));
+    const taken = sentFiles(this.attached);
     this.attached.forEach(this.dropPreview);
     this.attached = [];
     return taken;
@@ -152,8 +177,7 @@ export const files = {
   /** @param {SentFile[] | undefined} kept */
   putFilesBack(kept) {
     const here = new Set(this.attached.map((one) => one.id));
-    for (const { id, name, media_type } of kept ?? [])
-      if (id && !here.has(id)) this.attached.push({ id, key: id, name, media_type, progress: 1 });
+    this.attached.push(...attachedFiles(kept).filter((one) => one.id && !here.has(one.id)));
     this.keepFiles();
   },
 
@@ -162,7 +186,7 @@ export const files = {
   },
 
   chips() {
-    if (!this.attached.length || this.editing) return null;
+    if (!this.attached.length) return null;
     return h(
       "ul",
       { class: "ws-composer-chips", "data-testid": "attachments" },
@@ -180,7 +204,7 @@ export const files = {
       "li",
       { key: one.key, class: ["ws-composer-chip", address && "ws-composer-chip-image"] },
       [
-        address ? h("img", { src: address, alt: one.name }) : icon("file"),
+        address ? h("img", { src: address, alt: one.name }) : icon(isAudio(one) ? "audio" : "file"),
         address
           ? null
           : h("span", { class: "ws-composer-chip-name", dir: "auto", title: one.name }, one.name),
@@ -217,7 +241,7 @@ export const files = {
   },
 
   attachButton() {
-    if (!this.maxFiles || this.isReader || this.editing) return null;
+    if (!this.maxFiles || this.isReader || this.isTemporary) return null;
     const w = this.words;
     return [
       h("input", {

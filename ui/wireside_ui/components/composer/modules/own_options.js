@@ -1,37 +1,12 @@
 // @ts-check
 // The options of the chosen model's own, which its handler describes: a form in the panel of settings.
 import { h } from "vue";
+import { isList, ownLists } from "wireside-composer/own_lists.js";
+import { ownNumber, range, withRange } from "wireside-composer/own_numbers.js";
 import { choice, currentModel } from "wireside-kit/choice.js";
 
 // The fields of the chosen model.
 export const ownFields = () => currentModel()?.options ?? [];
-
-/**
- * Parses a number, also with a comma; undefined if empty, NaN if it is none or out of its bounds.
- *
- * @param {OptionField} field
- * @param {unknown} text
- */
-export function ownNumber(field, text) {
-  const written = String(text ?? "")
-    .trim()
-    .replace(",", ".");
-  if (!written) return undefined;
-  const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(written) ? Number(written) : NaN;
-  const isIn = number >= (field.low ?? -Infinity) && number <= (field.high ?? Infinity);
-  return isIn && (!field.isWhole || Number.isInteger(number)) ? number : NaN;
-}
-
-/**
- * The bounds of a number in signs, which every language reads: "1 – 10", "≥ 1", "≤ 10".
- *
- * @param {OptionField} field
- */
-function range({ low, high }) {
-  if (low != null && high != null) return `${low} – ${high}`;
-  if (low != null) return `≥ ${low}`;
-  return high != null ? `≤ ${high}` : "";
-}
 
 /**
  * Returns the value of a field to send; undefined for the default.
@@ -40,6 +15,7 @@ function range({ low, high }) {
  * @param {unknown} typed
  */
 function valueOf(field, typed) {
+  if (isList(field)) return typed ?? (field.required ? [] : undefined);
   if (typed === undefined || typed === null) return undefined;
   if (field.type === "number") return ownNumber(field, typed);
   if (field.type === "text" && !String(typed).trim() && !field.default) return undefined;
@@ -48,6 +24,8 @@ function valueOf(field, typed) {
 
 /** @satisfies {ThisType<Composer>} */
 export const ownOptions = {
+  ...ownLists,
+
   /**
    * What is typed for the chosen model, by field; `own` has it by model.
    * @returns {Record<string, unknown>}
@@ -73,13 +51,29 @@ export const ownOptions = {
   // Returns the sentence for the first field that can't be sent, "" if all can.
   ownProblemText() {
     const typed = this.ownTyped();
-    const wrong = ownFields().find(
-      (field) => field.type === "number" && Number.isNaN(ownNumber(field, typed[field.name])),
+    for (const field of ownFields()) {
+      const problem = isList(field)
+        ? this.listProblem(field, valueOf(field, typed[field.name]))
+        : this.numberProblem(field, field, typed[field.name]);
+      if (problem) return problem;
+    }
+    return "";
+  },
+
+  /**
+   * Returns the sentence for a text that is not the number wanted.
+   *
+   * @param {OptionField} field
+   * @param {OptionItem} wanted the field, or the entries of its list
+   * @param {unknown} text
+   */
+  numberProblem(field, wanted, text) {
+    if (wanted.type !== "number" || !Number.isNaN(ownNumber(wanted, text))) return "";
+    const sentence = this.words[wanted.isWhole ? "needs_whole_number" : "needs_number"];
+    return withRange(
+      sentence.replace("{field}", () => field.label),
+      wanted,
     );
-    if (!wrong) return "";
-    const sentence = this.words[wrong.isWhole ? "needs_whole_number" : "needs_number"];
-    const bounds = range(wrong);
-    return sentence.replace("{field}", () => wrong.label) + (bounds ? ` (${bounds})` : "");
   },
 
   /**
@@ -107,6 +101,7 @@ export const ownOptions = {
   /** @param {OptionField} field */
   ownField(field) {
     const about = field.about ? h("small", field.about) : null;
+    if (isList(field)) return this.ownList(field, about);
     const control = this.ownControl(field);
     if (field.type === "switch")
       return h("div", { class: "ws-composer-own-field" }, [
@@ -125,7 +120,7 @@ export const ownOptions = {
       return h("input", {
         ...shared,
         type: "checkbox",
-        checked: typed ?? field.default ?? false,
+        checked: Boolean(typed ?? field.default),
         onChange: (e) => this.setOwn(name, e.target.checked),
       });
     if (field.type === "choice") return this.ownSelect(field, typed, shared);

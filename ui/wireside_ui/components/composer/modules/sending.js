@@ -4,7 +4,7 @@ import { h } from "vue";
 import { isChosenModelGone } from "wireside-kit/choice.js";
 import * as drafts from "wireside-kit/drafts.js";
 import { icon } from "wireside-kit/icons.js";
-import { isComposing, isTypedIn } from "wireside-kit/keyboard.js";
+import { isComposing, isTypedIn, keyNames } from "wireside-kit/keyboard.js";
 
 function newId() {
   const random = crypto.getRandomValues(new Uint8Array(16));
@@ -55,7 +55,7 @@ export const sending = {
   accepted(turnId, conversationId) {
     if (this.waitS) this.tell("");
     const isHere = this.dropFromOutbox(turnId);
-    if (!isHere || this.id) return;
+    if (!isHere || this.id || this.isTemporary) return;
     this.keep("", []);
     this.id = conversationId;
     this.keep(this.draft(), this.outbox);
@@ -72,7 +72,7 @@ export const sending = {
     const item = this.dropFromOutbox(turnId);
     if (!item) return;
     item.edits && !this.text.trim()
-      ? this.edit(item.edits, item.question)
+      ? this.edit(item.edits, item.question, item.files)
       : this.putBack(item.question, item.files);
     this.tell(sentence, waitS);
   },
@@ -112,14 +112,13 @@ export const sending = {
     this.submit();
   },
 
-  submit() {
+  submit(steers = false) {
     if (!this.canSend) return;
     const text = this.text;
     const edits = this.editing || null;
     if (isChosenModelGone()) this.onModel(); // the displayed model becomes the choice
-    this.editing = "";
-    this.send(text, edits, edits ? [] : this.takeFiles()); // stored in the outbox before the box is cleared
-    this.setText(edits ? this.beforeEditing || "" : "");
+    this.send(text, edits, this.takeFiles(), steers && this.canSteer); // stored in the outbox before the box is cleared
+    edits ? this.endEditing() : this.setText("");
   },
 
   /**
@@ -127,13 +126,31 @@ export const sending = {
    * @param {string | null} [edits] the turn that it replaces
    * @param {SentFile[]} [files]
    */
-  send(question, edits = null, files = []) {
+  send(question, edits = null, files = [], steers = false) {
     const attachments = files.map((file) => file.id);
-    const options = this.chosenOptions();
-    const item = { turn_id: newId(), question, edits, options, attachments, files };
+    const options = this.optionsToSend();
+    const once = Boolean(this.once);
+    const temporary = this.isTemporary;
+    const item = {
+      turn_id: newId(),
+      question,
+      edits,
+      options,
+      attachments,
+      files,
+      temporary,
+      once,
+      steers,
+      compared: edits ? [] : this.compared,
+    };
     this.outbox.push(item);
-    drafts.write("outbox", this.id, this.outbox);
-    if (!this.id) drafts.writeHere("choice", "", null); // the question contains it
+    this.hasAsked = true;
+    this.hasEnded = false;
+    this.remember("outbox", this.outbox);
+    if (!this.id && !temporary) drafts.writeHere("choice", "", null); // the question contains it
+    if (once) this.keepChosen();
+    this.once = "";
+    if (!edits) this.compared = [];
     this.syncChoice();
     this.emitSend(item);
   },
@@ -150,7 +167,7 @@ export const sending = {
   dropFromOutbox(turnId) {
     const item = this.outbox.find((other) => other.turn_id === turnId);
     this.outbox = this.outbox.filter((other) => other !== item);
-    drafts.write("outbox", this.id, this.outbox);
+    this.remember("outbox", this.outbox);
     if (!item) dropElsewhere(turnId);
     return item;
   },
@@ -182,10 +199,14 @@ export const sending = {
   /** @param {KeyboardEvent} e */
   onKey(e) {
     if (isComposing(e)) return; // Enter ends the composition of an input method
+    if (this.onPromptKey(e)) return;
     const isForced = e.ctrlKey || e.metaKey;
     if (e.key === "Enter" && !e.shiftKey && (this.enterSends || isForced)) {
       e.preventDefault();
-      this.submit();
+      this.submit(isForced && this.enterSends);
+    } else if (e.key === "Enter" && e.shiftKey && isForced) {
+      e.preventDefault();
+      this.submit(true);
     } else if (
       (e.key === "PageUp" || e.key === "PageDown") &&
       !e.shiftKey &&
@@ -209,6 +230,7 @@ export const sending = {
     if (e.defaultPrevented || isComposing(e) || document.querySelector("dialog[open]")) return;
     if (e.key === "Escape") {
       if (this.open) this.closeOptions();
+      else if (this.isGaugeOpen) this.closeGauge();
       else if (this.editing) this.stopEditing();
       else if (this.isAnswering) this.$emit("stop");
     } else if (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.altKey && !isTypedIn(e.target)) {
@@ -217,16 +239,39 @@ export const sending = {
     }
   },
 
+  // While an answer runs, the question can also end it, instead of waiting for its end.
+  steerButton() {
+    const w = this.words;
+    const keys = keyNames(this.enterSends ? "Ctrl Enter" : "Ctrl Shift Enter").join("+");
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "ws-composer-steer",
+        "data-testid": "button-steer",
+        "aria-label": w.send_now,
+        title: `${w.send_now_hint} (${keys})`,
+        disabled: !this.canSend,
+        onClick: () => {
+          this.submit(true);
+          this.$refs.box.focus({ preventScroll: true }); // this button disappears
+        },
+      },
+      [icon("send_now"), h("span", w.send_now)],
+    );
+  },
+
   sendButton() {
     const w = this.words;
-    const title = this.isConnected ? w.send : w.offline_hint;
+    const label = this.canSteer ? w.send_queue : w.send;
+    const title = this.isConnected ? label : w.offline_hint;
     return h(
       "button",
       {
         type: "submit",
         class: "ws-composer-send",
         "data-testid": "button-send",
-        "aria-label": w.send,
+        "aria-label": label,
         title,
         disabled: !this.canSend,
       },

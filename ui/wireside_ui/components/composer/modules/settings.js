@@ -5,36 +5,20 @@ import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js"
 import * as drafts from "wireside-kit/drafts.js";
 import { icon } from "wireside-kit/icons.js";
 import { isComposing } from "wireside-kit/keyboard.js";
+import { EFFORTS, numberOf } from "wireside-kit/model_settings.js";
 import { memory } from "wireside-kit/storage.js";
 
 /** @type {SettingName[]} */
-export const SETTINGS = ["system", "temperature", "max_tokens"];
+export const SETTINGS = ["system", "temperature", "max_tokens", "effort"];
 /** @type {("temperature" | "max_tokens")[]} */
 export const LIMITED = ["temperature", "max_tokens"];
-const LIMITS = { temperature: [0, 2], max_tokens: [1, 1_000_000] };
 const CHOOSE_MS = 400; // delay between the last key in the settings and saving
-
-/**
- * Parses a number in common notations, also with a comma; undefined if empty, NaN if invalid.
- * @param {"temperature" | "max_tokens"} name
- * @param {string | undefined} text
- */
-export function numberOf(name, text) {
-  const written = String(text ?? "")
-    .trim()
-    .replace(",", ".");
-  if (!written) return undefined;
-  const [low, high] = LIMITS[name];
-  const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(written) ? Number(written) : NaN;
-  const isWhole = name !== "max_tokens" || Number.isInteger(number);
-  return number >= low && number <= high && isWhole ? number : NaN;
-}
 
 /**
  * Converts the server's options to the fields of the panel.
  * @param {Partial<ModelOptions> | null | undefined} options
  */
-function fieldsOf(options) {
+export function fieldsOf(options) {
   const values = SETTINGS.map((name) => ({ name, value: options?.[name] ?? null }));
   const filled = values.filter(({ value }) => value !== null);
   return Object.fromEntries(filled.map(({ name, value }) => [name, String(value)]));
@@ -59,24 +43,26 @@ export const settings = {
 
   // The server stores those of a conversation; those of a new chat are stored in the tab until its first question.
   beginChoice() {
-    const kept = drafts.read("choice", "", { adopts: false });
+    const kept = this.isTemporary ? null : drafts.read("choice", "", { adopts: false });
     choice.model = kept?.model ?? memory.readText("model");
     this.settings = kept?.settings ?? {};
     this.own = kept?.own ?? {};
+    if (!kept && this.beginning) this.applyPreset(this.beginning);
     this.isChoiceNew = false;
     this.isChoiceKnown = true;
   },
 
   onModel() {
+    this.linkModel = ""; // the user has chosen another one
     if (isChosenModelGone()) choice.model = currentModel()?.id ?? "";
-    memory.writeText("model", choice.model); // the default for the next new chat
+    if (!this.isTemporary) memory.writeText("model", choice.model); // the default for the next new chat
     this.keepChoice();
     this.syncChoice();
   },
 
   keepChoice() {
     this.isChoiceNew = true;
-    if (!this.id) {
+    if (!this.id && !this.isTemporary) {
       const { settings, own } = this;
       drafts.writeHere("choice", "", { model: choice.model, settings, own });
     }
@@ -98,12 +84,13 @@ export const settings = {
   },
 
   chosenOptions() {
-    const { temperature, max_tokens, system } = this.settings;
+    const { temperature, max_tokens, system, effort } = this.settings;
     return {
       model: currentModel()?.id ?? (choice.model || null),
       system: system?.trim() ? system : null,
       temperature: numberOf("temperature", temperature) ?? null,
       max_tokens: numberOf("max_tokens", max_tokens) ?? null,
+      effort: effort || null,
       values: this.ownValues(),
     };
   },
@@ -127,9 +114,18 @@ export const settings = {
   forgetSettings() {
     this.settings = {};
     this.own = {};
+    this.typing = {};
     this.keepChoice();
     this.syncChoice();
     this.$refs.system.focus();
+  },
+
+  // The names of what differs from the default, which the button shows.
+  changedSettings() {
+    const w = this.words;
+    const names = SETTINGS.filter((name) => String(this.settings[name] ?? "").trim());
+    const own = Object.keys(this.ownTyped()).length > 0 ? [w.settings] : [];
+    return [...names.map((name) => w[name]), ...own].join(" · ");
   },
 
   closeOptions() {
@@ -140,8 +136,12 @@ export const settings = {
 
   /** @param {MouseEvent} e */
   onOutside(e) {
+    if (this.promptList && !this.$el.contains(/** @type {Node} */ (e.target)))
+      this.promptsLeft = this.text; // closes the list
     if (this.open && !this.$refs.options.contains(/** @type {Node} */ (e.target)))
       this.open = false;
+    if (this.isGaugeOpen && !this.$refs.gauge.contains(/** @type {Node} */ (e.target)))
+      this.isGaugeOpen = false;
   },
 
   options() {
@@ -157,15 +157,18 @@ export const settings = {
         {
           ref: "tune",
           type: "button",
-          class: ["ws-tool", this.hasSettings && "ws-composer-changed"],
+          class: [
+            this.hasSettings ? "ws-text-tool ws-composer-tune" : "ws-tool",
+            this.hasSettings && "ws-composer-changed",
+          ],
           "data-testid": "options",
-          "aria-label": w.settings,
-          title: w.settings,
+          "aria-label": this.hasSettings ? `${w.settings}: ${this.changedSettings()}` : w.settings,
+          title: this.hasSettings ? this.changedSettings() : w.settings,
           "aria-haspopup": "dialog",
           "aria-expanded": String(this.open),
           onClick: () => (this.open = !this.open),
         },
-        icon("tune"),
+        [icon("tune"), this.hasSettings ? h("span", this.changedSettings()) : null],
       ),
       this.open ? this.panel() : null,
     ]);
@@ -217,6 +220,7 @@ export const settings = {
         field("temperature", "input", { ...number("temperature"), inputmode: "decimal" }),
         field("max_tokens", "input", { ...number("max_tokens"), inputmode: "numeric" }),
       ]),
+      h("div", { class: "ws-composer-pair" }, [this.effortField(), this.presetButton()]),
       this.invalid || this.ownProblem
         ? h(
             "p",
@@ -237,39 +241,19 @@ export const settings = {
           w.reset,
         ),
       ]),
-      this.preferences(),
     ]);
   },
 
-  preferences() {
-    /**
-     * @param {"enterSends" | "readsOut"} name
-     * @param {string} key
-     * @param {boolean} isOn
-     */
-    const box = (name, key, isOn) =>
-      h("label", { class: "ws-composer-choice" }, [
-        h("input", {
-          type: "checkbox",
-          checked: isOn,
-          onChange: (e) => this.prefer(name, key, e.target.checked),
-        }),
-        h("span", this.words[key]),
-      ]);
-    return h("div", { class: "ws-composer-choices" }, [
-      box("enterSends", "enter_sends", this.enterSends),
-      box("readsOut", "read_out", this.readsOut),
+  effortField() {
+    const w = this.words;
+    const options = EFFORTS.map((effort) => h("option", { value: effort }, w["effort_" + effort]));
+    return h("label", [
+      h("span", w.effort),
+      h(
+        "select",
+        { value: this.settings.effort ?? "", onChange: (e) => this.set("effort", e.target.value) },
+        [h("option", { value: "" }, w.by_default), ...options],
+      ),
     ]);
-  },
-
-  /**
-   * @param {"enterSends" | "readsOut"} name
-   * @param {string} key
-   * @param {boolean} isOn
-   */
-  prefer(name, key, isOn) {
-    this[name] = isOn;
-    memory.writeText(key, String(isOn));
-    window.dispatchEvent(new CustomEvent("wireside:preferences"));
   },
 };

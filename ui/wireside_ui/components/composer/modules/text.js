@@ -1,5 +1,8 @@
 // @ts-check
 // The text in the box: drafts, edits, its height and its limits.
+import { attachedFiles, sentFiles } from "wireside-composer/files.js";
+import { TEMPORARY } from "wireside-kit/chat.js";
+import { choice } from "wireside-kit/choice.js";
 import * as drafts from "wireside-kit/drafts.js";
 import { mayTakeFocus } from "wireside-kit/viewport.js";
 
@@ -25,12 +28,15 @@ export const text = {
   /**
    * @param {string} turnId
    * @param {string} question
+   * @param {SentFile[]} files
    */
-  edit(turnId, question) {
+  edit(turnId, question, files) {
     if (this.editing === turnId) return this.$refs.box.focus(); // keeps the changes made so far
     if (!this.editing) this.beforeEditing = this.text;
     else if (this.text !== this.original)
       this.beforeEditing = [this.beforeEditing, this.text].filter(Boolean).join("\n"); // the edit is kept, not lost
+    this.attachedBefore.push(...this.attached.filter((one) => !one.isKept));
+    this.attached = attachedFiles(files.map((file) => ({ ...file, isKept: true })));
     this.original = question;
     this.editing = turnId;
     this.setText(question);
@@ -41,21 +47,32 @@ export const text = {
   },
 
   stopEditing() {
-    this.editing = "";
-    this.setText(this.beforeEditing || "");
+    this.attached.forEach(this.removeFile);
+    this.endEditing();
     this.$refs.box.focus();
   },
 
+  // Shows the question that was being written before the edit.
+  endEditing() {
+    this.editing = "";
+    this.attached = this.attachedBefore;
+    this.attachedBefore = [];
+    this.setText(this.beforeEditing || "");
+  },
+
   load(adopts = true) {
-    const kept = drafts.read("draft", this.id, { adopts }) ?? "";
+    const kept = this.recall("draft", { adopts }) ?? "";
     this.text = kept.text ?? kept;
     this.editing = kept.edits ?? "";
     this.beforeEditing = kept.before ?? "";
-    const running = this.attached.map((one) => one.request);
-    const files = /** @type {SentFile[]} */ (kept.files ?? []);
-    this.attached = files.map((file) => ({ ...file, key: file.id, progress: 1 }));
+    this.isLinked = kept.isLinked ?? false;
+    this.missing = "";
+    this.linkModel = "";
+    const running = [...this.attached, ...this.attachedBefore].map((one) => one.request);
+    this.attached = attachedFiles(kept.files);
+    this.attachedBefore = attachedFiles(kept.filesBefore);
     for (const request of running) request?.abort(); // of the conversation that was shown
-    this.outbox = drafts.read("outbox", this.id) ?? [];
+    this.outbox = this.recall("outbox") ?? [];
   },
 
   /**
@@ -63,17 +80,18 @@ export const text = {
    * @param {OutboxItem[]} outbox
    */
   keep(draft, outbox) {
-    drafts.write("draft", this.id, draft);
-    drafts.write("outbox", this.id, outbox);
+    this.remember("draft", draft);
+    this.remember("outbox", outbox);
   },
 
-  // The stored state of the box: its text, its files and, while a question is edited, that turn's id and the text before the edit.
+  // The stored state of the box: its text, its files and, while a question is edited, that turn's id and the text and files before
+  // the edit.
   draft() {
-    const files = this.attached
-      .filter((one) => one.id)
-      .map(({ id, name, media_type }) => ({ id, name, media_type }));
-    if (!this.editing && !files.length) return this.text;
-    return { text: this.text, edits: this.editing, before: this.beforeEditing, files };
+    const files = sentFiles(this.attached);
+    const filesBefore = sentFiles(this.attachedBefore);
+    const { text, editing, beforeEditing, isLinked } = this;
+    if (!editing && !files.length && !isLinked) return text;
+    return { text, edits: editing, before: beforeEditing, files, filesBefore, isLinked };
   },
 
   /**
@@ -104,7 +122,46 @@ export const text = {
     if (early?.text && early.hasFocus)
       this.$nextTick(() => box.setSelectionRange(...early.selection));
     if (early?.sends) this.whenConnected(this.submit);
+    early?.sends ? this.whenConnected(this.fillFromLink) : this.fillFromLink();
     if (early?.asks) this.whenConnected(() => this.onAsk({ detail: early.asks }));
+  },
+
+  // Fills in what the page's address asks for, in front of what was typed; nothing of it is sent. The model and the
+  // settings are those of the next question: the browser does not store them as the user's choice.
+  fillFromLink() {
+    const { question, model, preset, isPresetMissing } = this.link;
+    if (!question && !model && !preset && !isPresetMissing) return;
+    history.replaceState(
+      history.state,
+      "",
+      location.pathname + (this.isTemporary ? TEMPORARY : ""),
+    );
+    if (preset) {
+      this.applyPreset(preset);
+      this.isChoiceNew = true;
+    }
+    if (question) this.fillQuestion(question);
+    if (isPresetMissing) this.missing = this.words.link_no_preset;
+    this.linkModel = model;
+    this.takeLinkModel();
+  },
+
+  /** @param {string} question */
+  fillQuestion(question) {
+    const isThere = this.text === question || this.text.startsWith(`${question}\n`); // the link was opened before
+    if (!isThere) this.setText(this.text.trim() ? `${question}\n${this.text}` : question);
+    this.isLinked = true;
+    this.remember("draft", this.draft());
+  },
+
+  // Chooses the model that the page's address names, once the list of models is there.
+  takeLinkModel() {
+    if (!this.linkModel || !choice.offered.length) return;
+    if (choice.offered.some((one) => one.id === this.linkModel)) {
+      choice.model = this.linkModel;
+      this.isChoiceNew = true;
+    } else this.missing = this.words.link_no_model;
+    this.linkModel = "";
   },
 
   /** @param {string} text */
@@ -112,7 +169,10 @@ export const text = {
     this.text = text;
     if (!this.waitS) this.notice = "";
     this.isSalvaged = false;
-    drafts.write("draft", this.id, this.draft());
+    this.isLinked = false;
+    this.missing = "";
+    this.lookForPrompts();
+    this.remember("draft", this.draft());
     this.$nextTick(this.grow);
   },
 

@@ -4,7 +4,8 @@ import { reactive } from "vue";
 
 // The model that the page shows and sends. The composer sets `model` when a conversation is opened,
 // the picker when the user chooses one; `offered` are the server's models, the default first.
-export const choice = reactive({ model: "", offered: /** @type {Model[]} */ ([]) });
+// `preset` is the name of the preset that is shown, "" for none.
+export const choice = reactive({ model: "", offered: /** @type {Model[]} */ ([]), preset: "" });
 
 /**
  * Returns the model for the next question: the chosen one, or the default if it is not offered.

@@ -21,3 +21,17 @@ export const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 export function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }
+
+const MAC_NAMES = new Map([
+  ["Ctrl", "⌘"],
+  ["Shift", "⇧"],
+  ["Delete", "⌦"],
+]);
+
+/**
+ * Returns the names of keys as they are on this keyboard.
+ *
+ * @param {string} keys separated by spaces
+ */
+export const keyNames = (keys) =>
+  keys.split(" ").map((key) => (IS_MAC && MAC_NAMES.get(key)) || key);

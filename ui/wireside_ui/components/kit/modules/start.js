@@ -2,6 +2,8 @@
 // around NiceGUI's content are plain ones here, and a page uses no other.
 import * as vue from "vue";
 
+import { watchServer } from "wireside-kit/moving.js";
+
 const plain = {
   /**
    * @param {unknown} _
@@ -19,6 +21,7 @@ const plain = {
 export function start(components) {
   window.Vue = vue; // NiceGUI's script reads it
   const { elements, options } = JSON.parse(document.getElementById("ws-start")?.textContent ?? "");
+  watchServer();
   const app = window.createApp(elements, options);
   for (const tag of ["q-layout", "q-page-container", "q-page"]) app.component(tag, plain);
   for (const [tag, component] of Object.entries(components)) app.component(tag, component);

@@ -1,5 +1,5 @@
 // @ts-check
-// The bottom: the account, the archive, and messages about what was done.
+// The bottom: the archive, the menu of the page, and messages about what was done.
 import { h } from "vue";
 import { icon } from "wireside-kit/icons.js";
 
@@ -26,28 +26,6 @@ export const bottom = {
             h("span", { dir: "auto" }, this.toast),
           )
         : null,
-      this.shared
-        ? h(
-            "div",
-            { class: "ws-sidebar-toast ws-sidebar-shared", "data-testid": "sidebar-shared" },
-            [
-              h("span", this.sharing === "public" ? w.share_made : w.shared_users),
-              h("input", {
-                readonly: true,
-                value: this.shared,
-                "aria-label": w.share,
-                dir: "ltr",
-                onFocus: (e) => e.target.select(),
-              }),
-              h(
-                "button",
-                { type: "button", "data-testid": "copy-share", onClick: this.copyShare },
-                this.isShareCopied ? w.copied : w.copy,
-              ),
-              h("button", { type: "button", onClick: () => (this.shared = "") }, w.close),
-            ],
-          )
-        : null,
       items.length
         ? h("div", { class: "ws-sidebar-toast", "data-testid": "sidebar-deleted" }, [
             h("span", { dir: "auto" }, text),
@@ -64,46 +42,14 @@ export const bottom = {
   bottom() {
     const w = this.words;
     const label = this.archived ? w.back_to_list : w.show_archived;
-    const account = this.account;
     return h("div", { class: "ws-sidebar-bottom" }, [
-      account
-        ? h(
-            account.href ? "a" : "div",
-            {
-              class: "ws-sidebar-account",
-              href: account.href,
-              title: account.href ? w.account_settings : null,
-              "data-testid": "account",
-            },
-            [
-              h(
-                "span",
-                { class: "ws-sidebar-initial", "aria-hidden": "true" },
-                [...account.name][0]?.toUpperCase(),
-              ),
-              h("span", { dir: "auto" }, account.name),
-            ],
-          )
-        : null,
       h(
         "button",
         { type: "button", "data-testid": "show-archived", onClick: this.switchArchived },
         [this.archived ? icon("back", "ws-sidebar-back") : icon("archive"), h("span", label)],
       ),
+      this.appBar(),
       ...this.unlessReader(() => [
-        h(
-          "button",
-          {
-            type: "button",
-            class: "ws-tool",
-            "data-testid": "import",
-            "aria-label": w.import_file,
-            title: w.import_file,
-            disabled: this.importing,
-            onClick: () => this.$refs.file.click(),
-          },
-          icon("upload"),
-        ),
         h("input", {
           ref: "file",
           type: "file",
@@ -121,36 +67,5 @@ export const bottom = {
     this.toast = text;
     clearTimeout(this.toasting);
     if (ms < Infinity) this.toasting = setTimeout(() => (this.toast = ""), ms);
-  },
-
-  /** @param {Item} item */
-  async share(item) {
-    const w = this.words;
-    let sentence = w.offline;
-    try {
-      const response = await fetch(`${this.base}/api/conversations/${item.id}/shares`, {
-        method: "POST",
-      });
-      const said = await response.json();
-      if (response.ok) {
-        this.shared = said.link;
-        this.isShareCopied = false;
-        return;
-      }
-      sentence = said.message || sentence;
-    } catch {
-      // no connection, or another server answered
-    }
-    this.say(sentence);
-  },
-
-  /** @param {{ target: HTMLElement }} e */
-  async copyShare(e) {
-    try {
-      await navigator.clipboard.writeText(this.shared);
-      this.isShareCopied = true;
-    } catch {
-      e.target.parentElement?.querySelector("input")?.select(); // clipboard access denied: the user can copy the selection
-    }
   },
 };

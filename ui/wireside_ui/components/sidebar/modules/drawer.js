@@ -10,6 +10,7 @@ export const drawer = {
     if (this.isDrawer) return this.isDrawerOpen ? this.closeDrawer() : this.openDrawer();
     const hadFocus = this.$el.contains(document.activeElement);
     const isClosed = document.documentElement.classList.toggle("ws-sidebar-closed");
+    this.isClosed = isClosed;
     const button = document.querySelector('[data-testid="sidebar-toggle"]');
     if (isClosed && hadFocus) button?.focus(); // hidden elements can't have the focus
     memory.writeText("sidebar", isClosed ? "closed" : "open");
@@ -34,7 +35,8 @@ export const drawer = {
     if (!this.isDrawerOpen) return;
     this.isDrawerOpen = false;
     if (e?.type !== "wireside:open" && history.state?.drawer) history.back();
-    this.menu = "";
+    this.dropMenu();
+    this.isAppOpen = false;
     for (const el of this.others) el.inert = false;
     this.opener?.focus({ preventScroll: true });
   },
@@ -46,7 +48,7 @@ export const drawer = {
   onTrap(e) {
     if (e.key !== "Tab" || !this.isDrawerOpen || e.defaultPrevented) return;
     const all = /** @type {NodeListOf<HTMLButtonElement>} */ (
-      this.$refs.panel.querySelectorAll("a[href], button, input")
+      this.$refs.panel.querySelectorAll("a[href], button, input, select")
     );
     const stops = [...all].filter((el) => el.tabIndex >= 0 && !el.disabled && !el.hidden);
     const [from, to] = e.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
@@ -60,20 +62,27 @@ export const drawer = {
     this.isDrawer = !WIDE.matches;
   },
 
+  // Shows the sidebar, with the focus in its search box.
+  beginSearch() {
+    if (this.isDrawer) this.openDrawer();
+    else if (document.documentElement.classList.contains("ws-sidebar-closed")) this.toggle();
+    this.$nextTick(() => this.$refs.search.select());
+  },
+
   /** @param {KeyboardEvent} e */
   onPageKey(e) {
     const key = e.key.toLowerCase();
     const isCommand = (e.ctrlKey || e.metaKey) && !e.altKey;
-    if (isCommand && !e.shiftKey && key === "k") {
-      e.preventDefault();
-      if (this.isDrawer) this.openDrawer();
-      else if (document.documentElement.classList.contains("ws-sidebar-closed")) this.toggle();
-      this.$nextTick(() => this.$refs.search.select());
-    } else if (isCommand && e.shiftKey && key === "s") {
+    if (isCommand && e.shiftKey && key === "s") {
       e.preventDefault();
       this.toggle();
-    } else if (e.key === "Escape" && !e.defaultPrevented) {
-      if (this.menu) this.closeMenu();
+    } else if (
+      e.key === "Escape" &&
+      !e.defaultPrevented &&
+      !document.querySelector("dialog[open]") // which the key closes
+    ) {
+      if (this.menu || this.menuItem) this.closeMenu();
+      else if (this.isAppOpen) this.closeApp();
       else if (this.isSelecting && this.$el.contains(/** @type {Node} */ (e.target)))
         this.endSelection();
       else if (this.isDrawerOpen) this.closeDrawer();
@@ -84,10 +93,16 @@ export const drawer = {
 
   /** @param {MouseEvent} e */
   onOutside(e) {
+    if (this.isAppOpen && !this.$refs.app?.contains(/** @type {Node} */ (e.target)))
+      this.isAppOpen = false;
     if (
-      this.menu &&
-      !(/** @type {Element} */ (e.target).closest(".ws-sidebar-item-menu, .ws-sidebar-item-more"))
+      (this.menu || this.menuItem) &&
+      !(
+        /** @type {Element} */ (e.target).closest(
+          ".ws-sidebar-item-menu, .ws-sidebar-item-more, [data-testid=conversation-title]",
+        )
+      )
     )
-      this.menu = "";
+      this.dropMenu();
   },
 };

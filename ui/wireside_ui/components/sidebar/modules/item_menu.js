@@ -67,7 +67,7 @@ export const itemMenu = {
   // Rendered outside the list, which would clip it at its end.
   itemMenu() {
     const w = this.words;
-    const item = this.items.get(this.menu);
+    const item = this.menuItem ?? this.items.get(this.menu);
     if (!item) return null;
     /**
      * @param {IconName} name
@@ -87,6 +87,9 @@ export const itemMenu = {
         },
         [icon(name), h("span", label)],
       );
+    const isApart = this.menuItem !== null;
+    const rename = () =>
+      isApart ? window.dispatchEvent(new CustomEvent("wireside:rename")) : this.rename(item);
     const zone = zoneQuery();
     /** @param {string} format */
     const file = (format) =>
@@ -104,28 +107,38 @@ export const itemMenu = {
     return h(
       "div",
       {
-        class: "ws-menu ws-sidebar-item-menu",
+        class: ["ws-menu ws-sidebar-item-menu", this.menuItem && "ws-sidebar-item-menu-apart"],
         role: "menu",
         "aria-label": item.title || w.untitled,
-        style: { top: `${this.menuTop}px` },
+        style: this.menuItem ? undefined : { top: `${this.menuTop}px` },
         onKeydown: this.onMenuKey,
         onVnodeMounted: (node) => this.placeMenu(node.el),
       },
       [
         ...this.unlessReader(() => [
-          act("compose", "rename", w.rename, () => this.rename(item)),
+          act("compose", "rename", w.rename, () => rename()),
           act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
+          act("folder", "move", w.move_to_folder, () => this.chooseFolder([item.id], item)),
+          act("tag", "tag", w.edit_tags, () => this.chooseTags([item.id], item)),
           act("archive", "archive", item.archived ? w.unarchive : w.archive, () =>
             this.archive([item.id], !item.archived),
           ),
         ]),
-        act("check", "select", w.select, () => this.select(item.id)),
+        isApart
+          ? act("search", "find", w.find, () =>
+              window.dispatchEvent(new CustomEvent("wireside:find")),
+            )
+          : act("check", "select", w.select, () => this.select(item.id)),
+        ...this.unlessReader(() => [
+          act("copy", "duplicate", w.duplicate, () => this.$emit("duplicate", { id: item.id })),
+          act("tune", "preset", w.use_as_preset, () => this.$emit("preset", { id: item.id })),
+        ]),
         file("markdown"),
         file("json"),
         file("html"),
         this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
         ...this.unlessReader(() => [
-          act("trash", "delete", w.delete, () => this.remove([item.id])),
+          act("trash", "delete", w.delete, () => this.remove([item.id], [item])),
         ]),
       ],
     );
@@ -137,8 +150,23 @@ export const itemMenu = {
    */
   openMenu(e, item) {
     if (this.menu === item.id) return this.closeMenu();
+    this.dropMenu();
     this.menuButton = e.currentTarget.getBoundingClientRect();
+    this.menuScrollTop = this.$refs.list.scrollTop;
     this.menu = this.focused = item.id;
+  },
+
+  /**
+   * Opens the menu below the title in the header.
+   * @param {CustomEvent<{ item: Item, button: HTMLElement }>} e
+   */
+  onHeaderMenu(e) {
+    const { item, button } = e.detail;
+    if (this.menuItem) return this.closeMenu();
+    this.menu = "";
+    this.menuButton = button.getBoundingClientRect();
+    this.menuOpener = button;
+    this.menuItem = item;
   },
 
   /**
@@ -146,19 +174,37 @@ export const itemMenu = {
    * @param {HTMLElement} menu
    */
   placeMenu(menu) {
+    const first = menu.querySelector("[role=menuitem]");
+    if (this.menuItem) {
+      const { bottom, left } = this.menuButton;
+      const right = document.documentElement.clientWidth - menu.offsetWidth - GAP;
+      menu.style.top = `${bottom + 4}px`;
+      menu.style.left = `${Math.max(GAP, Math.min(left, right))}px`;
+      first?.focus({ preventScroll: true });
+      return;
+    }
     const panel = this.$refs.panel.getBoundingClientRect();
     const room = panel.height - menu.offsetHeight - GAP;
     const below = this.menuButton.bottom - panel.top;
     const above = this.menuButton.top - panel.top - menu.offsetHeight;
     this.menuTop = below <= room ? below : Math.min(Math.max(above, GAP), Math.max(room, GAP));
     menu.style.top = `${this.menuTop}px`;
-    const first = menu.querySelector("[role=menuitem]");
     first?.focus({ preventScroll: true });
+  },
+
+  // Closes the menu; the focus stays where it is.
+  dropMenu() {
+    this.menu = "";
+    if (!this.menuItem) return;
+    this.menuItem = null;
+    window.dispatchEvent(new CustomEvent("wireside:menu-closed"));
   },
 
   closeMenu() {
     const id = this.menu;
-    this.menu = "";
+    const isApart = this.menuItem !== null;
+    this.dropMenu();
+    if (isApart) return this.menuOpener.focus();
     this.$nextTick(() => !this.renaming && this.linkOf(id)?.focus({ preventScroll: true }));
   },
 

@@ -2,6 +2,7 @@
 // The list: conversations in groups; only rows near the visible ones have DOM.
 import { h } from "vue";
 import { icon } from "wireside-kit/icons.js";
+import { NO_FILTERS } from "wireside-sidebar/filters.js";
 
 const NEAR_END = 400; // px from the end at which the next page is requested
 export const STEP = 16; // rows by which the window moves; as many are rendered beyond either end of it
@@ -11,11 +12,11 @@ export const list = {
   /**
    * @param {Item[]} items
    * @param {string | null} cursor
-   * @param {boolean} archived
+   * @param {ListScope} scope
    * @param {boolean} fresh
    */
-  show(items, cursor, archived, fresh) {
-    if (archived !== this.archived) return; // the user has switched lists meanwhile
+  show(items, cursor, scope, fresh) {
+    if (scope.kind !== this.scope.kind || scope.of !== this.scope.of) return; // the user has switched lists meanwhile
     if (fresh) this.items.clear();
     for (const item of items) this.items.set(item.id, item);
     this.cursor = cursor;
@@ -28,9 +29,8 @@ export const list = {
     const w = this.words;
     const isLoading = this.isSearching ? this.isSearchLoading : this.isLoading;
     return [
-      this.archived && !this.isSearching
-        ? h("p", { class: "ws-sidebar-title" }, w.show_archived)
-        : null,
+      this.isSearching ? null : this.scopeHeading(),
+      this.isSearching || this.scope.kind !== "list" ? null : this.folderSection(),
       h(
         "div",
         {
@@ -77,8 +77,7 @@ export const list = {
       this.isSearchLoading = true;
       this.search();
     } else {
-      this.isLoading = true;
-      this.$emit("need", { cursor: this.items.size ? this.cursor : null, archived: this.archived });
+      this.need(this.items.size ? this.cursor : null);
     }
   },
 
@@ -89,7 +88,9 @@ export const list = {
       return h(
         "p",
         { class: "ws-sidebar-note ws-sidebar-empty" },
-        this.archived ? w.no_archived : w.no_conversations,
+        { list: w.no_conversations, archive: w.no_archived, folder: w.folder_empty }[
+          this.scope.kind
+        ],
       );
     }
     const kept = [this.tabStop, this.renaming, this.menu].flatMap(
@@ -154,6 +155,8 @@ export const list = {
                 "aria-current": isCurrent ? "page" : undefined,
                 title: name,
                 onClick: (e) => this.onItem(e, item),
+                onDragstart: (/** @type {DragEvent} */ e) => this.beginDrag(e, item),
+                onDragend: () => (this.dropInto = null),
               },
               [
                 this.isSelecting
@@ -167,6 +170,7 @@ export const list = {
                 this.isSelecting
                   ? h("span", { class: "ws-unseen" }, isSelected ? w.is_selected : "")
                   : null,
+                this.rowTags(item),
                 this.mark(item),
               ],
             ),
@@ -235,6 +239,10 @@ export const list = {
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this.list.length - 1 }[e.key];
     if (to === -1) this.$refs.search.focus();
     else if (to !== undefined) this.goTo(to);
+    else if (e.key.toLowerCase() === "m" && !this.isReader && item)
+      this.chooseFolder(this.isSelecting ? [...this.selected] : [id]);
+    else if (e.key.toLowerCase() === "t" && !this.isReader && item)
+      this.chooseTags(this.isSelecting ? [...this.selected] : [id]);
     else if (e.key === "F2" && !this.isReader && item) this.rename(item);
     else if (e.key === "Delete" && !this.isReader)
       this.remove(this.isSelecting ? [...this.selected] : [id]);
@@ -244,7 +252,8 @@ export const list = {
   },
 
   onScroll() {
-    if (this.menu) this.closeMenu();
+    // the event of a scroll that ended before the menu was opened comes after it
+    if (this.menu && this.$refs.list.scrollTop !== this.menuScrollTop) this.closeMenu();
     this.settle();
   },
 
@@ -265,10 +274,9 @@ export const list = {
     if (this.isSearching) {
       if (this.isSearchLoading || !this.hits?.length || !this.hasMoreHits) return;
       this.isSearchLoading = true;
-      this.$emit("search", { query: this.hitsOf, cursor: this.hits.at(-1)?.cursor });
+      this.$emit("search", { ...this.hitsOf, cursor: this.hits.at(-1)?.cursor });
     } else if (this.cursor && !this.isLoading) {
-      this.isLoading = true;
-      this.$emit("need", { cursor: this.cursor, archived: this.archived });
+      this.need(this.cursor);
     }
   },
 
@@ -304,14 +312,34 @@ export const list = {
     this.open(e, item.id);
   },
 
+  // Switches between the list and the archive.
   switchArchived() {
-    this.archived = !this.archived;
+    this.showScope(this.archived ? "list" : "archive");
+  },
+
+  /**
+   * @param {ListScope["kind"]} kind
+   * @param {string} [of]
+   */
+  showScope(kind, of = "") {
+    this.scope = { kind, of };
     this.endSelection();
-    this.items.clear();
-    this.cursor = null;
+    this.filters = { ...NO_FILTERS };
     this.setQuery("");
     this.listTop = 0;
+    this.readAgain();
+  },
+
+  // Reads the list from its beginning.
+  readAgain() {
+    this.items.clear();
+    this.cursor = null;
+    this.need(null);
+  },
+
+  /** @param {string | null} cursor of the page */
+  need(cursor) {
     this.isLoading = true;
-    this.$emit("need", { cursor: null, archived: this.archived });
+    this.$emit("need", { cursor, scope: this.scope });
   },
 };

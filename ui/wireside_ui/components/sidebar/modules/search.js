@@ -6,11 +6,33 @@ import { isComposing } from "wireside-kit/keyboard.js";
 
 const SEARCH_MS = 150;
 
+/**
+ * Formats the day of a hit: the time if it is today's.
+ * @param {number} seconds
+ */
+function dayOf(seconds) {
+  const date = new Date(seconds * 1000);
+  const isToday = date.toDateString() === new Date().toDateString();
+  const { lang } = document.documentElement;
+  return date.toLocaleString(lang, isToday ? { timeStyle: "short" } : { dateStyle: "medium" });
+}
+
 /** @satisfies {ThisType<Sidebar>} */
 export const search = {
   top() {
     const w = this.words;
     return h("div", { class: "ws-sidebar-top" }, [
+      this.name
+        ? h(
+            "a",
+            {
+              class: "ws-sidebar-brand",
+              href: this.base + "/",
+              onClick: (e) => this.open(e, ""),
+            },
+            [h("img", { src: this.logo, alt: "", width: 24, height: 24 }), h("span", this.name)],
+          )
+        : null,
       h(
         "a",
         {
@@ -50,18 +72,28 @@ export const search = {
               icon("close"),
             )
           : null,
+        this.filterButton(),
       ]),
+      this.filterPanel(),
     ]);
   },
 
   /** @param {string} query */
   setQuery(query, focuses = false) {
+    this.changeSearch(() => (this.query = query));
+    if (focuses) this.$refs.search.focus();
+  },
+
+  /**
+   * Searches again after a change of the words or the filters; without both, the list comes back.
+   * @param {() => void} change
+   */
+  changeSearch(change) {
     if (!this.isSearching) this.listTop = this.$refs.list.scrollTop;
-    this.query = query;
+    change();
     this.problem = "";
     this.menu = "";
     clearTimeout(this.searching);
-    if (focuses) this.$refs.search.focus();
     if (!this.isSearching) {
       this.hits = null;
       this.isSearchLoading = false;
@@ -75,7 +107,7 @@ export const search = {
 
   search() {
     this.$refs.list.scrollTo(0, 0);
-    this.$emit("search", { query: this.query.trim(), cursor: null });
+    this.$emit("search", { ...this.request(), cursor: null });
   },
 
   /** @param {KeyboardEvent} e */
@@ -88,25 +120,38 @@ export const search = {
       e.preventDefault();
       if (this.isSearching) this.links()[0]?.focus();
       else this.goTo(0);
-    } else if (e.key === "Enter" && this.hitsOf === this.query.trim()) {
+    } else if (e.key === "Enter" && this.isShown(this.hitsOf)) {
       e.preventDefault();
       this.links()[0]?.click();
     }
   },
 
   /**
-   * @param {string} query
+   * @param {SearchRequest} request
    * @param {Hit[]} hits
    * @param {boolean} fresh
    */
-  showHits(query, hits, fresh) {
-    if (query !== this.query.trim()) return;
+  showHits(request, hits, fresh) {
+    if (!this.isShown(request)) return;
     this.hits = markRaw(fresh ? hits : [...(this.hits || []), ...hits]);
-    this.hitsOf = query;
+    this.hitsOf = request;
     this.hasMoreHits = hits.length > 0;
     this.isSearchLoading = false;
     this.problem = "";
     this.$nextTick(this.settle);
+  },
+
+  /**
+   * Whether a search is the one that the fields show.
+   * @param {SearchRequest} request
+   */
+  isShown(request) {
+    const shown = this.request();
+    const names = /** @type {(keyof typeof shown.filters)[]} */ (Object.keys(shown.filters));
+    return (
+      request.query === shown.query &&
+      names.every((name) => (request.filters[name] ?? null) === shown.filters[name])
+    );
   },
 
   results() {
@@ -116,36 +161,74 @@ export const search = {
       return h(
         "p",
         { class: "ws-sidebar-note ws-sidebar-empty", role: "status", dir: "auto" },
-        w.nothing_found.replace("{query}", () => this.hitsOf),
+        this.hitsOf.query
+          ? w.nothing_found.replace("{query}", () => this.hitsOf.query)
+          : w.no_match,
       );
+    /** @type {Map<string, Hit[]>} */
+    const groups = new Map();
+    for (const hit of this.hits) groups.set(hit.id, [...(groups.get(hit.id) ?? []), hit]);
     return h(
       "ul",
       { class: "ws-sidebar-hits", "aria-label": w.search },
-      this.hits.map((hit) => {
-        const detail = hit.turn ? `${hit.id}?turn=${hit.turn}` : hit.id;
-        return h("li", { key: hit.cursor, class: "ws-sidebar-hit-row" }, [
+      [...groups].map(([id, hits]) =>
+        h("li", { key: id, class: "ws-sidebar-hit-group" }, [
+          this.hitHeading(hits[0]),
           h(
-            "a",
-            {
-              class: "ws-sidebar-item-link ws-sidebar-hit",
-              href: `${this.base}/c/${detail}`,
-              "data-id": hit.id,
-              "data-testid": "search-hit",
-              onClick: (e) => this.open(e, detail),
-            },
-            [
-              h("span", { class: "ws-sidebar-hit-title", dir: "auto" }, hit.title || w.untitled),
-              h(
-                "span",
-                { class: "ws-sidebar-hit-text", dir: "auto" },
-                hit.snippet.map((piece, n) => (n % 2 ? h("mark", piece) : piece)),
-              ),
-              h("span", { class: "ws-sidebar-hit-kind" }, w["in_" + hit.kind]),
-            ],
+            "ul",
+            hits.map((hit) => this.hit(hit)),
           ),
-        ]);
-      }),
+        ]),
+      ),
     );
+  },
+
+  /**
+   * The title of a conversation with hits, and the date of the newest one.
+   * @param {Hit} hit
+   */
+  hitHeading(hit) {
+    const w = this.words;
+    return h("div", { class: "ws-sidebar-hit-heading" }, [
+      h("span", { class: "ws-sidebar-hit-title", dir: "auto" }, hit.title || w.untitled),
+      h("span", { class: "ws-sidebar-hit-date" }, [
+        hit.archived ? `${w.show_archived} · ` : "",
+        dayOf(hit.at),
+      ]),
+    ]);
+  },
+
+  /** @param {Hit} hit */
+  hit(hit) {
+    const w = this.words;
+    const detail = hit.turn ? `${hit.id}?turn=${hit.turn}` : hit.id;
+    /** @param {MouseEvent} e */
+    const open = (e) => {
+      // the words that matched stay marked in the conversation
+      if (hit.turn)
+        window.dispatchEvent(new CustomEvent("wireside:found", { detail: hit.snippet[1] ?? "" }));
+      this.open(e, detail);
+    };
+    return h("li", { key: hit.cursor, class: "ws-sidebar-hit-row" }, [
+      h(
+        "a",
+        {
+          class: "ws-sidebar-item-link ws-sidebar-hit",
+          href: `${this.base}/c/${detail}`,
+          "data-id": hit.id,
+          "data-testid": "search-hit",
+          onClick: open,
+        },
+        [
+          h(
+            "span",
+            { class: "ws-sidebar-hit-text", dir: "auto" },
+            hit.snippet.map((piece, n) => (n % 2 ? h("mark", piece) : piece)),
+          ),
+          h("span", { class: "ws-sidebar-hit-kind" }, w["in_" + hit.kind]),
+        ],
+      ),
+    ]);
   },
 
   /** @param {KeyboardEvent} e */

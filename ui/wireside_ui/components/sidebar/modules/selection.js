@@ -27,9 +27,12 @@ export const selection = {
     this.endSelection();
   },
 
-  /** @param {string[]} ids */
-  remove(ids) {
-    const items = ids.flatMap((id) => this.items.get(id) ?? []);
+  /**
+   * @param {string[]} ids
+   * @param {Item[]} [known] the conversations, if the list may not have them
+   */
+  remove(ids, known) {
+    const items = known ?? ids.flatMap((id) => this.items.get(id) ?? []);
     this.withFocus(ids, () => this.takeOut(ids));
     this.$emit("delete", { ids });
     window.dispatchEvent(new CustomEvent("wireside:deleted", { detail: ids }));
@@ -39,7 +42,7 @@ export const selection = {
       () => (this.deleted = this.deleted.filter((action) => action.key !== key)),
       UNDO_MS,
     );
-    this.deleted.push({ key, items: markRaw(items), archived: this.archived, timer });
+    this.deleted.push({ key, items: markRaw(items), timer });
   },
 
   /**
@@ -56,13 +59,13 @@ export const selection = {
   undo() {
     const last = this.deleted.pop();
     if (!last) return;
-    const { items, archived, timer } = last;
+    const { items, timer } = last;
     clearTimeout(timer);
     const ids = items.map((item) => item.id);
     this.$emit("restore", { ids });
-    if (archived !== this.archived) return;
-    for (const item of items) this.items.set(item.id, item);
-    this.goTo(this.list.findIndex((item) => item.id === ids[0]));
+    for (const item of items) this.put(item);
+    if (ids.length && this.items.has(ids[0]))
+      this.goTo(this.list.findIndex((item) => item.id === ids[0]));
   },
 
   /** @param {string} id */
@@ -126,6 +129,8 @@ export const selection = {
       h("div", { class: "ws-sidebar-tools" }, [
         ...this.unlessReader(() => [
           tool("pin", "pin", isPinned ? w.unpin : w.pin, () => this.pin(ids, !isPinned)),
+          tool("folder", "move", w.move_to_folder, () => this.chooseFolder(ids)),
+          tool("tag", "tag", w.edit_tags, () => this.chooseTags(ids)),
           tool("archive", "archive", this.archived ? w.unarchive : w.archive, () =>
             this.archive(ids, !this.archived),
           ),

@@ -27,12 +27,43 @@ export const actions = {
           button,
           within(/** @type {Element} */ (button.parentElement), "code").textContent,
         );
+      case "fold_question":
+        row.isQuestionOpen = !row.isQuestionOpen;
+        this.stick = false;
+        return this.paintQuestion(row);
       case "copy_question":
         return this.copy(button, row.data.question);
       case "copy":
         return event.shiftKey ? this.copy(button, plainText(row)) : this.copyAnswer(button, row);
       case "copy_menu":
-        return this.menu ? this.closeMenu(true) : this.openMenu(button);
+        return this.menu ? this.closeMenu(true) : this.openCopyMenu(button);
+      case "retry_menu":
+        return this.menu ? this.closeMenu(true) : this.openRetryMenu(button);
+      case "retry_with": {
+        const { model = "" } = button.dataset;
+        this.closeMenu(true);
+        return this.$emit("action", { name: "retry", id, automatic: false, words: "", model });
+      }
+      case "retry_shorter":
+      case "retry_longer": {
+        const instruction = name.slice("retry_".length);
+        this.closeMenu(true);
+        return this.$emit("action", {
+          name: "retry",
+          id,
+          automatic: false,
+          words: "",
+          instruction,
+        });
+      }
+      case "read_aloud":
+        this.closeMenu(true);
+        return this.readAloud(row);
+      case "stop_reading":
+        return this.stopReading();
+      case "edit_answer":
+        this.closeMenu(true);
+        return void this.rewrite(row);
       case "copy_markdown":
       case "copy_text": {
         this.closeMenu(true);
@@ -41,6 +72,14 @@ export const actions = {
           ? this.copy(shown, plainText(row))
           : this.copyAnswer(shown, row);
       }
+      case "details":
+        this.closeMenu(true);
+        return this.showDetails(row);
+      case "fork":
+        this.closeMenu(true);
+        break;
+      case "copy_details":
+        return void this.copyDetails(button, row);
       case "up":
       case "down":
         return this.judge(row, name);

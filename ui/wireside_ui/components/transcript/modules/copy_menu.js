@@ -1,5 +1,6 @@
 // @ts-check
-// The menu next to "Copy".
+// The menus next to "Copy" (more ways to copy, what is known of the answer) and "Ask again".
+import { choice } from "wireside-kit/choice.js";
 import { make, within } from "wireside-kit/dom.js";
 import { isComposing } from "wireside-kit/keyboard.js";
 import { menuPosition } from "wireside-kit/menu.js";
@@ -7,20 +8,43 @@ import { menuPosition } from "wireside-kit/menu.js";
 /** @satisfies {ThisType<Transcript>} */
 export const copyMenu = {
   /** @param {HTMLElement} button */
-  openMenu(button) {
-    const el = make("div", "ws-turn-copy-menu", {
-      role: "menu",
-      "aria-label": this.words.copy_menu,
-    });
-    for (const [action, label] of [
+  openCopyMenu(button) {
+    this.openMenu(button, this.words.copy_menu, [
       ["copy_markdown", this.words.copy_markdown],
       ["copy_text", this.words.copy_text],
-    ]) {
+      ...(this.canReadAloud() ? [["read_aloud", this.words.read_aloud]] : []),
+      ...(this.isReader ? [] : [["edit_answer", this.words.edit_answer]]),
+      ...(this.rowOf(button)?.data.details ? [["details", this.words.details]] : []),
+      // a temporary chat has no source, and is never stored
+      ...(this.source && !this.isReader ? [["fork", this.words.fork]] : []),
+    ]);
+  },
+
+  /** @param {HTMLElement} button */
+  openRetryMenu(button) {
+    const models = choice.offered.filter((model) => model.canChat !== false);
+    this.openMenu(button, this.words.retry_with, [
+      ["retry_shorter", this.words.shorter],
+      ["retry_longer", this.words.longer],
+      ...(models.length > 1 ? models : []).map((model) => ["retry_with", model.name, model.id]),
+    ]);
+  },
+
+  /**
+   * @param {HTMLElement} button
+   * @param {string} name
+   * @param {string[][]} entries an action, its label, and the model that it asks
+   */
+  openMenu(button, name, entries) {
+    const el = make("div", "ws-turn-copy-menu", { role: "menu", "aria-label": name });
+    for (const [action, label, model = ""] of entries) {
       const item = make("button", "ws-turn-menu-item", {
         type: "button",
         role: "menuitem",
         tabindex: "-1",
         "data-action": action,
+        "data-model": model,
+        dir: "auto",
       });
       item.textContent = label;
       el.append(item);

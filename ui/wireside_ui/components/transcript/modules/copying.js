@@ -63,17 +63,26 @@ export const copying = {
   },
 
   /**
+   * Writes to the clipboard and announces it; returns whether the browser allows it.
+   * @param {string | Promise<string>} text
+   */
+  async writeText(text, html = "") {
+    try {
+      await writeClipboard(text, html);
+    } catch {
+      return false;
+    }
+    this.speech += ` ${this.words.copied}`;
+    return true;
+  },
+
+  /**
    * @param {HTMLElement} button
    * @param {string | Promise<string>} text
    */
   async copy(button, text, html = "") {
-    try {
-      await writeClipboard(text, html);
-    } catch {
-      return;
-    }
+    if (!(await this.writeText(text, html))) return;
     const label = button.getAttribute("aria-label") ?? "";
-    this.speech += ` ${this.words.copied}`;
     button.innerHTML = iconMarkup("check");
     button.classList.add("ws-turn-done");
     button.setAttribute("aria-label", this.words.copied);

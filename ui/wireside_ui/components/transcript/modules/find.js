@@ -10,7 +10,36 @@ const MAX_FIND_CHARS = 200;
 
 /** @satisfies {ThisType<Transcript>} */
 export const find = {
-  openFind() {
+  /**
+   * Called before the jump to a hit of the search in all conversations.
+   * @param {CustomEvent<string>} event
+   */
+  onFound(event) {
+    this.lookedFor = event.detail;
+  },
+
+  /**
+   * Marks the words of that search, and leads to their other places in the conversation.
+   * @param {number} index of the turn with the hit
+   */
+  markLookedFor(index) {
+    const text = this.lookedFor;
+    this.lookedFor = "";
+    if (!text.trim()) return;
+    this.closeFind();
+    this.openFind(false);
+    if (!this.findBar) return;
+    within(this.findBar, "input").value = text;
+    this.findStart = index;
+    this.askFind(text);
+  },
+
+  // Called by the header's menu and the command palette too; there is nothing to search in a new chat.
+  onFind() {
+    if (this.rows.length) this.openFind();
+  },
+
+  openFind(takesFocus = true) {
     if (!this.findBar) {
       const bar = (this.findBar = make("div", "ws-transcript-find", {
         role: "search",
@@ -66,6 +95,7 @@ export const find = {
       this.findings = { query: "", turns: [], at: -1, ranges: [], range: 0 };
       this.findFrom = /** @type {HTMLElement | null} */ (document.activeElement);
     }
+    if (!takesFocus) return;
     const field = within(this.findBar, "input");
     field.focus({ preventScroll: true });
     field.select();
@@ -107,11 +137,14 @@ export const find = {
   foundIn(text, turns) {
     if (!this.findings || folded(text).text.trim() !== this.findings.query) return; // the query has changed
     this.findings.turns = turns;
+    const start = this.findStart;
+    this.findStart = undefined;
+    if (!turns.length && start !== undefined) return this.closeFind(); // the words are not next to each other
     if (!turns.length) {
       this.showFindPlace(this.words.find_none);
       return this.paintFind();
     }
-    const from = this.anchor?.index ?? 0;
+    const from = start ?? this.anchor?.index ?? 0;
     this.goFind(
       Math.max(
         0,

@@ -1,6 +1,7 @@
 // @ts-check
 // Keys of the page that scroll, search and select the conversation.
 import { IS_MAC, isComposing, isTypedIn } from "wireside-kit/keyboard.js";
+import { hasText } from "./parts.js";
 
 const LINE_PX = 40; // distance scrolled by an arrow key
 const PAGE_SHARE = 0.9; // share of the visible height scrolled by PageUp, PageDown and Space
@@ -39,11 +40,9 @@ export const keys = {
       return;
     const { key, target } = event;
     const isCommand = IS_MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
-    if (isCommand && !event.altKey && !event.shiftKey && key.toLowerCase() === "f") {
-      // the page contains all the text, or the bar was already open: use the browser's own search
-      if (this.isWhole() || this.findBar?.contains(/** @type {Node} */ (target))) return;
-      event.preventDefault();
-      return this.openFind();
+    if (isCommand && !event.altKey && event.shiftKey && key.toLowerCase() === "f") {
+      event.preventDefault(); // without Shift, the key is the browser's own search
+      return this.onFind();
     }
     if (this.findings && (key === "F3" || (isCommand && key.toLowerCase() === "g"))) {
       event.preventDefault();
@@ -54,10 +53,26 @@ export const keys = {
       event.preventDefault();
       return this.selectAll();
     }
+    if (key === "Escape" && this.findBar && this.isOurs(target)) {
+      event.preventDefault();
+      return this.closeFind(true);
+    }
+    if (isCommand && !event.altKey && event.shiftKey && key.toLowerCase() === "c") {
+      event.preventDefault();
+      return this.copyLast();
+    }
     const way = wayOf(event);
     if (!way || !this.takesKey(event, way)) return;
     event.preventDefault();
     this.scrollByKey(way);
+  },
+
+  // Copies the last answer, as its button does.
+  copyLast() {
+    const row = this.rows.findLast((one) => one && hasText(one));
+    if (!row) return;
+    this.build(row);
+    row.foot.querySelector('[data-action="copy"]')?.click();
   },
 
   /** @param {EventTarget | null} target */

@@ -154,7 +154,7 @@ export const mounting = {
     if (this.goal && this.goal.index >= i) this.goal = null;
     const row = this.rows[i];
     if (row) {
-      this.byId.delete(row.data.id);
+      this.forget(row);
       row.el?.remove();
     }
     this.rows.splice(i, 1);

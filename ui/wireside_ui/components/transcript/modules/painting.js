@@ -26,6 +26,13 @@ function timeOf(seconds) {
   return el;
 }
 
+const LONG_LINES = 20; // a question of more lines is folded
+const LONG_CHARS = 2000;
+
+/** @param {string} question */
+const isLong = (question) =>
+  question.length > LONG_CHARS || question.split("\n", LONG_LINES + 1).length > LONG_LINES;
+
 /** @satisfies {ThisType<Transcript>} */
 export const painting = {
   /** @param {Row} row */
@@ -46,11 +53,37 @@ export const painting = {
     row.answerPart = make("div", "ws-turn-answer");
     row.sourcePart = make("div", "ws-turn-source-part");
     row.answerPart.append(row.body, row.sourcePart, row.foot);
-    el.append(row.questionPart, row.answerPart);
+    // screen readers step from heading to heading
+    const heading = make("span", "ws-transcript-offscreen", {
+      role: "heading",
+      "aria-level": "2",
+      "aria-label": el.getAttribute("aria-label") ?? "",
+    });
+    el.append(heading, row.questionPart, row.answerPart);
+    if (row.isCompared) {
+      row.columnHead = make("div", "ws-turn-column-head", { dir: "auto" });
+      row.answerPart.prepend(row.columnHead);
+    }
     this.paintParts(row);
     this.paintQuestion(row);
     this.paintState(row);
+    this.paintEdited(row);
+    if (row.beside.length) this.buildColumns(row);
     return el;
+  },
+
+  /**
+   * Shows the answers of several models next to each other.
+   * @param {Row} row
+   */
+  buildColumns(row) {
+    const columns = make("div", "ws-turn-columns", {
+      role: "group",
+      "aria-label": this.words.compared,
+      "data-testid": "columns",
+    });
+    columns.append(row.answerPart, ...row.beside.map((one) => this.build(one)));
+    row.el?.append(columns);
   },
 
   /** @param {Row} row */
@@ -67,6 +100,14 @@ export const painting = {
       });
       bubble.textContent = question;
       parts.push(bubble);
+      if (isLong(question)) {
+        bubble.classList.toggle("ws-turn-folded", !row.isQuestionOpen);
+        const words = row.isQuestionOpen ? this.words.show_less : this.words.show_all;
+        const fold = this.button("fold_question", words);
+        fold.setAttribute("aria-expanded", String(Boolean(row.isQuestionOpen)));
+        fold.classList.add("ws-turn-fold-button");
+        parts.push(fold);
+      }
     }
     const foot = make("div", "ws-turn-question-foot");
     const isAsked = Boolean(question || files?.length);
@@ -80,7 +121,13 @@ export const painting = {
       if (row.data.asked_at) bar.append(timeOf(row.data.asked_at));
       foot.append(bar);
     }
-    if (siblings > 1) foot.append(this.versions(row));
+    if (row.data.instruction) {
+      const { instruction } = row.data;
+      const label = make("span", "ws-turn-by", { "data-testid": "instruction", dir: "auto" });
+      label.textContent = this.words[instruction] ?? instruction;
+      foot.prepend(label);
+    }
+    if (siblings > 1 && !row.isCompared) foot.append(this.versions(row));
     if (foot.firstChild) parts.push(foot);
     row.questionPart.classList.toggle("ws-turn-waits", state === "waiting");
     this.refill(row.questionPart, parts);
@@ -103,7 +150,7 @@ export const painting = {
       } else {
         const label = make("span", "", { dir: "auto" });
         label.textContent = name;
-        link.innerHTML = iconMarkup("file");
+        link.innerHTML = iconMarkup(media_type.startsWith("audio/") ? "audio" : "file");
         link.append(label);
       }
       const item = make("li", "");
@@ -143,6 +190,7 @@ export const painting = {
     const focused = this.focusedIn(row.foot); // before a field in it is moved
     if (row.el) row.el.dataset.state = state;
     row.answerPart.hidden = state === "waiting";
+    if (row.columnHead) row.columnHead.textContent = row.data.model;
     row.body.setAttribute("aria-busy", String(isOpen));
     for (const prose of textBlocks(row)) {
       const isLast = prose === row.body.lastElementChild;
@@ -160,28 +208,59 @@ export const painting = {
     if (isOpen) parts.push(this.bar(["stop"]));
     else if (has) parts.push(this.answerBar(row));
     else if (state !== "waiting") parts.push(this.bar(state === "error" ? [] : ["retry"]));
+    if (row.data.follow_ups.length && !isOpen) parts.push(this.followUps(row));
+    if (row.isCompared && !isOpen && has && !this.isReader) {
+      const keep = this.button("keep", this.words.keep);
+      keep.classList.add("ws-turn-keep");
+      parts.push(keep);
+    }
     this.refill(row.foot, parts, focused);
   },
 
   /** @param {Row} row */
   answerBar(row) {
     const { feedback } = row.data;
-    const el = this.bar(["retry"]);
-    const split = make("div", "ws-turn-split");
-    const more = this.button("copy_menu", this.words.copy_menu, "caret_down");
-    more.setAttribute("aria-haspopup", "menu");
-    more.setAttribute("aria-expanded", "false");
-    el.prepend(split);
-    split.append(this.button("copy", this.words.copy, "copy"), more);
+    const el = make("div", "ws-turn-actions");
+    el.append(this.split(this.button("copy", this.words.copy, "copy"), "copy_menu"));
+    if (!this.isReader) el.append(this.retrySplit());
     const up = this.button("up", this.words.good, "thumb_up");
     const down = this.button("down", this.words.bad, "thumb_down");
     up.setAttribute("aria-pressed", String(feedback === "up"));
     down.setAttribute("aria-pressed", String(feedback === "down"));
     if (!this.isReader) el.append(up, down);
     if (!feedback) row.say = null;
+    if (this.reading === row)
+      el.append(this.button("stop_reading", this.words.stop_reading, "stop"));
     el.append(this.answeredBy(row));
+    if (row.data.edited) {
+      const mark = make("span", "ws-turn-by ws-turn-edited", { "data-testid": "edited" });
+      mark.textContent = this.words.edited;
+      el.append(mark);
+    }
     if (row.say) el.append(row.say);
-    el.classList.toggle("ws-turn-stays", Boolean(row.say));
+    el.classList.toggle("ws-turn-stays", Boolean(row.say || row.data.edited));
+    return el;
+  },
+
+  // The button that asks again, with a menu of other ways to.
+  retrySplit() {
+    const again = this.button("retry", this.words.retry, "retry");
+    return this.split(again, "retry_menu");
+  },
+
+  /**
+   * A button with a menu next to it.
+   * @param {HTMLElement} button
+   * @param {string} name of the menu
+   */
+  split(button, name) {
+    const el = make("div", "ws-turn-split");
+    const label = name === "copy_menu" ? this.words.copy_menu : this.words.retry_with;
+    const more = this.button(name, label, "caret_down");
+    more.classList.add("ws-turn-split-more");
+    more.setAttribute("aria-haspopup", "menu");
+    more.setAttribute("aria-expanded", "false");
+    el.append(button, more);
     return el;
   },
 
@@ -259,6 +338,15 @@ export const painting = {
     if (hasText(row))
       el.append(...this.allowed(["continue"]).map((name) => this.button(name, this.words[name])));
     if (!this.isReader) el.append(this.button("retry", this.words.try_again));
+    if (row.data.details) {
+      const { model, details } = row.data;
+      const line = make("div", "ws-turn-note-about", {
+        dir: "ltr",
+        "data-testid": "error-details",
+      });
+      line.textContent = [model, details.code, details.stream].filter(Boolean).join(" · ");
+      el.append(this.button("copy_details", this.words.copy_details), line);
+    }
     this.paintCountdown(row, detail);
     return el;
   },

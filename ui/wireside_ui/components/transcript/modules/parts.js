@@ -3,6 +3,7 @@
 import { make, within } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
 import { duration, tookText } from "./durations.js";
+import { ReasoningText } from "./reasoning.js";
 
 /**
  * The blocks of an answer's text.
@@ -78,7 +79,7 @@ export const parts = {
    */
   addPart(row, part) {
     if (part.kind === "data") return this.putData(row, part);
-    if (part.kind === "reasoning") return row.body.append(this.reasoningFold(part.text));
+    if (part.kind === "reasoning") return row.body.append(this.endedReasoning(part));
     if (part.kind === "tool") return row.body.append(this.toolFold(part));
     const prose = this.textBlock();
     prose.innerHTML = part.html; // sanitised on the server
@@ -99,12 +100,18 @@ export const parts = {
     return make("div", "ws-prose", { dir: "auto" });
   },
 
-  /** @param {string} text */
-  reasoningFold(text) {
-    const el = this.fold("ws-turn-think");
-    const body = make("div", "ws-turn-think-text", { dir: "auto" });
-    body.append(text);
-    el.append(body);
+  reasoningFold() {
+    const el = /** @type {ReasoningElement} */ (this.fold("ws-turn-think"));
+    el.reasoning = new ReasoningText();
+    el.append(el.reasoning.el);
+    return el;
+  },
+
+  /** @param {ReasoningPart} part */
+  endedReasoning(part) {
+    const el = this.reasoningFold();
+    el.reasoning.add(part.text);
+    if (part.seconds != null) el.dataset.took = String(part.seconds * 1000);
     return el;
   },
 
@@ -114,16 +121,22 @@ export const parts = {
    */
   paintReasoning(row) {
     const isOpen = row.data.state === "thinking" || row.data.state === "streaming";
-    for (const el of row.body.querySelectorAll(":scope > .ws-turn-think")) {
+    const folds = /** @type {NodeListOf<ReasoningElement>} */ (
+      row.body.querySelectorAll(":scope > .ws-turn-think")
+    );
+    for (const el of folds) {
       const isLive = isOpen && el === row.body.lastElementChild;
       el.classList.toggle("ws-turn-is-live", isLive);
+      if (!isLive) el.reasoning.close();
       if (isLive) el.dataset.since ??= String(performance.now());
       else if (el.dataset.since && !el.dataset.took)
         el.dataset.took = String(performance.now() - Number(el.dataset.since));
       const took = el.dataset.took
         ? this.words.reasoning_took.replace("{time}", duration(Number(el.dataset.took)))
         : this.words.reasoning;
-      within(el, ".ws-turn-fold-label").textContent = isLive ? this.words.reasoning_live : took;
+      within(el, ".ws-turn-fold-label").textContent = isLive
+        ? el.reasoning.title || this.words.reasoning_live
+        : took;
     }
   },
 
@@ -133,14 +146,15 @@ export const parts = {
    * @param {string} text
    */
   addReasoning(row, text) {
-    let el = row.body.lastElementChild;
+    let el = /** @type {ReasoningElement | null} */ (row.body.lastElementChild);
     if (!el?.matches(".ws-turn-think")) {
       this.closeText(row);
-      el = this.reasoningFold("");
+      el = this.reasoningFold();
       row.body.append(el);
     }
-    const body = within(el, ".ws-turn-think-text");
-    body.firstChild instanceof Text ? body.firstChild.appendData(text) : body.append(text);
+    const { title } = el.reasoning;
+    el.reasoning.add(text);
+    if (el.reasoning.title !== title) this.paintReasoning(row);
   },
 
   /**
@@ -202,9 +216,32 @@ export const parts = {
         return this.questionElement(row, { id, text, data });
       case "view":
         return this.viewElement(row, { id, text, data });
+      case "summary":
+        return this.summaryElement(row, { id, text, data });
       default:
         return this.plainPart(text);
     }
+  },
+
+  /**
+   * A summary of the turns up to this one, which later questions get in their place.
+   * @param {Row} row
+   * @param {Whole<"summary">} part
+   */
+  summaryElement(row, { text, data }) {
+    const el = this.fold("ws-turn-summary");
+    el.hidden = data.undone;
+    if (data.undone) return el;
+    const messages = 2 * (data.turns ?? 0); // questions and answers
+    const count = messages ? messages.toLocaleString(document.documentElement.lang) : "";
+    within(el, ".ws-turn-fold-label").textContent = this.words.summary_of.replace("{count}", count);
+    const body = make("div", "ws-turn-summary-text", { dir: "auto" });
+    body.textContent = text;
+    const note = make("p", "ws-turn-summary-note");
+    note.textContent = this.words.summary_note;
+    el.append(body, note);
+    if (!this.isReader) el.append(this.button("undo-summary", this.words.undo_summary));
+    return el;
   },
 
   /** @param {string} text */

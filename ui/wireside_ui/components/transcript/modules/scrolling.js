@@ -1,11 +1,13 @@
 // @ts-check
 // The reader's position: the end of the conversation, or a turn that does not move while others change.
+import { chat } from "wireside-kit/chat.js";
 
 const NEAR_END = 40; // px from the end that count as "at the end"
 
 /** @satisfies {ThisType<Transcript>} */
 export const scrolling = {
   onScroll() {
+    if (this.isPrinting) return; // the layout for paper moved it, not the reader
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const gap = scrollHeight - scrollTop - clientHeight;
     // the first step of a smooth scroll may be a pixel
@@ -71,6 +73,15 @@ export const scrolling = {
       this.anchor = { index: i, top: box.top - top, at: this.scroller.scrollTop };
       if (box.top >= top) return;
     }
+  },
+
+  // The page is going to be loaded again: names the turn that the reader is at, unless that is the end. A temporary
+  // chat would be lost, so its page stays as long as it may.
+  /** @param {CustomEvent<MovingPage>} event */
+  tellPlace(event) {
+    const row = this.stick || !this.anchor ? null : this.rows[this.anchor.index];
+    if (row) event.detail.turn = row.data.id;
+    if (chat.isTemporary && this.rows.length) event.preventDefault();
   },
 
   holdAnchor() {

@@ -78,6 +78,7 @@ export const turns = {
    * @param {number} total
    */
   reset(rows, total) {
+    this.stopReading();
     this.goal = null;
     this.found = undefined;
     const keep = new Map(this.byId);
@@ -92,7 +93,7 @@ export const turns = {
     this.heights = Array.from({ length: start }, (_, i) => this.heights[i] ?? this.guess);
     for (const data of rows) {
       let row = keep.get(data.id);
-      if (row) {
+      if (row && !row.isCompared && !data.beside?.length) {
         this.byId.set(data.id, row);
         this.patch(row, data, true);
       } else {
@@ -117,7 +118,7 @@ export const turns = {
     for (const row of this.rows.splice(index)) {
       if (!row) continue;
       gone.set(row.data.id, row);
-      this.byId.delete(row.data.id);
+      this.forget(row);
     }
     this.queue = this.queue.filter(({ id }) => !gone.has(id)); // the rows contain the result of all these operations
     while (this.list.children.length > Math.max(0, index - this.first))
@@ -127,9 +128,11 @@ export const turns = {
     this.heights.length = Math.min(this.heights.length, index);
     for (let i = this.rows.length; i < index; i++) this.rows.push(undefined);
     for (const data of rows) {
-      const row = gone.get(data.id) ?? this.newRow(data);
+      const known = gone.get(data.id);
+      const isKept = known && !known.isCompared && !data.beside?.length;
+      const row = isKept ? known : this.newRow(data);
       const isOpen = isUnfinished(data);
-      if (gone.has(data.id)) {
+      if (isKept) {
         this.byId.set(data.id, row);
         if (isOpen && row.el?.isConnected) row.el.style.minHeight = `${row.height}px`; // until its text has arrived again
         this.patch(row, data);
@@ -158,6 +161,7 @@ export const turns = {
     this.found = index;
     this.arrange();
     this.showFound();
+    this.markLookedFor(index);
   },
 
   /**
@@ -227,12 +231,20 @@ export const turns = {
         sibling: 0,
         siblings: 1,
         feedback: "",
+        instruction: "",
+        edited: false,
         model: "",
+        details: null,
         asked_at: 0,
+        beside: [],
+        follow_ups: [],
         ...data,
       },
     });
     this.byId.set(data.id, row);
+    row.beside = row.data.beside.map((one) => this.newRow(one));
+    row.isCompared = row.beside.length > 0;
+    for (const one of row.beside) one.isCompared = one.stays = true;
     this.setDeadline(row);
     if (
       !isMathRequested() &&
@@ -264,6 +276,12 @@ export const turns = {
     if (changed.includes("state")) this.paintReasoning(row);
     if (changed.length) this.paintState(row);
     if (changed.length) this.paintFind();
+  },
+
+  /** @param {Row} row */
+  forget(row) {
+    if (this.reading === row) this.stopReading();
+    for (const one of [row, ...row.beside]) this.byId.delete(one.data.id);
   },
 
   /** @param {HTMLElement} el */

@@ -1,0 +1,5 @@
+"""The library of prompts and presets."""
+
+from wireside_ui.components.library.library import Library
+
+__all__ = ["Library"]
