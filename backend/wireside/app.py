@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -23,6 +24,7 @@ from wireside.settings.model import Settings
 from wireside.store import words
 from wireside_ui.markdown import highlighting
 from wireside_ui.nicegui_run import nicegui_running
+from wireside_ui.nicegui_socket import move_pages
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +42,9 @@ MAX_LAST_FRAMES_S = 2.0
 
 LAST_WRITES_S = 0.3
 """Seconds that the end waits for pending writes."""
+
+PROGRESS_S = 10.0
+"""Seconds between two log lines about what a stopping server waits for."""
 
 WRITE_S = 1.0
 """Seconds that the end then waits for a write in progress, whose outcome is unknown until then."""
@@ -93,11 +98,67 @@ class Application(ServedApplication):
         """Open the store; waits for another server to release it. Raises ``NotConfigured``."""
         await self.parts.store.open(wait_s=self.settings.wait_s)
 
+    def announce_stop(self) -> None:
+        """Answer readiness checks with 503 from now on."""
+        self.parts.departure.announce()
+
+    async def move_clients(self, within_s: float) -> None:
+        """Let clients connect to another server: close raw sockets with 1012, reload pages."""
+        parts = self.parts
+        _log.info(
+            "moving_clients",
+            sockets=parts.departure.open_count,
+            pages=parts.pages.count_connected(),
+            answers=parts.runner.live_count,
+        )
+        await asyncio.gather(
+            parts.departure.move_clients(within_s), move_pages(parts.pages, within_s)
+        )
+
     async def drain(self) -> None:
-        """Refuse new questions; give open answers ``shutdown_s``, then interrupt them."""
-        last_s = min(MAX_LAST_FRAMES_S, self.settings.shutdown_s * LAST_FRAMES_SHARE)
-        await self.parts.runner.drain(self.settings.shutdown_s - last_s)
+        """Give running answers time to end, then interrupt them.
+
+        One of several servers still accepts what its last clients ask, as it must not fail for
+        them; a single one refuses new questions at once.
+        """
+        limit_s = self.settings.effective_drain_s
+        last_s = min(MAX_LAST_FRAMES_S, limit_s * LAST_FRAMES_SHARE)
+        progress = asyncio.create_task(self._log_progress(), name="progress of the drain")
+        until = time.monotonic() + limit_s - last_s
+        try:
+            if self.settings.replicas:
+                await self.parts.runner.wait_idle(limit_s - last_s)
+            await self.parts.runner.drain(max(0.0, until - time.monotonic()))
+        finally:
+            progress.cancel()
         await asyncio.sleep(last_s / 10)  # lets the writer tasks run before sockets close
+
+    def cut_drain_short(self) -> None:
+        """Interrupt the running answers now."""
+        self.parts.runner.cut_drain_short()
+
+    @property
+    def replica_id(self) -> str | None:
+        """The id of this server as a replica; None while it has none."""
+        membership = self.parts.membership
+        return membership.replica_id if membership is not None and membership.is_joined else None
+
+    def handle_ended_worker(self, replica_id: str) -> None:
+        """Let another worker's answers be taken over at once, without waiting for its beat."""
+        if (membership := self.parts.membership) is not None:
+            removal = membership.remove_ended(replica_id)
+            self.parts.tasks.create_task(removal, name="remove ended worker")
+
+    async def _log_progress(self) -> None:
+        while True:
+            parts = self.parts
+            _log.info(
+                "draining",
+                answers=parts.runner.live_count,
+                sockets=parts.departure.open_count,
+                pages=parts.pages.count_connected(),
+            )
+            await asyncio.sleep(PROGRESS_S)
 
     async def wait_until_warm(self) -> None:
         """Wait until the one-time work after the start has ended."""
@@ -116,10 +177,34 @@ class Application(ServedApplication):
     async def _start_parts(self) -> None:
         parts = self.parts
         await parts.store.open()
-        if parts.auth.gate.mode == "password":
+        if not parts.cookie_key.is_known:
+            parts.cookie_key.value = await parts.store.server_keys.get_or_create("cookies")
+        await parts.administration.load()
+        if parts.membership is not None:
+            await parts.membership.join()
+            await parts.store.warn_of_few_connections(len(parts.membership.replicas))
+            parts.tasks.create_task(parts.membership.beat_until_cancelled(), name="replica's beat")
+        if parts.auth.gate.mode == "password" and await self._makes_first_link():
             self.first_link = await parts.auth.accounts.first_link()
         parts.tasks.create_task(parts.saving.write_until_cancelled(), name="group commit")
-        await parts.chat.core.resume_waiting()
+        if parts.membership is None:
+            await parts.chat.core.resume_waiting()
+        else:
+            is_due = asyncio.Event()
+            parts.membership.call_after_removal(is_due.set)
+            parts.chat.core.may_take_over = self._may_take_over
+            work = parts.chat.core.take_over_until_cancelled(is_due)
+            parts.tasks.create_task(work, name="take over")
+        if parts.peers is not None:
+            parts.peers.start()
+        if parts.chat.core.is_shared:
+            parts.tasks.create_task(
+                parts.chat.core.look_until_cancelled(), name="look at the store"
+            )
+        parts.tasks.create_task(
+            parts.administration.follow_until_cancelled(), name="administration"
+        )
+        parts.tasks.create_task(parts.usage.flush_until_cancelled(), name="usage")
         parts.tasks.create_task(parts.telemetry.write_log_lines(), name="telemetry")
         parts.tasks.create_task(parts.telemetry.watch_loop(), name="lag of the event loop")
         await parts.history.load_last_hour()
@@ -137,6 +222,9 @@ class Application(ServedApplication):
         await parts.saving.finish_writing(LAST_WRITES_S, write_s=WRITE_S)
         parts.pages.close()
         await parts.tasks.aclose()
+        if parts.membership is not None:
+            await parts.membership.leave()
+        await parts.usage.flush()
         await parts.auth.audit.flush_entries()
         await parts.history.aclose()
         await parts.provider.aclose()
@@ -144,6 +232,29 @@ class Application(ServedApplication):
         await parts.store.aclose()
         if parts.tracer is not None:
             await parts.tracer.aclose()
+
+    @property
+    def _is_leader(self) -> bool:
+        """Whether the server does what one of several on a database has to do."""
+        return self.parts.membership is None or self.parts.membership.is_leader
+
+    async def _makes_first_link(self) -> bool:
+        """Return whether this server makes the link that creates the first administrator.
+
+        Each new link invalidates the one before: of several servers, the leader makes it.
+        """
+        membership = self.parts.membership
+        if membership is None or membership.is_leader:
+            return True
+        if await self.parts.auth.accounts.exist():
+            return False
+        return await membership.wait_for_leader()
+
+    def _may_take_over(self) -> bool:
+        """Return whether this server begins what removed replicas have left."""
+        parts = self.parts
+        is_joined = parts.membership is None or parts.membership.is_joined
+        return is_joined and not parts.is_draining
 
     async def _warm_up(self) -> None:
         """Run slow one-time work ahead of the first request: imports, a connection, the model.
@@ -167,6 +278,8 @@ class Application(ServedApplication):
             await asyncio.sleep(HOUSEKEEPING_S)
             parts.runner.release_expired()
             await parts.store.look_after()
+            if not self._is_leader:
+                continue
             try:
                 await parts.chat.library.clean_up(parts.retention)
                 await parts.files.remove_unused()

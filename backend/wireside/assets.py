@@ -1,4 +1,4 @@
-"""Locates ``assets/`` and ``docs/``: in the package of a wheel, or in the source tree."""
+"""Locates ``assets/``, ``docs/`` and the built site: in a wheel, or in the source tree."""
 
 from __future__ import annotations
 
@@ -29,3 +29,12 @@ def documents_folder() -> Path:
         if (candidate / "protocol.md").is_file():
             return candidate
     raise FileNotFoundError("`docs/protocol.md` is neither in the package nor in the source tree.")
+
+
+def site_folder() -> Path:
+    """Return the folder of the documentation as a site; it need not exist.
+
+    A wheel has the site if it was built before; in a checkout ``make docs`` builds it.
+    """
+    packed = _PACKAGE / "_site"
+    return packed if packed.is_dir() else _PACKAGE.parents[1] / "build" / "docs" / "site"

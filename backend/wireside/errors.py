@@ -29,6 +29,8 @@
     │   ├── ContextTooLong        context_too_long
     │   └── ContentFilter         content_filter
     ├── StoreError                internal        yes       the store can't be read or written now
+    │   └── Fenced                internal        yes       other servers have removed this one
+    │   └── Fenced                internal        yes       other servers have removed this one
     └── InternalError             internal        yes       a server error, reported without details
 
 A provider raises only ``ProviderError``, ``UnknownModel``, ``NotConfigured``, ``BadMessage`` and
@@ -69,6 +71,10 @@ class BadMessage(RequestError):
 
     code = "bad_message"
     sentence = "The request is not complete."
+
+
+class NameTaken(BadMessage):
+    """Another object has the name."""
 
 
 class UnknownType(RequestError):
@@ -265,6 +271,19 @@ class StoreError(WiresideError):
     sentence = "The conversation can't be saved at the moment. Please try again."
 
 
+class NotStorable(StoreError):
+    """The store works, but refuses a value; trying again does not help: a fault of the server."""
+
+    retryable = False
+    sentence = "This can't be saved, because of a fault of the server."
+
+
+class Fenced(StoreError):
+    """The other servers on the database have removed this one: it must write nothing any more."""
+
+    sentence = "The server has just been replaced. Please try again."
+
+
 class InternalError(WiresideError):
     """An error of the server: logged with all details, reported without them."""
 
@@ -274,6 +293,22 @@ class InternalError(WiresideError):
 
 class HandlerFailed(InternalError):
     """A handler raised an exception; the message has the id under which the log has its trace."""
+
+
+class Conflict(Exception):
+    """Another server has changed the conversation for which a change was made.
+
+    It is no ``WiresideError``: no client sees it. The conversation is loaded again, and the change
+    made again (``chat.opened``).
+    """
+
+
+class ResponseAborted(ConnectionAbortedError):
+    """A response that must end before its last byte, so that the client does not take it for whole.
+
+    It is no ``WiresideError``: the client sees a lost connection. ``wireside serve`` closes it
+    without an entry in the log, other servers log an error.
+    """
 
 
 def missing_extra(setting: str, extra: str) -> NotConfigured:
@@ -294,3 +329,10 @@ BY_CODE: Final[dict[str, type[WiresideError]]] = {
     if isinstance(kind, type) and issubclass(kind, WiresideError) and "code" in vars(kind)
 } | {"internal": InternalError}
 """The error of each code: the class that defines the code, not one that inherits it."""
+
+
+def error_from_code(
+    code: str, message: str | None, *, retry_after: float | None = None
+) -> WiresideError:
+    """Return the error of a code, ``InternalError`` for a code that this version does not know."""
+    return BY_CODE.get(code, InternalError)(message, retry_after=retry_after)

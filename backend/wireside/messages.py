@@ -64,6 +64,30 @@ class Usage:
     output_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of an answer by the prices of the time at which it ended.
+
+    ``currency`` is the symbol or code that the price is configured with.
+    """
+
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long one answer took, in seconds; None if unknown.
+
+    ``first_s`` and ``total_s`` are the times from the question to the first content and to the end.
+    ``reasoning_s`` is the part of it in which the model reasoned.
+    """
+
+    first_s: float | None = None
+    reasoning_s: float | None = None
+    total_s: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
     """What a provider in this process may know of a request, besides its messages.
@@ -94,6 +118,8 @@ class ToolSpec:
     name: str
     description: str
     parameters: str
+    strict: bool | None = None
+    """Whether the arguments must match the schema exactly; None for the model service's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +135,13 @@ class ModelRequest:
     temperature: float | None = None
     max_tokens: int | None = None
     tools: tuple[ToolSpec, ...] = ()
+    """The tools that the client runs."""
+    parameters: str = ""
+    """The JSON text of an object with further fields of OpenAI's chat completions, "" for none."""
     allows_tools: bool = True
     """Whether the server may add its own tools; not for titles."""
+    client_state: str = ""
+    """The JSON text of the state that an AG-UI client has sent, "" for none."""
     context: RequestContext = RequestContext()
 
 
@@ -165,6 +196,10 @@ class Finished:
 
     reason: FinishReason
     usage: Usage = Usage()
+    cached_tokens: int | None = None
+    """How many of the input tokens the service had cached; None if it does not report it."""
+    cost: Cost | None = None
+    """None if no price is configured, or the model reports no tokens."""
 
 
 Delta = TextDelta | ReasoningDelta | ToolDelta | PartDelta | Finished
@@ -182,7 +217,8 @@ def parts_of(*streams: Iterable[Entry]) -> tuple[Part, ...]:
 
     Neighbouring texts are joined, also those of two streams. A tool call, or data with an id, is at
     the place of its first state, in its last one. Each stream has tool calls of its own, except for
-    those that a stream before it has left running, as when the user was asked for approval.
+    those that a stream before it has left running or requested, as when the user was asked for
+    approval, or the client has run its tool.
     """
     parts: list[ToolCallPart | Attachment | _Text] = []
     data_places: dict[str, int] = {}
@@ -212,7 +248,7 @@ def parts_of(*streams: Iterable[Entry]) -> tuple[Part, ...]:
         running |= {
             state.identity: places[call]
             for call, state in states.items()
-            if state.state == "running"
+            if state.state in ("running", "requested")
         }
     return tuple(part.joined() if isinstance(part, _Text) else part for part in parts)
 
@@ -245,6 +281,12 @@ class End:
     reason: FinishReason | None
     error: WiresideError | None = None
     usage: Usage = Usage()
+    timing: Timing = field(default=Timing(), compare=False)
+    cost: Cost | None = None
+
+
+CLIENT_STATE = "wireside.state"
+"""The field of ``Options.parameters`` with a state for a handler: no service gets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +299,11 @@ class Options:
     max_tokens: int | None = None
     values: str = ""
     """The JSON text of an object with the options of the model's own, "" for none."""
+    parameters: str = ""
+    """The JSON text of an object with further fields of OpenAI's chat completions, "" for none.
+
+    ``tools`` are those that the client runs, ``CLIENT_STATE`` is the state that it has sent.
+    """
     sanitize: bool = False
     """Whether all readers get the text without ``<script`` (protocol.md, "Sanitising")."""
 
@@ -268,6 +315,8 @@ class ModelInfo:
     id: str
     name: str
     owner: str | None = None
+    provider: str = ""
+    """Name of the provider among several ones that has it; "" if there is one."""
     context_tokens: int | None = None
     can_see: bool | None = None
     """Whether it accepts images; None if that is unknown."""
@@ -280,3 +329,5 @@ class ModelInfo:
     """Questions offered in an empty chat while this model is chosen; none for the server's."""
     options: str = ""
     """The JSON Schema of the model's own options, as JSON text; "" for none."""
+    shares_state: bool = False
+    """Whether clients of AG-UI see the state of the handler and may change it."""

@@ -87,6 +87,21 @@ class DataPart:
 STATE = ".state"
 """Kind of the part with the state of a handler."""
 
+STEER = ".steer"
+"""Kind of the hidden part of a question that ended a running answer, from which it goes on."""
+
+INSTRUCTION = "instruction"
+"""Kind of the part of a question with what the page added to it, such as "shorter"."""
+
+EDITED = "edited"
+"""Kind of the part that marks an answer whose text its owner has changed."""
+
+SHARED_STATE = ".state.shared"
+"""Kind of the part with a state that clients of AG-UI see."""
+
+SUMMARY = "summary"
+"""Kind of the part with a summary of the turns up to the one whose answer it belongs to."""
+
 HIDDEN = "."
 """The beginning of the kinds of hidden parts."""
 
@@ -189,9 +204,15 @@ def is_hidden(part: Part) -> bool:
     return isinstance(part, DataPart) and part.kind.startswith(HIDDEN)
 
 
+def is_note(part: Part) -> bool:
+    """Whether a part says something about an answer and is not of its content."""
+    return isinstance(part, DataPart) and part.kind in (EDITED, SUMMARY)
+
+
 def states_of(parts: Iterable[Part]) -> dict[str, DataPart]:
     """Return the states that handlers left in an answer, by id."""
-    return {part.id: part for part in parts if isinstance(part, DataPart) and part.kind == STATE}
+    kinds = (STATE, SHARED_STATE)
+    return {part.id: part for part in parts if isinstance(part, DataPart) and part.kind in kinds}
 
 
 def label_of(part: Attachment) -> str:

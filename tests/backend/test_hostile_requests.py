@@ -17,7 +17,8 @@ from websockets.sync.client import connect
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
 
-pytestmark = pytest.mark.slow
+# one worker: the tests share a server
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile requests")]
 
 CANARY = "canary-9f2c"
 

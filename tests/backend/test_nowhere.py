@@ -26,7 +26,7 @@ import asyncio, sys
 from wireside_ui import nicegui_socket
 from wireside_ui.pages.chat import ChatPage
 
-async def build(self, conversation_id, turn_id):
+async def build(self, conversation_id, *_):
     if conversation_id == "breaks":
         raise ValueError("{SECRET}")
     await asyncio.sleep(60)

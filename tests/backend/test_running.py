@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import socket
 import stat
 import sys
@@ -17,6 +19,15 @@ from websockets.sync.client import connect
 from tests.server_process import SERVE, ServerProcess
 
 pytestmark = pytest.mark.slow
+
+PASS_ON = """
+import os, sys
+for number, descriptor in enumerate(sys.argv[1].split(",")):
+    os.dup2(int(descriptor), 3 + number)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(number + 1)}
+os.execv(sys.executable, [sys.executable, "-m", "wireside", "serve", *sys.argv[2:]])
+"""
+"""Starts a server as systemd does for a socket unit."""
 
 NOT_ON_WINDOWS = ("fcntl", "pwd", "grp", "pysqlite3", "resource", "termios", "uvloop")
 
@@ -115,6 +126,63 @@ def test_it_listens_on_a_unix_socket_and_notifies_systemd(
             second.start()
     assert notifications.recv(100) == b"STOPPING=1"
     assert not path.exists()
+
+
+class ActivatedServer(ServerProcess):
+    """A server that gets its listening sockets from the service manager, which is the test."""
+
+    def __init__(self, folder: Path, listeners: list[socket.socket], **settings: object) -> None:
+        # far from the descriptors 3, 4, …, which the process moves them to
+        self._descriptors = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for one in listeners]
+        numbers = ",".join(map(str, self._descriptors))
+        super().__init__(
+            folder,
+            "http://127.0.0.1:9/v1",
+            command=(sys.executable, "-c", PASS_ON, numbers),
+            **settings,
+        )
+        self.passed_descriptors = self._descriptors
+
+    def stop(self) -> int:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
+        return super().stop()
+
+
+def test_a_restart_behind_sockets_of_systemd_refuses_no_connection(
+    tmp_path: Path, notifications: socket.socket
+) -> None:
+    path = tmp_path / "wireside.sock"
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(path))
+        unix.listen()
+        port = tcp.getsockname()[1]
+        environment = {
+            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            "WATCHDOG_USEC": "200000",
+            "port": 1,  # the socket's address takes the place of the settings'
+        }
+        with ActivatedServer(tmp_path, [tcp, unix], **environment) as server:
+            assert server.url == f"http://127.0.0.1:{port}"
+            assert notifications.recv(100) == b"READY=1"
+            assert notifications.recv(100) == b"WATCHDOG=1"
+            transport = httpx2.HTTPTransport(uds=str(path))
+            with httpx2.Client(transport=transport, base_url="http://localhost") as client:
+                assert client.get("/api/health/live").status_code == 200
+        assert path.is_socket()  # systemd's, not the server's
+        with socket.create_connection(("127.0.0.1", port)) as waiting:
+            waiting.sendall(b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with ActivatedServer(tmp_path, [tcp, unix], **environment):
+                assert waiting.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_socket_of_systemd_that_others_reach_needs_accounts(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as public:
+        server = ActivatedServer(tmp_path, [public])
+        with pytest.raises(AssertionError, match="WIRESIDE_AUTH"):
+            server.start()
+        server.stop()
 
 
 def test_it_starts_where_modules_of_unix_are_missing(tmp_path: Path) -> None:

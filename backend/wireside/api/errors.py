@@ -5,11 +5,14 @@ Middlewares send the same for a request that never reaches a route (``middleware
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
@@ -21,13 +24,16 @@ from wireside.errors import (
     BadMessage,
     Forbidden,
     InternalError,
+    NameTaken,
     NotFound,
+    NotStorable,
     Overloaded,
     SignInFailed,
     StoreError,
     Unauthorized,
     WiresideError,
 )
+from wireside.openai_wire.encode import error_body
 
 
 class Problem(BaseModel):
@@ -61,6 +67,10 @@ _STATUS: Final = {
 }
 
 
+REFRESH_S: Final = 5.0
+"""Seconds after which a browser requests a page again that the server could not make at present."""
+
+
 def status_of(error: WiresideError, *, is_page: bool = False) -> int:
     """Return the HTTP status of an error: by its class where its code is ambiguous, else by code.
 
@@ -68,10 +78,14 @@ def status_of(error: WiresideError, *, is_page: bool = False) -> int:
     form instead.
     """
     match error:
+        case NotStorable():
+            return 500
         case StoreError():  # not a fault of the server: it works again when the store does
             return 503
         case SignInFailed(why="unreachable"):
             return 503
+        case NameTaken():
+            return 409
         case Forbidden() | SignInFailed():
             return 403
         case Unauthorized() if is_page:
@@ -93,6 +107,45 @@ def headers_of(error: WiresideError, status: int) -> dict[str, str]:
 def body_of(error: WiresideError) -> dict[str, str]:
     """Return the JSON object of an error: the fields of ``Problem``."""
     return {"message": str(error), "code": error.code}
+
+
+def openai_body(
+    message: str, status: int, *, code: str | None, param: str | None = None
+) -> dict[str, Any]:
+    """Return the JSON object of an error in the shape of OpenAI's API."""
+    kind = _OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return error_body(message, kind=kind, code=_OPENAI_CODES.get(code or "", code), param=param)
+
+
+def openai_status_of(error: WiresideError) -> int:
+    """Return the status of an error in OpenAI's API, whose clients wait after a 429."""
+    match error.code:
+        case "provider_rate_limited":
+            return 429
+        case "expired":
+            return 404
+        case _:
+            return status_of(error)
+
+
+_OPENAI_TYPES: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+
+_OPENAI_CODES: Final = {
+    "unknown_model": "model_not_found",
+    "rate_limited": "rate_limit_exceeded",
+    "context_too_long": "context_length_exceeded",
+    "bad_message": None,
+    "bad_json": None,
+}
+"""The codes of OpenAI's API where it has one; the others keep their names."""
+
+
+def _json_text(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def whole_seconds(wait_s: float) -> int:
@@ -128,10 +181,11 @@ class ErrorResponses:
 
     def register_handlers(self, app: FastAPI) -> None:
         """Register the handlers on ``app``."""
-        app.add_exception_handler(WiresideError, self.handle_raised)
+        app.add_exception_handler(WiresideError, self.handle_known)
         app.add_exception_handler(400, self.unreadable)
+        app.add_exception_handler(RequestValidationError, self.invalid)
         app.add_exception_handler(ClientDisconnect, self.disconnected)
-        app.add_exception_handler(Exception, self.handle_failed)
+        app.add_exception_handler(Exception, self.handle_unexpected)
 
     def error_response(self, request: Request, error: WiresideError) -> Response:
         """Return an error as a page to browsers, else as JSON."""
@@ -140,16 +194,18 @@ class ErrorResponses:
         if response is None:
             return json_response(error)
         response.headers.update(headers_of(error, status))
+        if status == 503 and error.retryable and request.method == "GET":
+            response.headers["Refresh"] = str(whole_seconds(error.retry_after or REFRESH_S))
         return response
 
-    async def handle_raised(self, request: Request, error: Exception) -> Response:
+    async def handle_known(self, request: Request, error: Exception) -> Response:
         """Return the response for an error of the tree that a route raises."""
         if not isinstance(error, WiresideError):
             raise error
         self._count(error.code)
         return self.error_response(request, error)
 
-    async def handle_failed(self, request: Request, error: Exception) -> Response:
+    async def handle_unexpected(self, request: Request, error: Exception) -> Response:
         """Return the response for any exception, without details; the server logs them."""
         if isinstance(error, TimeoutError):
             error = Overloaded("This takes too long; try again in a moment.")
@@ -158,13 +214,23 @@ class ErrorResponses:
         response.headers["Connection"] = "close"  # the server closes it on the exception
         return response
 
-    async def handle_missing(self, request: Request, _: Exception) -> Response:
+    async def handle_unknown_path(self, request: Request, _: Exception) -> Response:
         """Return the response for an unknown path."""
         return self.error_response(request, NotFound(f"There is no {request.url.path}."))
 
     async def unreadable(self, _: Request, __: Exception) -> Response:
         """Return the 400 for an unreadable body, which is detected before a route is called."""
         return json_response(BadJson("The request can't be read: its body is not JSON."))
+
+    async def invalid(self, _: Request, error: Exception) -> Response:
+        """Return the 422 for fields of the wrong kind, with their values where JSON has them."""
+        errors = error.errors() if isinstance(error, RequestValidationError) else []
+        try:
+            text = _json_text({"detail": jsonable_encoder(errors)})
+        except (ValueError, RecursionError):  # NaN, half of a surrogate pair, or nested too deeply
+            fields = [{name: one[name] for name in ("type", "loc", "msg")} for one in errors]
+            text = _json_text({"detail": fields})
+        return Response(text, 422, media_type="application/json")
 
     async def disconnected(self, _: Request, __: Exception) -> Response:
         """Return a response for a client that disconnected during its request; it is not sent."""

@@ -75,6 +75,7 @@ class RoutePolicy:
         has_frames: the page may show framed pages of this application.
         is_framed: pages of this application may show the page in a frame.
         has_sign_in_session: a cookie carries the state of a sign-in that another service answers.
+        has_openai_errors: errors have the shape of OpenAI's API.
         log_as: path that logs show instead of the requested one, which may hold a secret; None
             shows the requested one.
     """
@@ -91,8 +92,12 @@ class RoutePolicy:
     has_frames: bool = False
     is_framed: bool = False
     has_sign_in_session: bool = False
+    has_openai_errors: bool = False
     log_as: str | None = "/…"
 
+
+LARGE_BODY_BYTES: Final = 28 * 1024 * 1024
+"""Largest body of a route that takes files in JSON: 20 MiB, as base64."""
 
 STRICTEST: Final = RoutePolicy()
 
@@ -100,6 +105,9 @@ API: Final = RoutePolicy(
     accepts_keys=True, kind=Kind.DATA, cost=1, is_cross_origin=True, log_as=None
 )
 """A route of the REST API."""
+
+OPENAI: Final = replace(API, has_openai_errors=True, max_body_bytes=LARGE_BODY_BYTES)
+"""A route of the OpenAI-compatible API."""
 
 PAGE: Final = RoutePolicy(is_metered=False, log_as=None)
 """A page, or the target of its forms."""

@@ -24,6 +24,7 @@ from wireside.ports.clock import Clock
 from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.protocol.frames import DEFAULT_FRAME_BYTES, checked_frame_bytes
 from wireside.session.counts import FrameCounts
+from wireside.session.departure import Departure
 from wireside.session.session import Counters, Session
 
 SUBPROTOCOL = "ai-chat"
@@ -54,7 +55,9 @@ class ChatEndpoint:
         counters: ConnectionCounters,
         clock: Clock,
         counts: FrameCounts | None = None,
+        departure: Departure | None = None,
     ) -> None:
+        self._departure = departure or Departure()
         self._chat = chat
         self._limits = limits
         self._addresses = addresses
@@ -85,10 +88,12 @@ class ChatEndpoint:
             max_frame_bytes=max_frame_bytes,
         )
         self._counters.connected()
+        unregister = self._departure.register_client(session.move)
         writer = asyncio.create_task(_write_frames(session, send), name="websocket writer")
         try:
             await self._receive_frames(session, receive)
         finally:
+            unregister()
             self._counters.disconnected()
             session.handle_disconnect()
             writer.cancel()

@@ -82,12 +82,16 @@ class Accounts:
 
     # ---- invitations and external sign-in ----------------------------------------------------
 
+    async def exist(self) -> bool:
+        """Return whether there is an account."""
+        return bool(await self._store.list_users())
+
     async def first_link(self) -> str | None:
         """Return the secret of a link that creates the first administrator.
 
         Returns None if an account exists. Links issued by earlier starts are invalidated.
         """
-        if await self._store.list_users():
+        if await self.exist():
             return None
         old = [one.id for one in await self._store.invitations()]
         await self._store.remove_invitations(old)
@@ -356,7 +360,10 @@ class Accounts:
         self._record(caller, "account_enabled", user.name)
 
     async def remove_user(self, caller: Caller, user_id: str) -> None:
-        """Remove an account and all of its data, conversations included."""
+        """Remove an account and all of its data, conversations included.
+
+        Prompts and presets that it shared with all users go to the caller.
+        """
         caller.require("admin")
         user = await self._require_user(user_id)
         if not await self._store.remove_user(user_id, self._now(), by=_account_of(caller)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -31,6 +31,9 @@ WATCH_EVERY_S = 5.0
 Revocations within this process take effect immediately; the check is for other processes, such as
 the command line.
 """
+
+HURRIED_EVERY_S = 1.0
+"""The same while revocations at other servers are not announced to this one."""
 
 MAX_SUBJECT_CHARS = 255
 """Maximum length of a proxy's user name. Truncating could make two names equal."""
@@ -111,6 +114,9 @@ class Authenticator:
         self._tickets = tickets
         self._proxy = proxy
         self._watch_every_s = watch_every_s
+        self.hears_revocations: Callable[[], bool] | None = None
+        """Whether revocations at other servers are announced to this one at present; None if it
+        has the database alone."""
 
     async def authenticate(self, credentials: Credentials) -> Caller | None:
         """Return the caller of a request, None if the credentials are missing or invalid.
@@ -127,7 +133,7 @@ class Authenticator:
         if credentials.bearer is not None:
             return await self._keys.authenticate(credentials.bearer, address)
         if credentials.ticket is not None:
-            caller = self._tickets.redeem_ticket(credentials.ticket, credentials.origin)
+            caller = await self._tickets.redeem_ticket(credentials.ticket, credentials.origin)
             return caller if caller and await self.is_still_valid(caller) else None
         if not credentials.is_own_page:
             return None
@@ -188,13 +194,23 @@ class Authenticator:
     async def close_revoked(self) -> None:
         """Close connections with revoked credentials every ``watch_every_s``, until cancelled."""
         while True:
-            await asyncio.sleep(self._watch_every_s)
+            await self._wait_for_check()
             try:
                 if gone := await self._revoked_callers(self.presence.connected_callers):
                     self.presence.close_where(gone.__contains__)
                 await self._store.clean_up(self._now())
             except StoreError:
                 continue  # the store reports its failures itself
+
+    async def _wait_for_check(self) -> None:
+        rest_s = self._watch_every_s
+        if self.hears_revocations is None:
+            await asyncio.sleep(rest_s)
+            return
+        while rest_s > 0:
+            step_s = min(rest_s, HURRIED_EVERY_S)
+            await asyncio.sleep(step_s)
+            rest_s = rest_s - step_s if self.hears_revocations() else 0
 
     async def _revoked_callers(self, callers: set[Caller]) -> set[Caller]:
         """Return the callers whose session or key is no longer valid, or whose role has changed."""

@@ -12,6 +12,9 @@ class LiveConnections:
 
     def __init__(self) -> None:
         self._here: dict[object, tuple[Caller, Callable[[], None]]] = {}
+        self.announce_endings: Callable[[frozenset[str], frozenset[str]], None] | None = None
+        """Called with the user ids and the credentials whose connections end, so that other
+        servers close theirs."""
         self.endings = 0
         """Revocation counter; lets a handshake notice a revocation during its authentication."""
 
@@ -39,8 +42,22 @@ class LiveConnections:
 
     def close_of_user(self, user_id: str) -> None:
         """Close all connections of a user."""
-        self.close_where(lambda caller: caller.user_id == user_id)
+        self._end_everywhere(users=frozenset({user_id}))
 
     def end_credentials(self, credentials: frozenset[str]) -> None:
         """Close the connections that were authenticated by these sessions or keys."""
-        self.close_where(lambda caller: caller.credential in credentials)
+        self._end_everywhere(credentials=credentials)
+
+    def end_here(self, users: frozenset[str], credentials: frozenset[str]) -> None:
+        """Close the connections of users and credentials at this server."""
+        self.close_where(lambda caller: caller.user_id in users or caller.credential in credentials)
+
+    def _end_everywhere(
+        self,
+        *,
+        users: frozenset[str] = frozenset(),
+        credentials: frozenset[str] = frozenset(),
+    ) -> None:
+        self.end_here(users, credentials)
+        if self.announce_endings is not None:
+            self.announce_endings(users, credentials)

@@ -1,4 +1,4 @@
-"""The session cookie."""
+"""The session cookie, and the key that signs it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,29 @@ SECURE_COOKIE: Final = "__Host-wireside_session"
 """The name over TLS: browsers accept the ``__Host-`` prefix from this host and over TLS only."""
 SECURE_COOKIE_BELOW_PATH: Final = "__Secure-wireside_session"
 """The name over TLS below a root path: a ``__Host-`` cookie would be sent to all paths."""
+
+
+class CookieKey:
+    """The key that signs cookies. Servers that share a database learn it when they open that."""
+
+    def __init__(self, value: str | None = None) -> None:
+        self._value = value
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the key has been set."""
+        return self._value is not None
+
+    @property
+    def value(self) -> str:
+        """The key. Raises ``RuntimeError`` before it is known."""
+        if self._value is None:
+            raise RuntimeError("The key that signs cookies is not known yet.")
+        return self._value
+
+    @value.setter
+    def value(self, value: str) -> None:
+        self._value = value
 
 
 def cookie_of(header: str, *, is_secure: bool, root_path: str = "") -> str | None:

@@ -44,11 +44,11 @@ class Remaining:
 class Limiter(Protocol):
     """Interface of rate limiters; a window is identified by its name."""
 
-    async def count_hit(self, name: str, rate: Rate) -> Remaining:
+    async def count_if_allowed(self, name: str, rate: Rate) -> Remaining:
         """Count one hit if any is left; ``was_counted`` of the result is False if none was."""
         ...
 
-    async def count_hits(self, name: str, rate: Rate, count: int) -> None:
+    async def record_hits(self, name: str, rate: Rate, count: int) -> None:
         """Count ``count`` hits unconditionally, also beyond the limit."""
         ...
 
@@ -73,7 +73,7 @@ class MemoryLimiter:
         self._windows: dict[str, CountingWindow] = {}
         self._look_at = 1024
 
-    async def count_hit(self, name: str, rate: Rate) -> Remaining:
+    async def count_if_allowed(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         now = self._clock()
         window = self._window_for(name, rate, now)
@@ -82,7 +82,7 @@ class MemoryLimiter:
             window.add_amount(now, 1)
         return Remaining(window.remaining(now), window.reset_s(now), was_counted)
 
-    async def count_hits(self, name: str, rate: Rate, count: int) -> None:
+    async def record_hits(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         now = self._clock()
         self._window_for(name, rate, now).add_amount(now, count)
@@ -142,7 +142,7 @@ class RedisLimiter:
         self._alone = MemoryLimiter(clock)
         self._is_lost = False
 
-    async def count_hit(self, name: str, rate: Rate) -> Remaining:
+    async def count_if_allowed(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""
         item = _limit_item(rate)
         try:
@@ -150,17 +150,17 @@ class RedisLimiter:
             stats = await self._moving.get_window_stats(item, name)
         except Exception as error:  # the library documents no common base class
             self._note_failure(error)
-            return await self._alone.count_hit(name, rate)
+            return await self._alone.count_if_allowed(name, rate)
         self._is_lost = False
         return Remaining(stats.remaining, _seconds_until(stats.reset_time), was_counted)
 
-    async def count_hits(self, name: str, rate: Rate, count: int) -> None:
+    async def record_hits(self, name: str, rate: Rate, count: int) -> None:
         """See ``Limiter``."""
         try:
             await self._fixed.hit(_limit_item(rate), "sum", name, cost=count)
         except Exception as error:
             self._note_failure(error)
-            await self._alone.count_hits(name, rate, count)
+            await self._alone.record_hits(name, rate, count)
 
     async def remaining(self, name: str, rate: Rate) -> Remaining:
         """See ``Limiter``."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
-from wireside.auth.limiter import Limiter, Rate
+from wireside.auth.limiter import Rate, Remaining
 from wireside.errors import RateLimited
 from wireside.identity import unauthenticated_at
 from wireside.limits.networks import network_of
@@ -24,10 +24,22 @@ OF_NAME: Final = Rate(100, WINDOW_S)
 _ONCE: Final = Rate(1, WINDOW_S)
 
 
+class AttemptLimiter(Protocol):
+    """The part of ``Limiter`` that counts attempts."""
+
+    async def count_if_allowed(self, name: str, rate: Rate) -> Remaining:
+        """See ``Limiter``."""
+        ...
+
+    async def reset_window(self, name: str, rate: Rate) -> None:
+        """See ``Limiter``."""
+        ...
+
+
 class LoginThrottle:
     """Counts attempts. A network is an IPv4 address or an IPv6 /64."""
 
-    def __init__(self, limiter: Limiter, witness: AuditRecorder | None = None) -> None:
+    def __init__(self, limiter: AttemptLimiter, witness: AuditRecorder | None = None) -> None:
         self._limiter = limiter
         self._record = (witness or NullAuditRecorder()).record
 
@@ -46,9 +58,9 @@ class LoginThrottle:
             (_name_and_network(name, network), OF_NAME_THERE),
             (f"tries of {name}", OF_NAME),
         ):
-            left = await self._limiter.count_hit(what, rate)
+            left = await self._limiter.count_if_allowed(what, rate)
             if not left.was_counted:
-                if (await self._limiter.count_hit(f"noted {what}", _ONCE)).was_counted:
+                if (await self._limiter.count_if_allowed(f"noted {what}", _ONCE)).was_counted:
                     who = unauthenticated_at(address)
                     self._record(who, "sign_in_throttled", name)
                 raise RateLimited(retry_after=left.reset_s)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from itsdangerous import BadSignature, Signer
 
 from wireside.auth.accounts import SEEN_S, Accounts, ExternalIdentity, clean_name
 from wireside.auth.connections import LiveConnections
+from wireside.auth.cookies import CookieKey
 from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, Forbidden, NotFound, Unauthorized
@@ -37,13 +39,13 @@ class BrowserSessions:
         tries: LoginThrottle,
         wall_clock: Clock,
         *,
-        secret: str,
+        key: CookieKey,
         days: float,
         witness: AuditRecorder | None = None,
     ) -> None:
         """Create the service.
 
-        ``secret`` signs cookies; a session expires after ``days`` days without a request.
+        ``key`` signs cookies; a session expires after ``days`` days without a request.
         """
         self._store = store
         self._passwords = passwords
@@ -51,8 +53,12 @@ class BrowserSessions:
         self._tries = tries
         self._now = wall_clock
         self._record = (witness or NullAuditRecorder()).record
-        self._signer = Signer(secret, salt="wireside session")
+        self._key = key
         self._for_s = days * 86_400
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return Signer(self._key.value, salt="wireside session")
 
     async def sign_in(self, name: str, password: str, *, agent: str, address: str) -> str:
         """Sign in with a password; return the session cookie's value.

@@ -11,14 +11,15 @@ from wireside.auth.audit import Audit
 from wireside.auth.auth import Auth
 from wireside.auth.authenticator import Authenticator, Mode, ProxyRules, RolesByGroup
 from wireside.auth.connections import LiveConnections
+from wireside.auth.cookies import CookieKey
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import Limiter, MemoryLimiter, RedisLimiter
-from wireside.auth.login_throttle import LoginThrottle
+from wireside.auth.login_throttle import AttemptLimiter, LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.auth.sessions import BrowserSessions
-from wireside.auth.tickets import Tickets
-from wireside.bootstrap.storage import cookie_secret
+from wireside.auth.shared_slots import SharedSlots
+from wireside.auth.tickets import MemoryTickets, Tickets
 from wireside.errors import missing_extra
 from wireside.ports.accounts import AccountStore
 from wireside.settings.model import Settings
@@ -33,7 +34,11 @@ def build_auth(
     limiter: Limiter,
     *,
     mode: Mode,
+    cookie_key: CookieKey,
     on_removed: Callable[[str], None],
+    tickets: Tickets | None = None,
+    slots: SharedSlots | None = None,
+    attempts: AttemptLimiter | None = None,
 ) -> Auth:
     """Return the authentication components.
 
@@ -42,15 +47,19 @@ def build_auth(
         store: the storage of accounts.
         limiter: counts messages, tokens and password attempts.
         mode: how callers are authenticated.
+        cookie_key: the key that signs cookies.
         on_removed: called with the id of an account that was removed.
+        tickets: those of several servers; None: of this one.
+        slots: counts concurrent answers over several servers; None: over this one.
+        attempts: counts password attempts over several servers; None: ``limiter`` does.
 
     Raises:
-        NotConfigured: the cookie key can't be kept, or an optional dependency is missing.
+        NotConfigured: an optional dependency is missing.
     """
     passwords, presence = Passwords(), LiveConnections()
     audit = Audit(store, time.time)
     witness = audit if mode != "none" else None
-    tries = LoginThrottle(limiter, witness)
+    tries = LoginThrottle(attempts or limiter, witness)
     accounts = Accounts(
         store=store,
         passwords=passwords,
@@ -67,11 +76,12 @@ def build_auth(
         presence=presence,
         tries=tries,
         wall_clock=time.time,
-        secret=cookie_secret(settings.data_dir),
+        key=cookie_key,
         days=settings.session_days,
         witness=witness,
     )
-    keys, tickets = Keys(store, presence, time.time, witness), Tickets(time.monotonic)
+    keys = Keys(store, presence, time.time, witness)
+    tickets = tickets or MemoryTickets(time.monotonic)
     gate = Authenticator(
         mode,
         accounts=accounts,
@@ -89,7 +99,7 @@ def build_auth(
         sign_ins=sign_ins,
         keys=keys,
         tickets=tickets,
-        quotas=UserQuotas(limiter, _quota_limits(settings)),
+        quotas=UserQuotas(limiter, _quota_limits(settings), slots),
         open_id=_build_open_id(settings) if mode == "oidc" else None,
         audit=audit,
         days=settings.session_days,

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from wireside.auth.auth import Auth
+from wireside.chat.administration import Administration
 from wireside.chat.context import ContextLimit
 from wireside.chat.core import ChatCore
-from wireside.chat.dependencies import ChatDependencies, ChatRules
+from wireside.chat.dependencies import (
+    ChatDependencies,
+    ChatRules,
+    Handlers,
+    NoOtherServers,
+    OtherServers,
+)
 from wireside.chat.library import Retention
+from wireside.chat.models import AccessRules
 from wireside.chat.service import ChatService
+from wireside.chat.usage import UsageRecorder
 from wireside.extension.hooks import Hooks
 from wireside.files.service import Files
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits
 from wireside.generation.tasks import Tasks
-from wireside.identity import NOBODY, ModelAccess
+from wireside.identity import NOBODY
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import NullAuditRecorder
 from wireside.ports.observer import Observer
@@ -66,9 +75,12 @@ def build_chat(
     tasks: Tasks,
     auth: Auth,
     observer: Observer,
-    model_access: Mapping[str, ModelAccess],
-    check_options: Callable[[str, str], None],
+    model_access: AccessRules,
+    handlers: Handlers,
     hooks: Hooks,
+    usage: UsageRecorder,
+    administration: Administration,
+    others: OtherServers | None,
 ) -> ChatService:
     """Return the chat service, bound to no caller."""
     dependencies = ChatDependencies(
@@ -78,20 +90,30 @@ def build_chat(
         store=store,
         saving=saving,
         files=files,
+        folders=store.folders,
+        prompts=store.prompts,
+        presets=store.presets,
         tasks=tasks,
         wall_clock=time.time,
         quotas=auth.quotas,
+        usage=usage,
+        administration=administration,
+        usage_store=store.usage,
         watcher=observer,
         model_access=model_access,
-        check_options=check_options,
+        handlers=handlers,
         hooks=hooks,
         witness=auth.audit if auth.has_accounts else NullAuditRecorder(),
+        is_shared=settings.replicas,
+        others=others or NoOtherServers(),
     )
     rules = ChatRules(
         history=ContextLimit(settings.history_messages, settings.history_chars),
         max_message_chars=settings.max_message_chars,
         system=settings.system,
         title_model=_title_model(settings, provider),
+        compaction=settings.compaction,
+        follow_ups=settings.follow_ups,
     )
     return ChatService(ChatCore(dependencies, rules), NOBODY)
 

@@ -8,33 +8,45 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from fastapi import FastAPI
+from itsdangerous import TimestampSigner
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireside.api.errors import UnknownRoute
 from wireside.api.host_user import HostRules
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
 from wireside.api.middleware.body_limits import BodyLimits
+from wireside.api.middleware.open_sockets import RegisteredSockets
 from wireside.api.middleware.request_ids import CallerIds
 from wireside.api.middleware.stack import Guards
 from wireside.api.middleware.static_cache import StaticFileCache
+from wireside.api.openapi import DescribedAPI
 from wireside.api.policy import API, policy_of
 from wireside.api.routes.accounts import AccountRoutes
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.doctor import Doctor, DoctorRules
+from wireside.api.routes.documents import add_documents
 from wireside.api.routes.files import FileRoutes
-from wireside.api.routes.health import Health, api_routes, documents, health_routes
+from wireside.api.routes.folders import FolderRoutes
+from wireside.api.routes.health import NOT_JOINED, Health, api_routes, health_routes
 from wireside.api.routes.metrics import metrics_routes
+from wireside.api.routes.presets import PresetRoutes
+from wireside.api.routes.prompts import PromptRoutes
+from wireside.api.routes.usage import UsageRoutes
 from wireside.api.websocket import ChatEndpoint, ChatSocket
+from wireside.auth.cookies import CookieKey
+from wireside.bootstrap.doors import add_doors
 from wireside.bootstrap.parts import Parts
-from wireside.bootstrap.storage import cookie_secret
 from wireside.bootstrap.telemetry import memory_mb
 from wireside.limits.networks import TrustedNetworks
 from wireside.limits.windows import AddressWindows
 from wireside.protocol.connection import ConnectionLimits
+from wireside.replicas.membership import Membership
+from wireside.server.container import default_gateways
 from wireside.settings.model import Settings
 from wireside.telemetry.board import Board
+from wireside.telemetry.fleet import list_servers
 from wireside.telemetry.prometheus import Exposition
 from wireside.version import __version__
 from wireside_ui.mount import mount
@@ -52,7 +64,7 @@ def build_asgi(
     Raises:
         ValueError: a host or an origin in the settings is invalid; the text is a sentence.
     """
-    app = FastAPI(
+    app = DescribedAPI(
         title="Wireside",
         version=__version__,
         lifespan=lifespan,
@@ -60,21 +72,26 @@ def build_asgi(
         docs_url=None,  # its page loads scripts from a CDN and fails without internet access
         redoc_url=None,
     )
-    chat_endpoint = _chat_endpoint(settings, parts)
-    _add_routes(app, settings, parts, chat_endpoint)
+    windows = AddressWindows(settings.messages_per_minute_address)
+    chat_endpoint = _chat_endpoint(settings, parts, windows)
+    _add_routes(app, settings, parts, chat_endpoint, windows)
     _add_pages(app, settings, parts)
     _add_middleware(app, settings, parts, chat_endpoint=chat_endpoint, host=host)
     return app
 
 
 def _add_routes(
-    app: FastAPI, settings: Settings, parts: Parts, chat_endpoint: ChatEndpoint
+    app: FastAPI,
+    settings: Settings,
+    parts: Parts,
+    chat_endpoint: ChatEndpoint,
+    windows: AddressWindows,
 ) -> None:
     app.include_router(
         health_routes(parts.chat, partial(_build_health, parts), partial(_query_store, parts))
     )
     app.include_router(api_routes())
-    app.include_router(documents())
+    add_documents(app, audience=settings.docs, max_message_chars=settings.max_message_chars)
     exposition = Exposition(parts.sample_state)
     token = settings.metrics_token
     app.include_router(
@@ -82,6 +99,11 @@ def _add_routes(
     )
     app.include_router(ConversationRoutes(parts.render, time.time).build_router())
     app.include_router(FileRoutes().build_router())
+    app.include_router(FolderRoutes().build_router())
+    app.include_router(PromptRoutes().build_router())
+    app.include_router(PresetRoutes().build_router())
+    has_accounts = parts.auth.has_accounts
+    app.include_router(UsageRoutes(parts.auth.accounts if has_accounts else None).build_router())
     accounts = AccountRoutes(parts.auth, parts.sharing, settings.public_url or "")
     app.include_router(accounts.build_router())
     app.include_router(accounts.build_page_router())
@@ -94,6 +116,14 @@ def _add_routes(
     )
     app.include_router(doctor.build_router())
     app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
+    add_doors(
+        app,
+        chat=parts.chat,
+        windows=windows,
+        counters=parts.telemetry,
+        clock=time.monotonic,
+        departure=parts.departure,
+    )
     app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
 
 
@@ -105,7 +135,7 @@ def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:
         pages=parts.pages,
         auth=parts.auth,
         sharing=parts.sharing,
-        board=Board(parts.history),
+        board=Board(parts.history, partial(list_servers, parts.membership)),
         base_url=settings.public_url or "",
         frame_ancestors=settings.csp_frame_ancestors,
         views=parts.views,
@@ -125,13 +155,7 @@ def _add_middleware(
     """Add the middleware, innermost first."""
     door = settings.handshake_policy(is_mounted=host is not None)
     if parts.auth.gate.mode == "oidc":
-        app.add_middleware(
-            _SignInSession,
-            secret_key=cookie_secret(settings.data_dir),
-            session_cookie="__Host-wireside_oidc" if settings.is_https else "wireside_oidc",
-            max_age=600,
-            https_only=settings.is_https,
-        )
+        app.add_middleware(_SignInSession, key=parts.cookie_key, is_secure=settings.is_https)
     app.add_middleware(ChatSocket, endpoint=chat_endpoint)
     app.add_middleware(BodyLimits)  # after authentication
     app.add_middleware(CallerIds)  # wraps the handlers, which log; the caller is known here
@@ -147,9 +171,14 @@ def _add_middleware(
             is_secure=settings.is_https,
             serves_others=settings.openness is not None,
             trusted_proxies=TrustedNetworks.parse_list(settings.trusted_proxies),
+            gateways=TrustedNetworks.parse_list(default_gateways())
+            if settings.loopback_published
+            else None,
             host=host,
         ),
     )
+    if parts.sockets is not None:
+        app.add_middleware(RegisteredSockets, sockets=parts.sockets)
     app.add_middleware(
         Guards,
         settings=settings,
@@ -167,13 +196,25 @@ class _SignInSession(SessionMiddleware):
     On all other paths the session is that of NiceGUI's pages, and must not be stored here as well.
     """
 
+    def __init__(self, app: ASGIApp, *, key: CookieKey, is_secure: bool) -> None:
+        super().__init__(
+            app,
+            secret_key="",  # the signer is set below: the key may not be known yet
+            session_cookie="__Host-wireside_oidc" if is_secure else "wireside_oidc",
+            max_age=600,
+            https_only=is_secure,
+        )
+        self._key = key
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application, with a session on the sign-in paths only."""
         is_needed = scope["type"] == "http" and policy_of(scope).has_sign_in_session
+        if is_needed:
+            self.signer = TimestampSigner(self._key.value)
         await (super().__call__ if is_needed else self.app)(scope, receive, send)
 
 
-def _chat_endpoint(settings: Settings, parts: Parts) -> ChatEndpoint:
+def _chat_endpoint(settings: Settings, parts: Parts, windows: AddressWindows) -> ChatEndpoint:
     limits = ConnectionLimits(
         messages_per_minute=settings.messages_per_minute,
         streams=settings.streams_per_connection,
@@ -183,22 +224,28 @@ def _chat_endpoint(settings: Settings, parts: Parts) -> ChatEndpoint:
     return ChatEndpoint(
         chat=parts.chat,
         limits=limits,
-        addresses=AddressWindows(settings.messages_per_minute_address),
+        addresses=windows,
         counters=parts.telemetry,
         clock=time.monotonic,
         counts=parts.telemetry.frames,
+        departure=parts.departure,
     )
 
 
 def _build_health(parts: Parts) -> Health:
     return Health(
-        is_draining=parts.runner.is_draining,
+        is_draining=parts.is_draining,
         provider=parts.provider.kind,
         streams=parts.runner.live_count,
         behind_s=parts.saving.backlog.behind_s,
         memory_mb=memory_mb(),
-        problem=parts.store.problem,
+        problem=parts.store.problem or _replica_problem(parts.membership),
+        replica=parts.membership.name if parts.membership else None,
     )
+
+
+def _replica_problem(membership: Membership | None) -> str | None:
+    return None if membership is None or membership.is_joined else NOT_JOINED
 
 
 async def _query_store(parts: Parts) -> None:

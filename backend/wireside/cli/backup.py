@@ -10,7 +10,7 @@ import contextlib
 import io
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -203,7 +203,9 @@ async def _export_all(settings: Settings, folder: Path, kind: str, on_progress: 
             conversations=ids,
             owners=owners,
             folder=folder,
-            new_exporter=_exporter_class(settings, kind),
+            new_exporter=_exporter_class(
+                settings, kind, {one.id: one.name for one in await store.folders.list_all_folders()}
+            ),
             on_progress=on_progress,
             files_of=lambda owner: files.for_caller(replace(LOCAL, user_id=owner)),
         )
@@ -217,7 +219,10 @@ async def _record_in_audit(settings: Settings, store: SqlStore, action: str, sub
         witness.record(LOCAL, action, subject)
 
 
-def _exporter_class(settings: Settings, kind: str) -> Callable[[], Exporter]:
+def _exporter_class(
+    settings: Settings, kind: str, folders: Mapping[str, str]
+) -> Callable[[], Exporter]:
+    """Return what makes exporters; ``folders`` has the names of folders by id."""
     from wireside.transfer.export import HtmlExport, JsonExport, MarkdownExport
 
     if kind == "html":
@@ -226,7 +231,7 @@ def _exporter_class(settings: Settings, kind: str) -> Callable[[], Exporter]:
 
         markup = Markup(frozenset(settings.image_hosts))
         return partial(HtmlExport, partial(incremental.render, markup=markup))
-    return JsonExport if kind == "json" else MarkdownExport
+    return partial(JsonExport, folders) if kind == "json" else MarkdownExport
 
 
 @contextlib.asynccontextmanager

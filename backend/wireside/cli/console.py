@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from wireside.cli.harmless_text import harmless
+
 FAILED = 1
 """Exit code of a command that could not do its work."""
 
@@ -19,6 +21,6 @@ err = Console(soft_wrap=True, highlight=False, stderr=True)
 
 
 def fail_with(sentences: str, code: int) -> NoReturn:
-    """Print what is wrong, and end the program."""
-    err.print(f"[bold red]wireside:[/] {escape(sentences)}")
+    """Print what is wrong, which may quote a server, and end the program."""
+    err.print(f"[bold red]wireside:[/] {escape(harmless(sentences))}")
     raise typer.Exit(code)

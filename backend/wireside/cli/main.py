@@ -1,9 +1,10 @@
 """The ``wireside`` command: serve, migrate, pull, doctor.
 
-``users`` and ``keys`` are in ``accounts.py``; ``backup``, ``restore``, ``move`` and ``export``
-in ``backup.py``.
+``chat``, ``batch``, ``conformance`` and ``health`` are in modules of their own, ``users`` and
+``keys`` in ``accounts.py``; ``backup``, ``restore``, ``move`` and ``export`` in ``backup.py``.
 
-Exit codes: 0 success, 1 failure, 2 wrong usage or invalid settings.
+Exit codes: 0 success, 1 failure, 2 wrong usage or invalid settings; those of
+``migrate --check`` are below.
 
 The server's modules are imported inside the commands that need them: importing takes most of a
 second, and ``wireside --version``, ``--help`` and a settings error should respond immediately.
@@ -15,9 +16,10 @@ import asyncio
 import gc
 import json
 import os
+import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -28,15 +30,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from wireside.cli import backup
+from wireside.cli import backup, batch, chat
 from wireside.cli.accounts import keys_app, users_app
+from wireside.cli.conformance import conformance
 from wireside.cli.console import FAILED, WRONG_USE, err, fail_with, out
+from wireside.cli.health import health
 from wireside.cli.progress import Progress, progress
 from wireside.cli.project import create_project
 from wireside.cli.reload import serve_with_reload
 from wireside.cli.target import CannotLoad, load_chat
+from wireside.cli.unused import without_unused_packages
+from wireside.cli.workers import MAX_WORKERS, serve_with_workers, why_not
+from wireside.errors import NotConfigured
 from wireside.providers import weights
 from wireside.server.port_check import bind_problem
+from wireside.server.systemd import address_of_sockets, inherited_sockets
+from wireside.server.worker import MODEL_VARIABLE, Worker
 from wireside.settings.load import (
     WrongSettings,
     describe_unknown,
@@ -49,7 +58,14 @@ from wireside.version import __version__
 
 if TYPE_CHECKING:
     from wireside.diagnosis.judge import Finding
-    from wireside.doctor.local import Check
+    from wireside.doctor.checks import Check
+    from wireside.ports.provider import Provider
+
+MIGRATION_PENDING = 3
+"""Exit code of ``migrate --check`` if the database would be migrated."""
+
+DATABASE_NEWER = 4
+"""Exit code of ``migrate --check`` if a newer version has made the database."""
 
 app = typer.Typer(
     help="Wireside: a streaming AI chat in pure Python.",
@@ -111,27 +127,48 @@ def serve(
         bool,
         typer.Option("--reload", help="Restart when a Python file of this folder changes."),
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Number of processes that share the port; needs PostgreSQL.",
+            min=1,
+            max=MAX_WORKERS,
+        ),
+    ] = 1,
 ) -> None:
     """Start the server and print its address. Ctrl+C stops it."""
     if reload:
-        serve_with_reload(sys.argv)
+        serve_with_reload(sys.argv, port)
         return
+    worker = Worker.from_environment(os.environ)
+    inherited = _inherited_sockets() if worker is None else list(worker.listeners)
+    if inherited:
+        host, port = address_of_sockets(inherited)
     settings = _load_settings(host=host, port=port, wait_s=wait)
     if _logs_json(settings):
         _configure_logging(settings)
-    _check_address(settings)
-    for name, nearest in unknown_variables(os.environ):
-        _write_warning(settings, "Ignored:", describe_unknown(name, nearest))
-    if settings.openness is not None:
-        _write_warning(settings, "Warning:", settings.openness)
-    if settings.loose_origins is not None:
-        _write_warning(settings, "Warning:", settings.loose_origins)
-    if target is None and not settings.uses_openai and not weights.are_present(settings.cache_dir):
-        _fetch_or_warn(settings)
+    if worker is None:
+        _check_address(settings, is_bound=bool(inherited))
+        _warn_about(settings)
+        if _lacks_weights(settings, target):
+            _fetch_or_warn(settings)
+    if workers > 1:
+        _serve_with_workers(settings, target, workers, inherited)
+    else:
+        _serve_here(settings, target, inherited, worker)
+
+
+def _serve_here(
+    settings: Settings,
+    target: str | None,
+    inherited: Sequence[socket.socket],
+    worker: Worker | None,
+) -> None:
+    """Serve in this process, which may be one of several workers."""
     gc.disable()  # until the app has warmed up: imported modules stay, so scanning them is wasted
 
-    from wireside.app import create_app
-    from wireside.errors import NotConfigured
+    with nullcontext() if target else without_unused_packages():
+        from wireside.app import create_app
     from wireside.extension.chat import NoHandler
     from wireside.server.run import CannotServe, run_server
 
@@ -140,14 +177,64 @@ def serve(
         chat = None if target is None else load_chat(target)
         if chat is not None:
             chat.check(has_models=settings.uses_openai)
-        application = create_app(settings, chat=chat)
+        application = create_app(settings, chat=chat, provider=_shared_provider(settings))
 
         def announce_address(address: str) -> None:
-            _announce_address(settings, address, application.first_link)
+            if worker is None:
+                _announce_address(settings, address, application.first_link)
+            else:
+                worker.report_ready(
+                    settings.effective_replica_name, address, application.first_link
+                )
 
-        run_server(application, settings, on_listening=announce_address)
+        run_server(
+            application,
+            settings,
+            on_listening=announce_address,
+            inherited=inherited,
+            worker=worker,
+        )
     except (CannotServe, CannotLoad, NoHandler, NotConfigured) as error:
         _fail_start(str(error), FAILED, settings)
+
+
+def _shared_provider(settings: Settings) -> Provider | None:
+    """Return the embedded model that all workers share; None for a server without workers."""
+    given = os.environ.pop(MODEL_VARIABLE, None)
+    if given is None:
+        return None
+    from wireside.bootstrap.providers import build_embedded
+    from wireside.providers.local import SharedModel
+
+    port, key = given.split(":", 1)
+    return build_embedded(settings, shared=SharedModel(int(port), key))
+
+
+def _serve_with_workers(
+    settings: Settings, target: str | None, count: int, inherited: Sequence[socket.socket]
+) -> None:
+    from wireside.server.run import CannotServe
+
+    if (problem := why_not(settings)) is not None:
+        _fail_start(problem, WRONG_USE, settings)
+    _configure_logging(settings)
+
+    def announce(address: str, secret: str | None) -> None:
+        _announce_address(settings, address, secret)
+
+    try:
+        code = serve_with_workers(
+            settings,
+            sys.argv,
+            count,
+            inherited=inherited,
+            has_embedded_model=target is None and not settings.uses_openai,
+            announce=announce,
+        )
+    except CannotServe as error:
+        _fail_start(str(error), FAILED, settings)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command("new")
@@ -176,7 +263,16 @@ def pull() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Change nothing. Exit code 0: the database is up to date; 3: it would be migrated;"
+            " 4: it is newer than this version.",
+        ),
+    ] = False,
+) -> None:
     """Migrate the database to this version. `serve` does so automatically."""
     settings = _load_settings()
 
@@ -184,11 +280,34 @@ def migrate() -> None:
     from wireside.errors import WiresideError
     from wireside.store.migrate import migrate as bring_up_to_date
 
+    url = database_url(settings)
     try:
-        version = asyncio.run(bring_up_to_date(database_url(settings)))
+        if check:
+            _check_schema(url)
+        version = asyncio.run(bring_up_to_date(url, kept_copies=settings.migration_copies))
     except WiresideError as error:
         _fail_start(str(error), FAILED)
     out.print(f"The database is at version {escape(version)}.")
+
+
+def _check_schema(url: str) -> NoReturn:
+    from wireside.store.migrate import NEWEST, compare_schema
+
+    state, version = asyncio.run(compare_schema(url))
+    match state:
+        case "current":
+            out.print(f"The database is at version {NEWEST}, the newest: nothing to migrate.")
+            raise typer.Exit
+        case "pending":
+            now = f"is at version {version}" if version else "has no tables yet"
+            out.print(f"The database {now}: a migration to version {NEWEST} is pending.")
+            raise typer.Exit(MIGRATION_PENDING)
+        case "newer":
+            out.print(
+                f"The database is at version {version}, which a newer Wireside has made: this one"
+                f" knows versions up to {NEWEST}."
+            )
+            raise typer.Exit(DATABASE_NEWER)
 
 
 @app.command()
@@ -255,6 +374,10 @@ def _examine_way(
         raise typer.Exit(FAILED)
 
 
+app.command()(health)
+app.command()(conformance)
+app.command()(chat.chat)
+app.command()(batch.batch)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(backup.move)
@@ -279,6 +402,20 @@ def _fail_start(sentences: str, code: int, serving: Settings | None = None) -> N
     raise typer.Exit(code)
 
 
+def _lacks_weights(settings: Settings, target: str | None) -> bool:
+    if target is not None or settings.uses_openai:
+        return False
+    return not weights.are_present(settings.cache_dir)
+
+
+def _warn_about(settings: Settings) -> None:
+    for name, nearest in unknown_variables(os.environ):
+        _write_warning(settings, "Ignored:", describe_unknown(name, nearest))
+    for warning in (settings.openness, settings.publication, settings.loose_origins):
+        if warning is not None:
+            _write_warning(settings, "Warning:", warning)
+
+
 def _write_warning(settings: Settings, title: str, sentences: str) -> None:
     """Write a warning of the start, as a line of JSON where the log has these."""
     if _logs_json(settings):
@@ -297,11 +434,21 @@ def _configure_logging(settings: Settings) -> None:
     configure_logging(settings.log_format, settings.log_level)
 
 
-def _check_address(settings: Settings) -> None:
-    """Fail before anything is downloaded or imported; the server checks again."""
+def _inherited_sockets() -> list[socket.socket]:
+    try:
+        return inherited_sockets()
+    except NotConfigured as error:
+        _fail_start(str(error), WRONG_USE)
+
+
+def _check_address(settings: Settings, *, is_bound: bool) -> None:
+    """Fail before anything is downloaded or imported; the server checks again.
+
+    ``is_bound``: the service manager has opened the listening sockets.
+    """
     if settings.exposure is not None:
         _fail_start(settings.exposure, WRONG_USE, settings)
-    if settings.unix_path is not None:
+    if is_bound or settings.unix_path is not None:
         return  # the server itself removes a socket that nothing listens on
     if (problem := bind_problem(settings.host, settings.port)) is not None:
         _fail_start(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,11 +19,12 @@ SHUTDOWN_S = "1"
 """Seconds that open answers get at a restart: a developer waits for it."""
 
 
-def serve_with_reload(arguments: Sequence[str]) -> None:
+def serve_with_reload(arguments: Sequence[str], port: int | None) -> None:
     """Run the command without ``--reload`` in a child process, again after each change.
 
     Args:
         arguments: the arguments of this process, the program first.
+        port: the port among them, None if there is none.
     """
     from watchfiles import PythonFilter, watch
 
@@ -30,6 +32,8 @@ def serve_with_reload(arguments: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     rest = [argument for argument in arguments[1:] if argument != "--reload"]
+    if port == 0 or (port is None and os.environ.get("WIRESIDE_PORT") == "0"):
+        rest += ["--port", str(_free_port())]  # open pages come back to the same one
     child = _start_server(rest)
     try:
         for changes in watch(Path.cwd(), watch_filter=PythonFilter(), stop_event=stop):
@@ -39,6 +43,13 @@ def serve_with_reload(arguments: Sequence[str]) -> None:
             child = _start_server(rest)
     finally:
         _stop_server(child)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _start_server(arguments: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -19,18 +19,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from wireside.doctor.checks import Check
+from wireside.doctor.fleet import check_fleet
 from wireside.doctor.probe import origin_of
 from wireside.errors import (
     NotConfigured,
     ProviderAuth,
     ProviderUnavailable,
+    StoreError,
     UnknownModel,
     WiresideError,
 )
@@ -54,8 +56,6 @@ from wireside.settings.load import (
 )
 from wireside.settings.model import Settings, variable_of
 
-State = Literal["ok", "warning", "failed", "skipped"]
-
 OLDEST_PYTHON = (3, 11)
 EMBEDDED_MB = 600
 """Free memory in MB for a server with the embedded model (340 MB) and itself (120 MB)."""
@@ -74,16 +74,6 @@ CONFIGURABLE_KINDS = frozenset({"openai", "embedded"})
 """The kinds of providers that settings can select; others come from ``create_app(provider=…)``."""
 
 Make = Callable[[Settings], Provider]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """The result of one check. ``remedy`` is a command or instruction that fixes a failure."""
-
-    name: str
-    state: State
-    finding: str
-    remedy: str | None = None
 
 
 async def examine(
@@ -106,6 +96,7 @@ async def examine(
     checks.append(check_accounts(settings))
     checks.append(check_folder("Cache folder", settings.cache_dir, "cache_dir"))
     checks.append(check_folder("Data folder", settings.data_dir, "data_dir"))
+    checks += await asyncio.to_thread(check_bucket, settings)
     checks += [check_files(settings), check_memory(settings)]
     checks += await check_mcp_servers(settings)
     if settings.unix_path is not None:
@@ -117,6 +108,7 @@ async def examine(
     checks += await check_answers(settings, ready, make or _build_provider)
     checks.append(check_port(settings, ready))
     checks.append(await check_database(settings, is_running=ready is not None))
+    checks += await check_fleet(settings, settings.public_url or base)
     return checks + await check_server(settings, base, ready, origin)
 
 
@@ -164,6 +156,13 @@ def check_accounts(settings: Settings) -> Check:
             name="Accounts",
             state="warning",
             finding=settings.openness,
+            remedy="export WIRESIDE_AUTH=password",
+        )
+    if settings.publication is not None:
+        return Check(
+            name="Accounts",
+            state="warning",
+            finding=settings.publication,
             remedy="export WIRESIDE_AUTH=password",
         )
     if settings.loose_origins is not None:
@@ -311,6 +310,29 @@ def _count(tools: int) -> str:
     return "1 tool" if tools == 1 else f"{tools} tools"
 
 
+def check_bucket(settings: Settings) -> list[Check]:
+    """Check that the bucket with the files can be listed, if there is one."""
+    from wireside.bootstrap.storage import contents_of
+
+    if settings.files_url is None:
+        return []
+    name, where = "Files", settings.files_url
+    try:
+        next(contents_of(settings).all_hashes(), None)
+    except NotConfigured as error:
+        return [Check(name=name, state="failed", finding=str(error), remedy="correct the setting")]
+    except StoreError as error:
+        return [
+            Check(
+                name=name,
+                state="failed",
+                finding=f"{where} can't be listed: {error.__cause__ or error}".partition("\n")[0],
+                remedy="check WIRESIDE_S3_ENDPOINT, the keys, and that the bucket exists",
+            )
+        ]
+    return [Check(name=name, state="ok", finding=f"{where}, reachable")]
+
+
 async def check_database(settings: Settings, *, is_running: bool) -> Check:
     """Check that the database can be opened; a running server (``is_running``) locks it."""
     from wireside.bootstrap.storage import database_url
@@ -318,7 +340,7 @@ async def check_database(settings: Settings, *, is_running: bool) -> Check:
 
     url = database_url(settings)
     try:
-        opened = database.create_database(url)
+        opened = database.create_database(url, is_shared=settings.replicas)
     except NotConfigured as error:
         return Check(
             name="Database",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from wireside.errors import ResponseAborted
 from wireside.server.limits import SocketConfig, reset_connection
 from wireside.server.websocket import WebSocketConnection
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Largest size of a request line with its headers; the parser itself has no limit."""
+
+HEAD_END: Final = b"\r\n\r\n"
 
 LOCAL_PEER: Final = ("127.0.0.1", 0)
 """Peer address of a Unix socket: a local program that the socket's permissions admit."""
@@ -69,6 +72,7 @@ class HttpConnection(HttpToolsProtocol):
         self._moved_at = 0.0
         self._reads_headers = False
         self._head_bytes = 0
+        self._unpassed: bytearray | None = None  # an incomplete head that may be passed on
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, or refuse it with a 429."""
@@ -101,7 +105,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse incoming data and set the deadline for what is still missing."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_passed_on(data):
             return
         super().data_received(data)
         if self.parser is None:  # the connection was upgraded
@@ -119,6 +123,33 @@ class HttpConnection(HttpToolsProtocol):
                 self._due = now + self._limits.arrival_s
         elif is_reading_body:
             self._due = self._limits.next_deadline(self._due, now, len(data))
+
+    def _is_passed_on(self, data: bytes) -> bool:
+        """Pass the connection to another worker, if that one has the page of a new request.
+
+        That is known at the end of the head, which may arrive in several reads: until then they
+        are both parsed and kept.
+        """
+        hand_over = self._socket_config.hand_over
+        if hand_over is None:
+            return False
+        if not self._reads_headers:
+            is_new = self.cycle is None and not self.pipeline
+            self._unpassed = bytearray() if is_new else None
+        if self._unpassed is None:
+            return False
+        searched = max(0, len(self._unpassed) - len(HEAD_END) + 1)
+        self._unpassed += data
+        if self._unpassed.find(HEAD_END, searched) < 0:
+            if len(self._unpassed) > MAX_HEAD_BYTES:
+                self._unpassed = None
+            return False
+        read, self._unpassed = bytes(self._unpassed), None
+        if not hand_over.pass_on(read, self.transport):
+            return False
+        self._unset_keepalive_if_required()
+        self.transport.abort()  # closes this process's descriptor only
+        return True
 
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of a request."""
@@ -139,7 +170,15 @@ class HttpConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+
+        async def run_app(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except ResponseAborted:
+                cycle.disconnected = True
+                self.transport.close()
+
+        super()._start_asgi_task(cycle, run_app)
 
     def on_response_complete(self) -> None:
         """Called by the cycle with the last byte of a response.
@@ -241,3 +280,23 @@ class HttpConnection(HttpToolsProtocol):
         """Called by the transport when the write buffer is full."""
         super().pause_writing()
         self._moved_at = 0.0
+
+
+class PassedConnection(HttpConnection):
+    """A connection that another worker has accepted, and the bytes that it has read of it.
+
+    They are parsed in ``connection_made``: with uvloop, bytes that are in the kernel by then are
+    received before ``connect_accepted_socket`` returns.
+    """
+
+    def __init__(
+        self, data: bytes, config: SocketConfig, state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        super().__init__(config, state, app_state)
+        self._passed = data
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, and parse what was read before."""
+        super().connection_made(transport)
+        data, self._passed = self._passed, b""
+        self.data_received(data)

@@ -17,6 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from wireside.limits.connections import ConnectionCounts
 from wireside.limits.unfinished import Unfinished
 from wireside.server.compression import MIN_COMPRESSED_BYTES
+from wireside.server.handover import HandOver
 
 FLUSH_S: Final = 1.0
 """Seconds for a last close frame to reach a peer that does not respond."""
@@ -92,6 +93,8 @@ class SocketConfig(uvicorn.Config):
         self.unfinished = Unfinished(limits.unfinished_bytes)
         self.addresses = AddressConnections(limits.connections_per_address, proxies)
         self.shares = Shares(SHARE_S)
+        self.hand_over: HandOver | None = None
+        """Passes connections to other workers, where several share the listening socket."""
 
 
 class Shares:

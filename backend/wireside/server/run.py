@@ -12,7 +12,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, cast
@@ -22,10 +23,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from wireside.errors import NotConfigured
-from wireside.server.http import HttpConnection
+from wireside.server.handover import HandOver
+from wireside.server.http import HttpConnection, PassedConnection
 from wireside.server.limits import SocketConfig, SocketLimits
-from wireside.server.systemd import notify_systemd
+from wireside.server.systemd import keep_watchdog_quiet, notify_systemd, watchdog_interval_s
 from wireside.server.websocket import WebSocketConnection
+from wireside.server.worker import Worker
 from wireside.settings.model import Settings
 
 CLOSE_S: Final = 1.5
@@ -36,6 +39,16 @@ END_S: Final = 1.5
 
 LAST_S: Final = 2.0
 """Seconds for the lifespan to end: it closes the store, which takes longer on a busy machine."""
+
+MOVE_S: Final = 10.0
+"""Seconds over which clients are asked to connect to another server, so that they do not all
+arrive there at once."""
+
+MOVED_S: Final = 15.0
+"""Seconds that this may take in all: a page waits until its user has stopped typing."""
+
+HURRY_S: Final = 5.0
+"""Seconds for answers to be interrupted and stored after a second signal."""
 
 UNSENT_BYTES: Final = 32 * 1024
 """Bytes that the kernel buffers for a connection beyond those in flight (TCP_NOTSENT_LOWAT).
@@ -74,12 +87,34 @@ With two thousand connections each full collection stops the process for 200 ms.
 connections the default applies, as garbage left by pages would pile up.
 """
 
+LOOKS_WITH_SOME_LEFT: Final = 2
+"""Looks that must find a free file descriptor before it is logged that there are some again."""
+
 TICKS_AT_ONCE: Final = 256
 """Connections checked before control returns to the event loop."""
 
 Connection = HttpConnection | WebSocketConnection
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainTimes:
+    """How a server stops. Times are in seconds.
+
+    ``notice_s``: it listens and serves, but is not ready, so that proxies stop sending.
+    ``answers_s``: running answers may end. ``moves_clients``: before that, clients are asked to
+    connect to another server.
+    """
+
+    notice_s: float = 0.0
+    answers_s: float = 10.0
+    moves_clients: bool = False
+
+    @property
+    def limit_s(self) -> float:
+        """Maximum time of all."""
+        return self.notice_s + (MOVED_S if self.moves_clients else 0.0) + self.answers_s
 
 
 class CannotServe(Exception):  # not "Error": the settings are wrong, not the program
@@ -98,15 +133,37 @@ class ServedApplication:
         Raises ``NotConfigured`` if the server must not start.
         """
 
+    def announce_stop(self) -> None:
+        """Report from now on that the server is about to stop; it still serves."""
+
+    async def move_clients(self, within_s: float) -> None:
+        """Ask clients to connect to another server, one after another over ``within_s`` seconds."""
+
     async def drain(self) -> None:
-        """Finish open work before sockets close, in at most ``shutdown_s``."""
+        """Finish open work before sockets close, in at most ``DrainTimes.answers_s``."""
+
+    def cut_drain_short(self) -> None:
+        """Interrupt the work that ``drain`` waits for."""
+
+    @property
+    def replica_id(self) -> str | None:
+        """The id of this server among those that share its database; None while it has none."""
+        return None
+
+    def handle_ended_worker(self, replica_id: str) -> None:
+        """Handle the death of another worker of this machine, which had this id."""
 
     async def wait_until_warm(self) -> None:
         """Wait until the one-time work after the start has ended."""
 
 
 def run_server(
-    application: ServedApplication, settings: Settings, *, on_listening: Callable[[str], None]
+    application: ServedApplication,
+    settings: Settings,
+    *,
+    on_listening: Callable[[str], None],
+    inherited: Sequence[socket.socket] = (),
+    worker: Worker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second SIGINT ends the process at once.
 
@@ -118,6 +175,9 @@ def run_server(
         settings: address, limits and times.
         on_listening: called with the address (``http://127.0.0.1:8080``) once the server accepts
             connections.
+        inherited: listening sockets that the service manager has opened, at the address of the
+            settings; without any, the server opens one.
+        worker: what a supervisor passes to one of several workers.
 
     Raises:
         CannotServe: the server can't start. Exposure, port and socket path are checked before
@@ -127,20 +187,64 @@ def run_server(
         raise CannotServe(settings.exposure)
     _raise_file_limit()
     _give_large_blocks_back()
-    path = settings.unix_path
-    listener = _listen_on_path(path) if path else _bind_listener(settings.host, settings.port)
-    with contextlib.closing(listener):
+    path = None if inherited else settings.unix_path
+    listeners = inherited or [open_listener(settings)]
+    with contextlib.ExitStack() as open_listeners:
+        for listener in listeners:
+            open_listeners.enter_context(listener)
         server = WiresideServer(
             _socket_config(application.app, settings),
-            settings.shutdown_s,
+            drain_times(settings),
             on_listening,
             application,
+            worker=None if worker is None else _WorkerDoor(worker, settings),
         )
-        server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
+        server.run(
+            sockets=[
+                *listeners,
+                *(one.dup() for one in listeners for _ in range(ACCEPTED_AT_ONCE - 1)),
+            ]
+        )
     if path is not None:
         path.unlink(missing_ok=True)
     if server.refusal is not None:
         raise CannotServe(server.refusal)
+
+
+class _WorkerDoor:
+    """The connections of one worker to the others and to the supervisor."""
+
+    def __init__(self, worker: Worker, settings: Settings) -> None:
+        self._worker = worker
+        self._name = settings.effective_replica_name
+        self._beat_s = settings.replica_beat_s
+        self.hand_over = HandOver(self._name, worker.folder)
+
+    def open(self, server: WiresideServer) -> None:
+        """Take connections from others; stop the server when the supervisor has ended."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.remove_reader(self._worker.lifeline)
+            server.handle_exit(signal.SIGTERM, None)
+
+        loop.add_reader(self._worker.lifeline, stop)
+        self.hand_over.open(server.serve_connection, server.application.handle_ended_worker)
+
+    async def beat_until_cancelled(self, application: ServedApplication) -> None:
+        """Tell the supervisor at each beat that the event loop runs."""
+        while True:
+            self._worker.report_beat(self._name, application.replica_id)
+            await asyncio.sleep(self._beat_s)
+
+
+def drain_times(settings: Settings) -> DrainTimes:
+    """Return how the server stops."""
+    return DrainTimes(
+        notice_s=settings.effective_drain_notice_s,
+        answers_s=settings.effective_drain_s,
+        moves_clients=settings.replicas,
+    )
 
 
 def socket_limits(settings: Settings) -> SocketLimits:
@@ -167,19 +271,28 @@ class WiresideServer(uvicorn.Server):
     def __init__(
         self,
         config: SocketConfig,
-        shutdown_s: float,
+        drain: DrainTimes,
         on_listening: Callable[[str], None],
         application: ServedApplication | None = None,
+        *,
+        worker: _WorkerDoor | None = None,
     ) -> None:
         super().__init__(config)
-        self._application = application or ServedApplication(cast("ASGIApp", config.app))
+        self.application = application or ServedApplication(cast("ASGIApp", config.app))
+        self._worker = worker
+        if worker is not None:
+            config.hand_over = worker.hand_over
         self._limits = config.limits
-        self._shutdown_s = shutdown_s
+        self._drain = drain
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_hurried = False
+        self._hurry = asyncio.Event()
         self._on_listening = on_listening
         self._owns_process = False
         self._tasks: list[asyncio.Task[None]] = []
         self._watchdog: threading.Timer | None = None
         self._has_none_left = False
+        self._looks_with_some_left = 0
         self.refusal: str | None = None
         """Why the server did not start, as a sentence."""
 
@@ -189,21 +302,29 @@ class WiresideServer(uvicorn.Server):
         Once a stop is requested, a watchdog ends the process even if a task swallows its
         cancellation or a thread does not return.
         """
-        limit_s = self._shutdown_s + CLOSE_S + END_S + LAST_S
-        self._watchdog = threading.Timer(limit_s, _exit_process)
-        self._watchdog.daemon = True
         self._owns_process = True
         try:
             super().run(sockets)
         finally:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
+
+    def _start_watchdog(self, limit_s: float) -> None:
+        if not self._owns_process:
+            return
+        if self._watchdog is not None:
             self._watchdog.cancel()
+        self._watchdog = threading.Timer(limit_s + CLOSE_S + END_S + LAST_S, _exit_process)
+        self._watchdog.daemon = True
+        self._watchdog.start()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
+        self._loop = asyncio.get_running_loop()
         if self._owns_process:
             asyncio.get_running_loop().set_exception_handler(_log_unhandled)
         try:
-            await self._unless_stopped(self._application.prepare())
+            await self._unless_stopped(self.application.prepare())
         except NotConfigured as error:
             self.refusal = str(error)
             self.should_exit = True
@@ -216,9 +337,27 @@ class WiresideServer(uvicorn.Server):
         if self._owns_process:
             sys.setswitchinterval(SWITCH_S)
             self._start_task(self._tune_garbage_collector(), name="garbage collector")
+        if self._worker is not None:
+            self._worker.open(self)
+            beating = self._worker.beat_until_cancelled(self.application)
+            self._start_task(beating, name="beat to the supervisor")
         if sockets:
             self._on_listening(_address_of(sockets[0]))
         notify_systemd("READY=1")
+        if (interval_s := watchdog_interval_s()) is not None:
+            self._start_task(keep_watchdog_quiet(interval_s), name="systemd watchdog")
+
+    async def serve_connection(self, connection: socket.socket, data: bytes) -> None:
+        """Serve a connection that another worker has accepted, and what it has read of it."""
+
+        def make_protocol() -> HttpConnection:
+            config = cast("SocketConfig", self.config)
+            return PassedConnection(data, config, self.server_state, self.lifespan.state)
+
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(make_protocol, connection)
+        except OSError:  # the client has left
+            connection.close()
 
     async def _unless_stopped(self, preparing: Awaitable[object]) -> None:
         """Await ``preparing``, which may wait for another server, until a signal arrives."""
@@ -236,7 +375,7 @@ class WiresideServer(uvicorn.Server):
 
     async def _tune_garbage_collector(self) -> None:
         """Collect garbage once the application is warm, less often with many connections."""
-        await self._application.wait_until_warm()
+        await self.application.wait_until_warm()
         gc.enable()  # the command line disables it for the start
         gc.freeze()  # some 150,000 permanent objects: traversing them stops the process for 75 ms
         while True:
@@ -259,10 +398,14 @@ class WiresideServer(uvicorn.Server):
                 await asyncio.sleep(0)
 
     def _look_at_descriptors(self) -> None:
-        """Log when no file descriptor is left: the event loop then stops accepting silently."""
+        """Log when no file descriptor is left: the event loop then stops accepting silently.
+
+        One that is closed is used at once by a waiting connection: that is not logged.
+        """
         try:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as error:
+            self._looks_with_some_left = 0
             if not self._has_none_left:
                 self._has_none_left = True
                 _log.error(
@@ -272,7 +415,8 @@ class WiresideServer(uvicorn.Server):
                     remedy="Let the process open more files (ulimit -n, LimitNOFILE).",
                 )
         else:
-            if self._has_none_left:
+            self._looks_with_some_left += 1
+            if self._has_none_left and self._looks_with_some_left >= LOOKS_WITH_SOME_LEFT:
                 self._has_none_left = False
                 _log.warning("descriptors_left_again")
 
@@ -280,20 +424,63 @@ class WiresideServer(uvicorn.Server):
         return cast("list[Connection]", list(self.server_state.connections))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, let answers finish, close connections, end the application."""
+        """Stop listening, let answers finish, close connections, end the application.
+
+        Where other servers share the work, proxies get time to notice, and clients are moved to
+        another server before the answers have ended.
+        """
         notify_systemd("STOPPING=1")
+        if self._watchdog is None:  # stopped without a signal
+            self._start_watchdog(self._drain.limit_s)
+        self.application.announce_stop()
+        if self._drain.notice_s:
+            await self._unless_hurried(self._hurry.wait(), self._drain.notice_s)
+        if self._worker is not None:
+            self._worker.hand_over.close()
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        if self._watchdog is not None:
-            self._watchdog.start()
-        await self._await_at_most(self._shutdown_s, self._application.drain())
+        if self._drain.moves_clients:
+            self._close_idle_http()
+            await self._unless_hurried(self.application.move_clients(MOVE_S), MOVED_S)
+        await self._drain_application()
         await self._close_connections()
         await self._end_tasks()
         await self._await_at_most(LAST_S, self.lifespan.shutdown())
         for task in self._tasks:
             task.cancel()
+        if self._worker is not None:
+            self._worker.hand_over.aclose()
+
+    async def _unless_hurried(self, work: Coroutine[Any, Any, object], limit_s: float) -> None:
+        """Await ``work`` for ``limit_s`` seconds at most, or until a second signal arrives."""
+        hurried = asyncio.create_task(self._hurry.wait(), name="second signal")
+        task = asyncio.create_task(work, name="stop")
+        await asyncio.wait([task, hurried], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        await self._await_at_most(0, task)
+
+    def _close_idle_http(self) -> None:
+        """Close connections without a request: a proxy would send the next one here."""
+        for connection in self._connections():
+            if isinstance(connection, HttpConnection):
+                connection.shutdown()
+
+    async def _drain_application(self) -> None:
+        draining = asyncio.create_task(self.application.drain(), name="drain")
+        hurried = asyncio.create_task(self._hurry.wait(), name="second signal")
+        await asyncio.wait(
+            [draining, hurried],
+            timeout=self._drain.answers_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        hurried.cancel()
+        if self._is_hurried and not draining.done():
+            self.application.cut_drain_short()
+            await self._await_at_most(HURRY_S, draining)
+        else:
+            await self._await_at_most(0, draining)
 
     async def _close_connections(self) -> None:
         for connection in self._connections():
@@ -323,10 +510,22 @@ class WiresideServer(uvicorn.Server):
             _log.error("stop_failed", exc_info=error)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Handle a signal: the first one starts the shutdown, a second SIGINT ends the process."""
-        if self.should_exit and sig == signal.SIGINT:
+        """Handle a signal: the first one starts the shutdown, a second one cuts it short.
+
+        Where no client is moved, a second SIGINT ends the process at once, else a third one.
+        """
+        if not self.should_exit:
+            self.should_exit = True
+            self._start_watchdog(self._drain.limit_s)  # the event loop may hang
+            return
+        if sig == signal.SIGINT and (self._is_hurried or not self._drain.moves_clients):
             _exit_process()
-        self.should_exit = True
+        if self._is_hurried or self._loop is None:
+            return
+        self._is_hurried = True
+        _log.warning("stop_hurried")
+        self._start_watchdog(HURRY_S)
+        self._loop.call_soon_threadsafe(self._hurry.set)
 
 
 async def _until_empty(connections: Sized) -> None:
@@ -384,6 +583,12 @@ def _give_large_blocks_back() -> None:
     mmap_threshold = -3
     with contextlib.suppress(OSError, TypeError, AttributeError):  # a C library other than glibc
         ctypes.CDLL(None).mallopt(mmap_threshold, LARGE_BYTES)
+
+
+def open_listener(settings: Settings) -> socket.socket:
+    """Return a socket that is bound to the configured address. Raises ``CannotServe``."""
+    path = settings.unix_path
+    return _listen_on_path(path) if path else _bind_listener(settings.host, settings.port)
 
 
 def _bind_listener(host: str, port: int) -> socket.socket:

@@ -50,6 +50,7 @@ def load_settings(**given: Any) -> Settings:
         _check_hosts(settings)
         _check_logo(settings)
         _ = settings.mcp_server_list
+        _ = settings.provider_specs, settings.main_prices
     except ValidationError as error:
         raise WrongSettings([_sentence_for(details) for details in error.errors()]) from error
     except SettingsError as error:

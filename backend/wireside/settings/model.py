@@ -11,8 +11,10 @@ Values are taken from, in this order: the command line, the environment (``WIRES
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -36,6 +38,7 @@ from wireside.protocol.handshake import (
     is_loopback,
     named_origin,
 )
+from wireside.providers.specs import Price, ProviderSpec, read_prices, read_specs
 from wireside.root_path import parse_root_path
 
 Items = Annotated[tuple[str, ...], NoDecode]
@@ -45,6 +48,13 @@ QUOTES = " \t\r\n\u00a0\u200b\ufeff\"'`“”‘’"
 """Characters stripped around a value: left over from copying."""
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
+DRAIN_S = 600.0
+"""Default of ``drain_s`` where other servers serve the readers."""
+
+DRAIN_NOTICE_S = 3.0
+"""Default of ``drain_notice_s`` there: two checks of a proxy that looks each second."""
 
 
 class Settings(BaseSettings):
@@ -65,6 +75,13 @@ class Settings(BaseSettings):
         "only loopback and Unix sockets are allowed.",
     )
     port: int = Field(8080, ge=0, le=65535, description="Listening port; 0: any free port.")
+    loopback_published: bool = Field(
+        False,
+        description="For a container whose port is published on loopback only (`-p "
+        "127.0.0.1:8080:8080`): the server may listen on all addresses without `AUTH` or "
+        "`PUBLIC_URL`; it answers loopback names and, without `AUTH`, only the container's "
+        "gateway.",
+    )
     public_url: Line | None = Field(
         None,
         description="URL by which browsers reach the server, if it differs from the "
@@ -134,6 +151,17 @@ class Settings(BaseSettings):
         description="Header in which the proxy sends the user's groups, comma-separated.",
     )
     audit_days: float = Field(365, gt=0, description="Audit log retention in days.")
+    cookie_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Key that signs session cookies, at least 32 characters, the same on all "
+        "servers; empty: kept in the database with `REPLICAS`, else in `DATA_DIR`.",
+    )
+    docs: Literal["off", "users", "public"] = Field(
+        "public",
+        description="Access to the documentation at `/docs`: `off`, `users` (signed-in only), "
+        "`public`.",
+    )
     sharing: Literal["off", "users", "public"] = Field(
         "off",
         description="Access to links to conversation snapshots: `off` (sharing is "
@@ -166,13 +194,25 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
         description="Base URL of an OpenAI-compatible server, up to `/v1`.",
     )
+    providers: Any = Field(
+        (),
+        repr=False,
+        description="Further OpenAI-compatible servers: tables `[[providers]]` of `wireside.toml`, "
+        "or a JSON list of such objects; see [models](models.md#several-providers).",
+    )
+    prices: Any = Field(
+        (),
+        description="Prices of the models of `OPENAI_BASE_URL` per million tokens: the table "
+        "`[prices]` of `wireside.toml`, or a JSON object; see [models](models.md#prices).",
+    )
     model: Line | None = Field(
         None, description="Default model; empty: the first listed model that can chat."
     )
-    model_fallback: bool = Field(
-        True,
-        description="Answer requests for `gpt-4o` with the default model if `gpt-4o` is "
-        "not listed.",
+    model_aliases: Items = Field(
+        ("gpt-4o=",),
+        description="Models that answer for names which the model service does not offer, "
+        "comma-separated: `gpt-4o=llama3.3`; `*` is every other name, and nothing after `=` the "
+        "default model.",
     )
     system: str | None = Field(None, description="System prompt of requests without one.")
     first_token_s: float = Field(
@@ -237,11 +277,43 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds to wait at start for another server to release the database.",
     )
+    replicas: bool = Field(
+        False,
+        description="Several servers share the PostgreSQL database; to be set on each of them.",
+    )
+    replica_name: Annotated[
+        str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9._-]{0,64}$")
+    ] = Field(
+        "",
+        description="Name of this server among those that share the database, unique: letters, "
+        "digits, `.`, `_`, `-`; a start removes what an earlier process of that name has left at "
+        "once; empty: the host name.",
+    )
+    replica_beat_s: float = Field(
+        1,
+        gt=0,
+        le=60,
+        description="Interval in seconds at which each of several servers shows the others that "
+        "it runs.",
+    )
+    replica_ttl_s: float = Field(
+        5,
+        gt=0,
+        le=600,
+        description="Seconds without such a sign after which the others remove a server and "
+        "interrupt its answers; at least three intervals; the same on all servers.",
+    )
     ballast_mb: int = Field(
         16,
         ge=0,
         description="Size in MB of a reserve file next to a SQLite database, released "
         "when the disk is full so that deleting still works; 0: none.",
+    )
+    migration_copies: int = Field(
+        2,
+        ge=0,
+        description="Copies of a SQLite database that are kept, newest first; one is made next to "
+        "it before each migration; 0: none.",
     )
     retention_days: float | None = Field(
         None, gt=0, description="Days after which a conversation is deleted; empty: never."
@@ -253,6 +325,16 @@ class Settings(BaseSettings):
         "",
         description="Model that writes titles; empty: the model that answered (the "
         "embedded model writes none); `off`: the first words are the title.",
+    )
+    follow_ups: bool = Field(
+        False,
+        description="Whether the model suggests up to three questions after each answer in the "
+        "page, by a request of its own; not in temporary chats.",
+    )
+    compaction: Literal["manual", "auto"] = Field(
+        "manual",
+        description="Summaries of older turns, before they are left out of the model's context: "
+        "`manual`, by the user, whom the page warns; `auto`, by the server after an answer.",
     )
 
     # Files in questions
@@ -266,12 +348,33 @@ class Settings(BaseSettings):
     upload_hours: float = Field(
         24, gt=0, description="Hours after which an upload is deleted that no question refers to."
     )
+    files_url: Line | None = Field(
+        None,
+        description="Bucket of an S3-compatible service in which files are kept, "
+        "`s3://bucket/prefix`, for this database only; empty: the folder `files` of the data "
+        "directory.",
+    )
+    s3_endpoint: Line = Field(
+        "", description="URL of the S3-compatible service, `https://…`; empty: AWS."
+    )
+    s3_region: Line = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key: SecretStr | None = Field(
+        None,
+        description="Access key of the bucket; empty: that of the environment (`AWS_…`) or "
+        "machine.",
+    )
+    s3_secret_key: SecretStr | None = Field(None, description="Secret key of the bucket.")
 
     file_chars: int = Field(
         100_000,
         ge=1_000,
         description="Maximum number of characters of a file's text that are sent to the model; "
         "the rest is cut off.",
+    )
+    transcription_model: Line | None = Field(
+        None,
+        description="Model of the service that transcribes audio files, such as `whisper-1`; "
+        "empty: audio files are not accepted.",
     )
     vision_models: Items = Field(
         (),
@@ -345,6 +448,18 @@ class Settings(BaseSettings):
     shutdown_s: float = Field(
         10, ge=0, description="Grace period in seconds for running answers after SIGTERM."
     )
+    drain_s: float | None = Field(
+        None,
+        ge=0,
+        description="Grace period in seconds for running answers, in place of `SHUTDOWN_S`; other "
+        "servers serve their readers meanwhile; empty: 600 with `REPLICAS`, else `SHUTDOWN_S`.",
+    )
+    drain_notice_s: float | None = Field(
+        None,
+        ge=0,
+        description="Seconds after SIGTERM in which the server still serves and its readiness "
+        "answers 503, so that proxies stop sending; empty: 3 with `REPLICAS`, else 0.",
+    )
 
     # The interface
     name: Line = Field("Wireside", description="Product name on the page.")
@@ -403,6 +518,7 @@ class Settings(BaseSettings):
         "user_groups",
         "reasoning_tags",
         "vision_models",
+        "model_aliases",
         mode="before",
     )
     @classmethod
@@ -413,6 +529,12 @@ class Settings(BaseSettings):
     @classmethod
     def _are_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         ReasoningTags(value)  # raises ValueError for a malformed tag
+        return value
+
+    @field_validator("model_aliases")
+    @classmethod
+    def _are_aliases(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _parse_aliases(value)  # raises ValueError for a malformed alias
         return value
 
     @field_validator("starters", mode="before")
@@ -460,11 +582,18 @@ class Settings(BaseSettings):
         "oidc_client_id",
         "oidc_client_secret",
         "redis_url",
+        "cookie_key",
+        "drain_s",
+        "drain_notice_s",
         "mcp_servers",
         "user_messages_per_minute",
         "user_tokens_per_day",
         "user_streams",
         "user_files_mb",
+        "files_url",
+        "s3_access_key",
+        "s3_secret_key",
+        "transcription_model",
         mode="before",
     )
     @classmethod
@@ -482,6 +611,8 @@ class Settings(BaseSettings):
                 "WIRESIDE_AUTH=oidc requires WIRESIDE_OIDC_ISSUER and WIRESIDE_OIDC_CLIENT_ID, and"
                 " WIRESIDE_OIDC_CLIENT_SECRET if the provider issued one."
             )
+        if self.loopback_published:
+            return self._publication_problem
         if is_loopback(self.host) or self.unix_path is not None:
             return None
         if self.auth == "none":
@@ -496,6 +627,33 @@ class Settings(BaseSettings):
                 " Example: WIRESIDE_PUBLIC_URL=https://chat.example.org"
             )
         return None
+
+    @property
+    def _publication_problem(self) -> str | None:
+        """Why ``loopback_published`` does not fit the other settings; None if it does."""
+        names = [name for name in (self.public_url, *self.trusted_hosts) if name]
+        others = [name for name in names if is_for_others(name)]
+        if not others:
+            return None
+        return (
+            "WIRESIDE_LOOPBACK_PUBLISHED is for a container that only its own machine reaches, but"
+            f" the server is to answer to {others[0]}. Unset it, and set WIRESIDE_AUTH=password (or"
+            " oidc, or proxy)."
+        )
+
+    @property
+    def publication(self) -> str | None:
+        """Warning for a server without accounts in a container; None otherwise.
+
+        How its port is published is unknown here.
+        """
+        if self.auth != "none" or not self.loopback_published:
+            return None
+        return (
+            "There are no accounts: publish the port on loopback only, as in"
+            f" `-p 127.0.0.1:{self.port}:{self.port}`. Anyone who reaches the published port can"
+            " read, change and delete all conversations."
+        )
 
     @property
     def openness(self) -> str | None:
@@ -557,7 +715,7 @@ class Settings(BaseSettings):
         if self.origins_without_accounts is not None and not is_mounted:
             raise ValueError(self.origins_without_accounts)
         return HandshakePolicy(
-            host=self.host_name,
+            host="localhost" if self.loopback_published else self.host_name,
             trusted_hosts=self.trusted_hosts,
             public_url=self.public_url,
             allowed_origins=self.allowed_origins,
@@ -594,6 +752,36 @@ class Settings(BaseSettings):
         )
 
     @property
+    def effective_replica_name(self) -> str:
+        """``replica_name``, or what of the host name is allowed in it."""
+        host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64]
+        return self.replica_name or host or "replica"
+
+    @property
+    def replica_times(self) -> str | None:
+        """Why the server must not start with its beat and time to live; None if it may."""
+        if self.replica_ttl_s >= 3 * self.replica_beat_s:
+            return None
+        return (
+            f"WIRESIDE_REPLICA_TTL_S is {self.replica_ttl_s:g}: it must be at least three times"
+            f" WIRESIDE_REPLICA_BEAT_S, which is {self.replica_beat_s:g}."
+        )
+
+    @property
+    def effective_drain_s(self) -> float:
+        """Seconds for running answers after SIGTERM."""
+        if self.drain_s is not None:
+            return self.drain_s
+        return DRAIN_S if self.replicas else self.shutdown_s
+
+    @property
+    def effective_drain_notice_s(self) -> float:
+        """Seconds after SIGTERM in which the server still serves, but is not ready."""
+        if self.drain_notice_s is not None:
+            return self.drain_notice_s
+        return DRAIN_NOTICE_S if self.replicas else 0.0
+
+    @property
     def is_https(self) -> bool:
         """Whether browsers reach the server over TLS, regardless of a request's own scheme."""
         return (self.public_url or "").startswith("https:")
@@ -609,8 +797,30 @@ class Settings(BaseSettings):
             raise ValueError(f"{variable_of('mcp_servers')}: {error}") from None
 
     @property
+    def provider_specs(self) -> tuple[ProviderSpec, ...]:
+        """The further providers. Raises ``ValueError`` with a sentence that names no secret."""
+        value, place = _parsed(self.providers, "providers")
+        return read_specs(value, place=place, read_key=lambda file: _read_secret(file, "it"))
+
+    @property
+    def main_prices(self) -> tuple[Price, ...]:
+        """The prices of the first provider. Raises ``ValueError`` with a sentence."""
+        value, place = _parsed(self.prices, "prices")
+        return read_prices(value or {}, place=f"{place}: prices")
+
+    @property
+    def models_by_alias(self) -> dict[str, str]:
+        """The model of each alias; "" is the default model, and the alias "*" every other name."""
+        return _parse_aliases(self.model_aliases)
+
+    @property
     def uses_openai(self) -> bool:
-        """Whether answers come from an OpenAI-compatible server, not from the embedded model."""
+        """Whether answers come from OpenAI-compatible servers, not from the embedded model."""
+        return self.has_main_service or bool(self.providers)
+
+    @property
+    def has_main_service(self) -> bool:
+        """Whether ``OPENAI_*`` configure an OpenAI-compatible server."""
         return self.openai_api_key is not None or self.openai_base_url is not None
 
     @classmethod
@@ -622,31 +832,32 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Precedence: command line, environment, secret files, ``wireside.toml``."""
+        """Precedence: command line, secret files, environment, ``wireside.toml``.
+
+        A secret that is set in both of the environment's forms is refused, so a file only takes
+        precedence over an empty variable.
+        """
         files = SecretFilesSource(settings_cls)
-        return init_settings, env_settings, files, TomlConfigSettingsSource(settings_cls)
+        return init_settings, files, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
 class SecretFilesSource(PydanticBaseSettingsSource):
     """Reads secrets from files: ``NAME_FILE`` holds the path, the file holds the value of ``NAME``.
 
     Raises:
-        ValueError: the file can't be read, or both variables are set.
+        ValueError: the file is empty or can't be read, or both variables are set.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the value of one setting, None if its ``_FILE`` variable is not set."""
         name = variable_of(field_name)
+        key = _source_key(field, field_name)
         file = os.environ.get(f"{name}_FILE", "").strip()
         if not file or not is_secret(field):
-            return None, field_name, False
+            return None, key, False
         if os.environ.get(name):
             raise ValueError(f"Both {name} and {name}_FILE are set: unset one of them.")
-        try:
-            return Path(file).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise ValueError(f"{name}_FILE is `{file}`, which can't be read: {reason}.") from error
+        return _read_secret(file, f"{name}_FILE"), key, False
 
     def __call__(self) -> dict[str, Any]:
         """Return the values of all settings read from files."""
@@ -656,6 +867,24 @@ class SecretFilesSource(PydanticBaseSettingsSource):
             if value is not None:
                 values[key] = value
         return values
+
+
+def _source_key(field: FieldInfo, field_name: str) -> str:
+    """Return the key under which the other sources return a setting: its first alias."""
+    alias = field.validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field_name
+
+
+def _read_secret(file: str, variable: str) -> str:
+    """Return the content of a secret's file. Raises ``ValueError`` with a sentence."""
+    try:
+        text = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ValueError(f"{variable} is `{file}`, which can't be read: {reason}.") from error
+    if not text:
+        raise ValueError(f"{variable} is `{file}`, which is empty.")
+    return text
 
 
 def variable_of(field_name: str) -> str:
@@ -668,6 +897,33 @@ def variable_of(field_name: str) -> str:
 def is_secret(field: FieldInfo) -> bool:
     """Whether a setting's value must not be shown."""
     return "SecretStr" in str(field.annotation) or isinstance(field.default, SecretStr)
+
+
+def _parse_aliases(items: tuple[str, ...]) -> dict[str, str]:
+    models: dict[str, str] = {}
+    for item in items:
+        alias, equals, model = (text.strip() for text in item.partition("="))
+        if not equals or not alias:
+            raise ValueError(f"`{item}` is not of the form `gpt-4o=llama3.3`")
+        if alias in models:
+            raise ValueError(f"`{alias}` is named twice")
+        models[alias] = model
+    return models
+
+
+def _parsed(value: Any, field_name: str) -> tuple[Any, str]:
+    """Return a value of tables, and where it is: a text is JSON of the environment.
+
+    Raises:
+        ValueError: the text is not JSON; it may contain keys, so that it is not quoted.
+    """
+    if not isinstance(value, str):
+        return value, "wireside.toml"
+    variable = variable_of(field_name)
+    try:
+        return json.loads(value) if value.strip() else (), variable
+    except (ValueError, RecursionError):
+        raise ValueError(f"{variable} is not JSON.") from None
 
 
 def _split(value: object, separator: str) -> object:

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from wireside.app import Application, create_app
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.service import ChatService
-from wireside.errors import BY_CODE, InternalError, WiresideError
+from wireside.errors import WiresideError, error_from_code
 from wireside.extension.chat import Chat
 from wireside.extension.questions import open_question
 from wireside.generation.runner import Stream, new_stream_name
@@ -161,6 +161,7 @@ class ChatTester:
         *,
         model: str | None = None,
         options: Mapping[str, object] | None = None,
+        attachments: Sequence[str] = (),
     ) -> Reply:
         """Ask a question in the conversation, and return the answer.
 
@@ -168,6 +169,7 @@ class ChatTester:
             text: the question.
             model: the handler; None for the first one.
             options: its options.
+            attachments: the files of the question, by the ids that ``upload`` has returned.
 
         Raises:
             WiresideError: the question is refused.
@@ -175,26 +177,29 @@ class ChatTester:
         """
         chosen = Options(model=model, values=json.dumps(options) if options else "")
         async with asyncio.timeout(ANSWER_S):
-            reply = await self._ask(text, chosen)
+            reply = await self._ask(text, chosen, attachments)
             return await self._after(reply)
 
-    async def _ask(self, text: str, options: Options) -> Reply:
+    async def _ask(self, text: str, options: Options, attachments: Sequence[str]) -> Reply:
         match self._door:
             case "socket":
                 frame: dict[str, Any] = {"message": text, "conversation": self._conversation}
                 frame |= {"model": options.model} if options.model else {}
                 frame |= {"options": json.loads(options.values)} if options.values else {}
+                frame |= {"attachments": list(attachments)} if attachments else {}
                 return await self._ask_by_frames(
                     {"type": "chat", "key": new_stream_name(), **frame}
                 )
             case "page":
                 page = await self._opened_page()
-                self._conversation = await page.ask(new_stream_name(), text, options)
+                self._conversation = await page.ask(
+                    new_stream_name(), text, options, attachments=attachments
+                )
                 _, turn = await self._last_turn()
                 return await self._shown(page, turn)
             case "direct":
                 stream, self._conversation = await self._service.answer_in(
-                    self._conversation, text, key=None, options=options
+                    self._conversation, text, key=None, options=options, attachments=attachments
                 )
                 await stream.wait_ended()
                 return await self._reply(stream)
@@ -235,7 +240,7 @@ class ChatTester:
                 assert_never(self._door)
 
     async def upload(self, name: str, content: bytes) -> str:
-        """Upload a file and return its id, with which a question for a file is answered.
+        """Upload a file and return its id, for a question or for the answer to one.
 
         Raises:
             WiresideError: the file is refused.
@@ -402,4 +407,4 @@ class ChatTester:
 
 
 def _error_of(frame: Mapping[str, Any]) -> WiresideError:
-    return BY_CODE.get(str(frame.get("code")), InternalError)(str(frame.get("message")))
+    return error_from_code(str(frame.get("code")), str(frame.get("message")))

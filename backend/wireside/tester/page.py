@@ -55,9 +55,17 @@ class Page:
             with suppress(asyncio.CancelledError):
                 await self._updates
 
-    async def ask(self, turn_id: str, text: str, options: Options) -> str:
+    async def ask(
+        self, turn_id: str, text: str, options: Options, *, attachments: Sequence[str] = ()
+    ) -> str:
         """Ask a question and return the conversation's id. Raises ``WiresideError``."""
-        sending = Sending(turn_id=turn_id, question=text, options=options, edits=None)
+        sending = Sending(
+            turn_id=turn_id,
+            question=text,
+            options=options,
+            edits=None,
+            attachments=tuple(attachments),
+        )
         await self._noting.done(self._presenter.send(sending))
         conversation = self._presenter.transcript.conversation
         assert conversation is not None

@@ -10,6 +10,9 @@ import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import HTTP
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -25,6 +28,8 @@ MAX_QUESTIONS = 10_000
 _TLS = b"\x16"
 """First byte of a TLS handshake; it is answered with 400, as by servers without TLS."""
 
+_PATHS = ("/models", "/chat/completions", "/audio/transcriptions")
+
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
@@ -32,7 +37,8 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 class Request:
     """A received request.
 
-    Header names are in lower case; ``body`` is {} if it is not a JSON object.
+    Header names are in lower case; ``body`` is {} if it is neither a JSON object nor a form, whose
+    files are bytes.
     """
 
     method: str
@@ -82,7 +88,10 @@ class FakeOpenAI:
         self._port = port
         self._only_at = only_at
         self._times: Counter[str] = Counter()
+        self.transcription = scripts.json_page({"text": "Good morning."})
+        """The answer to ``/audio/transcriptions``, unless one is queued."""
         self._queue: deque[Script] = deque()
+        self._transcriptions: deque[Script] = deque()
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[_Connection] = set()
@@ -92,9 +101,14 @@ class FakeOpenAI:
         """Queue answers for the next requests, one each."""
         self._queue.extend(answers)
 
+    def transcribe_with(self, *answers: Script) -> None:
+        """Queue answers for the next requests for transcriptions, one each."""
+        self._transcriptions.extend(answers)
+
     def forget(self) -> None:
         """Drop the queued answers."""
         self._queue.clear()
+        self._transcriptions.clear()
 
     def go_on(self) -> None:
         """Resume answers that are stalled without a time limit. Thread-safe."""
@@ -183,10 +197,12 @@ class FakeOpenAI:
             return scripts.failure(401, "Incorrect API key provided.", code="invalid_api_key")
         path = request.path.partition("?")[0]
         at = self._only_at
-        if at is not None and path not in (f"{at}/models", f"{at}/chat/completions"):
+        if at is not None and path not in [f"{at}{one}" for one in _PATHS]:
             return self.elsewhere
         if request.method == "GET" and path.endswith("/models"):
             return self.models_answer
+        if request.method == "POST" and path.endswith("/audio/transcriptions"):
+            return self._transcriptions.popleft() if self._transcriptions else self.transcription
         if request.method != "POST" or not path.endswith("/chat/completions"):
             return self.elsewhere
         script = self._next(request)
@@ -303,7 +319,9 @@ class _Connection(asyncio.Protocol):
             return None
         self._received = rest[length:]
         method, path, _ = first.split(" ", 2)
-        return Request(method=method, path=path, headers=headers, body=_object(rest[:length]))
+        return Request(
+            method=method, path=path, headers=headers, body=_body(headers, rest[:length])
+        )
 
     def _play(self, script: Script) -> None:
         self.is_answering = True
@@ -372,6 +390,21 @@ class _Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _body(headers: dict[str, str], data: bytes) -> dict[str, Any]:
+    content_type = headers.get("content-type", "")
+    if not content_type.startswith("multipart/form-data"):
+        return _object(data)
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    form = BytesParser(policy=HTTP).parsebytes(head + data)
+    fields: dict[str, Any] = {}
+    for field in form.iter_parts() if isinstance(form, EmailMessage) else ():
+        content = field.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        name = str(field.get_param("name", "", "content-disposition"))
+        fields[name] = content if field.get_filename() else content.decode()
+    return fields
 
 
 def _object(data: bytes) -> dict[str, Any]:

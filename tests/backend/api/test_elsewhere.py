@@ -24,6 +24,7 @@ from wireside.auth.authenticator import Mode
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
+from wireside.limits.networks import TrustedNetworks
 from wireside.protocol.handshake import HandshakePolicy
 
 __all__ = ["house"]  # re-exported fixtures
@@ -51,6 +52,9 @@ def status(house: House, chat: ChatService) -> Callable[..., Any]:
         serves_others: bool = False,
         is_relayed: bool = False,
         kind: str = "http",
+        gateways: TrustedNetworks | None = None,
+        own: str = "172.17.0.2",
+        header: bytes = b"x-other",
     ) -> int:
         statuses: list[int] = []
 
@@ -70,15 +74,16 @@ def status(house: House, chat: ChatService) -> Callable[..., Any]:
             chat=chat,
             door=HandshakePolicy(),
             quotas=UserQuotas(MemoryLimiter(house.clock), QuotaLimits()),
-            rules=AuthenticationRules(serves_others=serves_others),
+            rules=AuthenticationRules(serves_others=serves_others, gateways=gateways),
         )
         scope = {
             "type": kind,
             "scheme": "http",
             "path": path,
             "method": "GET",
-            "headers": [(b"host", b"localhost")],
+            "headers": [(b"host", b"localhost"), (header, b"203.0.113.7")],
             "client": (client or peer, 4000),
+            "server": (own, 8080),
             "wireside.peer": peer,
             "wireside.is_relayed": is_relayed,
             "extensions": {"websocket.http.response": {}},
@@ -120,6 +125,41 @@ async def test_a_proxy_passes_on_others_only_where_the_server_is_to_be_found(sta
 
 async def test_what_another_server_says_of_a_proxy_is_not_believed(status: Any) -> None:
     assert await status("/api/me", is_relayed=True, serves_others=True) == 403
+
+
+GATEWAY = TrustedNetworks.parse_list(["172.17.0.1"])
+
+
+async def test_in_a_container_the_machine_that_runs_it_counts_as_this_one(status: Any) -> None:
+    assert await status("/api/me", peer="172.17.0.1", gateways=GATEWAY) == 0
+    assert await status("/ws/ai-chat", peer="172.17.0.1", gateways=GATEWAY, kind="websocket") == 0
+    # an engine without root forwards connections as the container itself
+    assert await status("/api/me", peer="172.17.0.2", gateways=GATEWAY) == 0
+    assert await status("/api/me", gateways=GATEWAY) == 0
+
+
+async def test_in_a_container_all_others_are_refused(status: Any) -> None:
+    for peer in ("172.17.0.3", *ELSEWHERE):
+        assert await status("/api/me", peer=peer, gateways=GATEWAY) == 403
+    assert await status("/api/me", peer="172.17.0.1") == 403
+    for header in (b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip"):
+        assert await status("/api/me", peer="172.17.0.1", gateways=GATEWAY, header=header) == 403
+
+
+async def test_a_container_for_its_own_machine_answers_loopback_names_only(tmp_path: Path) -> None:
+    server = ServerProcess(
+        tmp_path, "http://127.0.0.1:9/v1", host="0.0.0.0", loopback_published="true"
+    )
+    async with server:
+        base_url = server.url.replace("0.0.0.0", "127.0.0.1")
+        async with httpx2.AsyncClient(base_url=base_url, trust_env=False) as client:
+            assert "publish the port on loopback only" in " ".join(server.log.split())
+            for host in ("127.0.0.1", "localhost:9999"):
+                assert (await client.get("/api/me", headers={"Host": host})).status_code == 200
+            for host in ("chat.example.org", "192.168.1.5:8080", "0.0.0.0"):
+                assert (await client.get("/api/me", headers={"Host": host})).status_code == 400
+            forwarded = {"X-Forwarded-For": OUTSIDE}
+            assert (await client.get("/api/me", headers=forwarded)).status_code == 403
 
 
 @pytest.fixture

@@ -28,13 +28,13 @@ STATUSES = {
     401: "Unauthorized",
     403: "AccountDisabled Forbidden SignInFailed",
     404: "NotFound UnknownModel",
-    409: "AlreadyAnswered",
+    409: "AlreadyAnswered NameTaken",
     410: "Expired",
     413: "TooLarge",
     429: "RateLimited TooMany",
-    500: "HandlerFailed InternalError",
+    500: "HandlerFailed InternalError NotStorable",
     502: "ProviderAuth",
-    503: "NotConfigured Overloaded ProviderRateLimited ProviderUnavailable StoreError",
+    503: "Fenced NotConfigured Overloaded ProviderRateLimited ProviderUnavailable StoreError",
     504: "ProviderTimeout",
 }
 
@@ -128,6 +128,17 @@ def test_a_store_that_fails_is_no_fault_of_the_server(
     """The client may retry; only an internal error is one for the server's operator."""
     response = client.get(f"/api/failing/{kind}")
     assert (response.status_code, response.json()["code"]) == (status, "internal")
+
+
+@pytest.mark.parametrize(("kind", "after"), [("store", "5"), ("fault", None)])
+def test_a_page_that_can_not_be_made_at_present_is_requested_again(
+    client: TestClient, kind: str, after: str | None
+) -> None:
+    """A page may be loaded from a server that is busy, as another one has stopped."""
+    response = client.get(f"/api/failing/{kind}", headers={"Accept": "text/html"})
+    assert "text/html" in response.headers["content-type"]
+    assert response.headers.get("refresh") == after
+    assert "refresh" not in client.get(f"/api/failing/{kind}").headers
 
 
 def classes_below(base: type[WiresideError]) -> Iterator[type[WiresideError]]:

@@ -71,7 +71,10 @@ def test_what_needs_no_sign_in_is_a_short_list(app: FastAPI) -> None:
         "/manifest.webmanifest": "PUBLIC",
         "/favicon.ico": "PUBLIC",
         "/wireside/favicon.ico": "PUBLIC",
+        "/docs": "PUBLIC",
+        "/docs/{path:path}": "PUBLIC",
         "/docs/protocol": "PUBLIC",
+        "/asyncapi.json": "PUBLIC",
         "/s/{secret:path}": "SHARED",
         "/metrics": "UNCHECKED",
         "/api/health/live": "UNCHECKED",
@@ -80,7 +83,7 @@ def test_what_needs_no_sign_in_is_a_short_list(app: FastAPI) -> None:
         "/_nicegui/{path:path}": "UNCHECKED",
     }
     keys = {path for path, policy in by_template.items() if policy.accepts_keys}
-    assert all(path.startswith(("/api/", "/ws/")) for path in keys)
+    assert all(path.startswith(("/api/", "/v1/", "/ws/")) for path in keys)
 
 
 def test_a_route_without_a_policy_is_refused_without_a_session(app: FastAPI) -> None:
@@ -129,6 +132,7 @@ def test_the_defaults_are_the_strictest() -> None:
         "has_frames": False,
         "is_framed": False,
         "has_sign_in_session": False,
+        "has_openai_errors": False,
         "log_as": "/…",
     }
 

@@ -24,7 +24,7 @@ from wireside.chat.service import ChatService
 from wireside.limits.windows import AddressWindows
 from wireside.protocol.connection import ConnectionLimits
 from wireside.providers.scripted import ScriptedProvider
-from wireside.server.run import WiresideServer, _socket_config
+from wireside.server.run import DrainTimes, WiresideServer, _socket_config
 from wireside.session.session import Session
 from wireside.settings.model import Settings
 from wireside.telemetry import Telemetry
@@ -48,7 +48,9 @@ async def url(chat: ChatService, telemetry: Telemetry) -> AsyncIterator[str]:
     )
     app = Starlette(routes=[WebSocketRoute("/ws/ai-chat", endpoint)])
     listener = socket.create_server(("127.0.0.1", 0))
-    server = WiresideServer(_socket_config(app, Settings(port=0)), 0.0, lambda _: None)
+    server = WiresideServer(
+        _socket_config(app, Settings(port=0)), DrainTimes(answers_s=0.0), lambda _: None
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield f"ws://127.0.0.1:{listener.getsockname()[1]}/ws/ai-chat"
     server.should_exit = True

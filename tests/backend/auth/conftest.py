@@ -24,12 +24,13 @@ from wireside.auth.authenticator import (
     RolesByGroup,
 )
 from wireside.auth.connections import LiveConnections
+from wireside.auth.cookies import CookieKey
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.auth.sessions import BrowserSessions
-from wireside.auth.tickets import Tickets
+from wireside.auth.tickets import MemoryTickets, Tickets
 from wireside.identity import Caller
 from wireside.records import UserAccount
 from wireside.store.store import SqlStore
@@ -109,11 +110,11 @@ async def house(store: SqlStore, clock: HandClock) -> House:
         presence=presence,
         tries=tries,
         wall_clock=clock,
-        secret="s" * 32,
+        key=CookieKey("s" * 32),
         days=30,
     )
     keys = Keys(store.accounts, presence, clock)
-    tickets = Tickets(clock)
+    tickets = MemoryTickets(clock)
     return House(store, clock, presence, quick, accounts, sign_ins, keys, tickets, removed)
 
 

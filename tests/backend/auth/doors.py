@@ -41,10 +41,20 @@ async def things_of(server: Running, who: Person) -> dict[str, str]:
     share = (await who.http.post(f"/api/conversations/{conversation_id}/shares")).json()
     keys = (await who.http.get("/api/keys")).json()
     sessions = (await who.http.get("/api/sessions")).json()
+    prompt = await who.http.post("/api/prompts", json={"name": "secret", "text": SECRET})
+    preset = await who.http.post("/api/presets", json={"name": "secret", "system": SECRET})
+    await who.http.put("/api/presets/default", json={"preset": preset.json()["id"]})
+    folder = await who.http.post("/api/folders", json={"name": SECRET})
+    folder_id = folder.json()["id"]
+    await who.http.patch(f"/api/conversations/{conversation_id}", json={"folder": folder_id})
     return {
+        "folder_id": folder_id,
+        "prompt_id": prompt.json()["id"],
+        "preset_id": preset.json()["id"],
         "conversation_id": conversation_id,
         "file_id": file_id,
         "stream": stream,
+        "response": f"resp_{stream}",
         "lone_stream": alone[0]["stream"],
         "turn": shown["turns"][0]["id"],
         "deleted_id": deleted,
@@ -80,7 +90,13 @@ class Door:
         def filled(value: Any) -> Any:
             if isinstance(value, dict):
                 return {key: filled(one) for key, one in value.items()}
-            return value.format(**ids, what="nothing") if isinstance(value, str) else value
+            if isinstance(value, list):
+                return [filled(one) for one in value]
+            return (
+                value.format(**ids, what="nothing", model="nothing")
+                if isinstance(value, str)
+                else value
+            )
 
         sent = {"params": filled(self.query), "json": filled(self.body)}
         return filled(path), sent if form is None else {**sent, "data": filled(form)}
@@ -102,9 +118,25 @@ DOORS = {
     "GET /api/health/live": Door(200, "nothing", 200),
     "GET /api/health/ready": Door(200, "nothing", 200),
     "GET /api/models": Door(200, "nothing"),
+    "GET /v1/models": Door(200, "nothing"),
+    "GET /v1/models/{model}": Door(404, "nothing"),
+    "POST /v1/chat/completions": Door(
+        200,
+        "chat",
+        body={
+            "messages": [{"role": "user", "content": "Hi"}],
+            "metadata": {"conversation": "{conversation_id}"},
+        },
+    ),
+    "POST /v1/responses": Door(
+        400, "chat", body={"input": "Hi", "previous_response_id": "{response}"}
+    ),
+    "DELETE /v1/responses/{response}": Door(OTHERS, "chat"),
+    "POST /v1/responses/{response}/cancel": Door(OTHERS, "chat"),
     "GET /metrics": Door(200, "nothing", 200),
     "GET /api/conversations": Door(200, "read"),
     "POST /api/conversations": Door(201, "chat", body={"title": "mine"}),
+    "GET /api/conversations/tags": Door(200, "read"),
     "GET /api/conversations/search": Door(200, "read", query={"q": SECRET[:5]}),
     "GET /api/conversations/export": Door(OTHERS, "read", query={"ids": "{conversation_id}"}),
     "POST /api/conversations/import": Door(200, "chat", body=FILE),
@@ -112,6 +144,10 @@ DOORS = {
     "PATCH /api/conversations/{conversation_id}": Door(OTHERS, "chat", body={"title": "mine now"}),
     "DELETE /api/conversations/{conversation_id}": Door(OTHERS, "chat"),
     "POST /api/conversations/{conversation_id}/restore": Door(OTHERS, "chat"),
+    "POST /api/conversations/{conversation_id}/copies": Door(
+        OTHERS, "chat", body={"turn": "{turn}"}
+    ),
+    "GET /api/conversations/{conversation_id}/usage": Door(OTHERS, "read"),
     "GET /api/conversations/{conversation_id}/export": Door(
         OTHERS, "read", query={"format": "json"}
     ),
@@ -121,6 +157,21 @@ DOORS = {
     "POST /api/uploads": Door(201, "chat", body={"a": "file"}, query={"name": "a.json"}),
     "GET /api/files/{file_id}": Door(OTHERS, "read"),
     "DELETE /api/files/{file_id}": Door(OTHERS, "chat"),
+    "GET /api/folders": Door(200, "read"),
+    "POST /api/folders": Door(201, "chat", body={"name": "mine"}),
+    "PATCH /api/folders/{folder_id}": Door(OTHERS, "chat", body={"name": "mine now"}),
+    "DELETE /api/folders/{folder_id}": Door(OTHERS, "chat"),
+    "GET /api/prompts": Door(200, "read"),
+    "POST /api/prompts": Door(201, "chat", body={"name": "n", "text": "t"}),
+    "GET /api/prompts/export": Door(200, "read"),
+    "POST /api/prompts/import": Door(200, "chat", body=[{"name": "n", "text": "t"}]),
+    "PATCH /api/prompts/{prompt_id}": Door(OTHERS, "chat", body={"name": "mine now"}),
+    "DELETE /api/prompts/{prompt_id}": Door(OTHERS, "chat"),
+    "GET /api/presets": Door(200, "read"),
+    "POST /api/presets": Door(201, "chat", body={"name": "n"}),
+    "PUT /api/presets/default": Door(OTHERS, "chat", body={"preset": "{preset_id}"}),
+    "PATCH /api/presets/{preset_id}": Door(OTHERS, "chat", body={"name": "mine now"}),
+    "DELETE /api/presets/{preset_id}": Door(OTHERS, "chat"),
     "POST /api/conversations/{conversation_id}/shares": Door(OTHERS, "chat"),
     "GET /api/me": Door(200, "nothing"),
     "POST /api/tickets": Door(201, "nothing"),
@@ -143,7 +194,33 @@ DOORS = {
     "POST /api/doctor/large": Door(200, "nothing"),
     "POST /api/doctor/judge": Door(400, "nothing", body={"what": "{conversation_id}"}),
     "GET /api/doctor/judge": Door(422, "nothing"),
+    "DELETE /api/ag-ui/{conversation_id}": Door(OTHERS, "chat"),
+    "GET /api/ai-sdk/chat/{conversation_id}/stream": Door(204, "chat"),
+    "DELETE /api/ai-sdk/chat/{conversation_id}/stream": Door(OTHERS, "chat"),
+    # a client's own name for a chat finds nothing of another user's: it begins a chat
+    "POST /api/ai-sdk/chat": Door(
+        200,
+        "chat",
+        body={
+            "id": "{conversation_id}",
+            "messages": [
+                {"id": "{turn}", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+            ],
+        },
+    ),
+    "POST /api/ag-ui": Door(
+        200,
+        "chat",
+        body={
+            "threadId": "{conversation_id}",
+            "runId": "{stream}",
+            "messages": [{"id": "{turn}", "role": "user", "content": "Hi"}],
+        },
+    ),
+    "GET /api/streams/{stream}": Door(OTHERS, "read"),
     "GET /docs/protocol": Door(200, "nothing", 200),
+    "GET /docs": Door(307, "nothing", 307),
+    "GET /asyncapi.json": Door(200, "nothing", 200),
     "GET /logo": Door(200, "nothing", 200),
     "GET /manifest.webmanifest": Door(200, "nothing", 200),
     "GET /favicon.ico": Door(200, "nothing", 200),
@@ -185,6 +262,37 @@ DOORS = {
         403, "admin", forms=({"role": "admin"}, {"take_back": "{share_id}"})
     ),
     "GET /audit": Door(403, "admin", SIGN_IN, query={"q": "ada"}),
+    "GET /admin": Door(303, "nothing", SIGN_IN),
+    "GET /admin/providers": Door(403, "admin", SIGN_IN),
+    "POST /admin/providers": Door(
+        403,
+        "admin",
+        forms=(
+            {"do": "add", "name": "x", "base_url": "http://127.0.0.1:9/v1"},
+            {"do": "change", "name": "x"},
+            {"do": "test", "name": "x"},
+            {"do": "disable", "name": "x"},
+            {"do": "remove", "name": "x"},
+        ),
+    ),
+    "GET /admin/models": Door(403, "admin", SIGN_IN),
+    "POST /admin/models": Door(
+        403,
+        "admin",
+        forms=(
+            {"do": "hide", "model": "no such model"},
+            {"do": "price", "model": "no such model", "input": "1"},
+            {"do": "preset", "preset": "{preset_id}"},
+        ),
+    ),
+    "GET /admin/banners": Door(403, "admin", SIGN_IN),
+    "POST /admin/banners": Door(
+        403, "admin", forms=({"do": "put", "text": "Hi", "severity": "info"}, {"do": "remove"})
+    ),
+    "GET /admin/usage": Door(403, "admin", SIGN_IN),
+    "GET /api/usage": Door(403, "admin"),
+    "GET /api/usage/own": Door(200, "read"),
+    "GET /api/usage.csv": Door(403, "admin"),
     "GET /dashboard": Door(SIGN_IN, "admin", SIGN_IN),
     "GET /": Door(200, "read", SIGN_IN, query={"turn": "{turn}"}),
     "GET /c/{conversation_id}": Door(OTHERS, "read", SIGN_IN, query={"turn": "{turn}"}),
@@ -192,15 +300,18 @@ DOORS = {
 }
 
 ELSEWHERE = {
+    "GET /v1/responses/{response}": "test_no_response_opens_to_another_user",
+    "GET /v1/responses/{response}/input_items": "test_no_response_opens_to_another_user",
     "GET /s/{secret}": "test_what_is_shared_can_be_read_until_it_is_not",
     "WS /ws/ai-chat": "test_no_frame_reaches_another_users_streams",
+    "WS /ws/ai-sdk": "test_no_frame_of_the_ai_sdk_reaches_another_users_chats",
     "WS /ws/doctor": "test_the_doctors_socket_needs_somebody",
     "MOUNT /_nicegui_ws": "test_no_event_of_a_page_reaches_another_users_things",
 }
 """Endpoints that are not request and response, and the test that covers each."""
 
-NOBODYS = ("/assets", "/_nicegui/", "/api/{path}")
-"""Static files, and the catch-all that answers 404."""
+NOBODYS = ("/assets", "/_nicegui/", "/api/{path}", "/v1/{path}")
+"""Static files, and the catch-alls that answer 404."""
 
 
 def doors_of(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
@@ -222,7 +333,8 @@ def doors_of(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
         elif kind == "WebSocketRoute":
             yield f"WS {path}"
         else:
-            yield from (f"{method} {path}" for method in route.methods - {"HEAD"})
+            methods = route.methods or route.app.methods
+            yield from (f"{method} {path}" for method in methods - {"HEAD"})
 
 
 def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
@@ -235,18 +347,27 @@ def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
         "q-layout sub_pages_open": [f"/c/{conversation}"],
         "q-layout sub_pages_navigate": [f"/c/{conversation}"],
         "sidebar need": [
-            {"cursor": cursor, "archived": archived}
+            {"cursor": cursor, "scope": scope}
             for cursor in (None, *names)
-            for archived in (True, False)
+            for scope in (
+                {"kind": "list"},
+                {"kind": "archive"},
+                {"kind": "folder", "of": ids["folder_id"]},
+            )
         ],
         "sidebar search": [
             {"query": query, "cursor": None} for query in (SECRET[:7], SECRET[0], *names)
         ],
         "sidebar rename": [{"id": name, "title": "mine now"} for name in names],
         "sidebar pin": [{"ids": names, "on": on} for on in (True, False)],
+        "sidebar move": [{"ids": names, "folder": folder} for folder in (None, ids["folder_id"])],
+        "sidebar tag": [{"ids": names, "tag": "mine", "on": on} for on in (True, False)],
         "sidebar archive": [{"ids": names, "on": on} for on in (True, False)],
         "sidebar delete": [{"ids": [name]} for name in names],
         "sidebar restore": [{"ids": names}],
+        "sidebar duplicate": [{"id": name} for name in names],
+        "sidebar preset": [{"id": name} for name in names],
+        "header rename": [{"id": name, "title": "mine now"} for name in names],
         "model_picker retry": [None],
         "status visible": [False, True],
         "transcript action": [
@@ -258,6 +379,9 @@ def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
         "transcript answer": [
             {"id": name, "part": "question-1", "value": True} for name in (turn, stream)
         ],
+        "transcript rewrite": [
+            {"id": name, "turn": f"new-{name}", "text": "mine"} for name in (turn, stream)
+        ],
         "transcript need": [0, 1],
         # not SECRET itself: the reply to a search contains its query
         "transcript find": [{"query": query} for query in (SECRET[:7], SECRET[:-1], *names)],
@@ -267,11 +391,15 @@ def foreign(ids: dict[str, str]) -> dict[str, list[Any]]:
             {**sending, "turn_id": turn, "edits": turn},
             {**sending, "turn_id": "edits", "edits": turn},
             {**sending, "turn_id": "stream", "edits": stream},
+            {**sending, "turn_id": "temporary", "edits": turn, "temporary": True},
             {**sending, "turn_id": stream, "edits": None},
+            {**sending, "turn_id": turn, "edits": None, "steers": True},
+            {**sending, "turn_id": turn, "edits": None, "compared": ["lab-1", "lab-2"]},
             {**sending, "turn_id": "file", "edits": None, "attachments": [ids["file_id"]]},
         ],
         "composer choose": [{"id": name, "options": {"system": "mine now"}} for name in names],
         "composer stop": [None],
+        "composer compact": [None],
         "composer editLast": [None],
         "composer open": [
             *({"id": name, "turn": turn} for name in names),

@@ -10,6 +10,7 @@ from tests.backend.auth.conftest import PASSWORD, House, as_caller
 from wireside.auth.accounts import Accounts
 from wireside.auth.audit import Audit
 from wireside.auth.authenticator import Credentials
+from wireside.auth.cookies import CookieKey
 from wireside.auth.keys import Keys
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.login_throttle import LoginThrottle
@@ -39,7 +40,7 @@ def audit(house: House) -> Audit:
         presence=house.presence,
         tries=tries,
         wall_clock=house.clock,
-        secret="s" * 32,
+        key=CookieKey("s" * 32),
         days=30,
         witness=audit,
     )

@@ -13,7 +13,7 @@ import pytest
 
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
-from wireside_ui import client_module
+from wireside_ui import client_package
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -70,7 +70,7 @@ async def test_the_curl_examples_work(environment: dict[str, str]) -> None:
 )
 async def test_the_javascript_example_works(environment: dict[str, str], tmp_path: Path) -> None:
     (example,) = blocks("js", "ticket")
-    (tmp_path / "wireside.mjs").write_text(client_module.joined(), "utf-8")
+    (tmp_path / "wireside.mjs").write_text(client_package.module(), "utf-8")
     (tmp_path / "package.json").write_text('{"type": "commonjs"}')  # as `npm init` writes it
     (tmp_path / "example.mjs").write_text(example)
     has_sockets = "typeof WebSocket !== 'undefined'"

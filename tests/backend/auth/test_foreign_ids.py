@@ -43,6 +43,8 @@ async def state_of(ada: Person, ids: dict[str, str]) -> list[Any]:
     paths = (
         f"/api/conversations/{ids['conversation_id']}",
         "/api/conversations",
+        "/api/prompts",
+        "/api/presets",
         "/api/keys",
         "/api/sessions",
         "/api/shares",
@@ -90,6 +92,19 @@ async def test_no_door_opens_to_another_users_ids(
     assert wrong == []
     assert await state_of(ada, ids) == before
     assert SECRET in (await ada.http.get(f"/c/{ids['conversation_id']}")).text
+
+
+async def test_no_response_opens_to_another_user(
+    server: Running, ada: Person, eve: Person, ids: dict[str, str]
+) -> None:
+    for name in (ids["stream"], ids["lone_stream"]):
+        for more in ("", "?stream=true", "/input_items"):
+            path = f"/v1/responses/resp_{name}{more}"
+            has_items = name == ids["stream"] or not more.startswith("/")
+            assert ((await ada.http.get(path)).status_code == 200) == has_items
+            refused = await eve.http.get(path)
+            assert refused.status_code == 404
+            assert SECRET not in refused.text
 
 
 async def test_the_doctors_socket_needs_somebody(
@@ -208,3 +223,37 @@ async def test_what_is_shared_can_be_read_until_it_is_not(
             assert (await eve.http.delete(f"/api/shares/{share['id']}")).status_code == 404
             assert (await ada.http.delete(f"/api/shares/{share['id']}")).status_code == 204
         assert (await nobody.get(link)).status_code == 404
+
+
+async def test_no_frame_of_the_ai_sdk_reaches_another_users_chats(
+    server: Running, ada: Person, eve: Person, ids: dict[str, str]
+) -> None:
+    before = await state_of(ada, ids)
+    address = server.socket.replace("ai-chat", "ai-sdk")
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(address)
+    assert refused.value.response.status_code == 401
+    chat = ids["conversation_id"]
+    message = {"id": ids["turn"], "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+    asking: dict[str, Any] = {"id": chat, "headers": {}, "body": {}, "messages": [message]}
+    frames: list[dict[str, Any]] = [
+        {"type": "resume", "id": chat, "headers": {}, "body": {}},
+        {"type": "send", "trigger": "submit-message", "messageId": ids["turn"], **asking},
+        {"type": "send", "trigger": "regenerate-message", "messageId": ids["stream"], **asking},
+    ]
+    async with connect(address, additional_headers=eve.with_key) as socket:
+        for number, frame in enumerate(frames):
+            await socket.send(json.dumps({**frame, "requestId": str(number)}))
+            while True:
+                text = await socket.recv(decode=True)
+                assert SECRET not in text
+                if json.loads(text)["type"] in ("end", "error", "no-active"):
+                    break
+    assert await state_of(ada, ids) == before
+    ticket = (await eve.http.post("/api/tickets")).json()["ticket"]
+    page = {"Origin": eve.http.headers["Origin"]}
+    async with connect(f"{address}?ticket={ticket}", additional_headers=page):
+        pass
+    with pytest.raises(InvalidStatus) as refused:  # a ticket of the query is valid once, too
+        await connect(f"{address}?ticket={ticket}", additional_headers=page)
+    assert refused.value.response.status_code == 401

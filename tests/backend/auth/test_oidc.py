@@ -20,7 +20,8 @@ from tests.backend.auth.openid_provider import PASSWORD, Form, OpenIdProvider
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+# one worker: the tests share a provider and servers
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("oidc")]
 
 CLIENT, SECRET = "wireside", "the secret of the client"
 PENDING = "wireside_oidc"

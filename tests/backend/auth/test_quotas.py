@@ -37,27 +37,27 @@ def name(request: pytest.FixtureRequest) -> str:
 class TestLimiter:
     async def test_as_many_as_the_limit_and_no_more(self, limiter: Limiter, name: str) -> None:
         rate = Rate(3, 60)
-        taken = [await limiter.count_hit(name, rate) for _ in range(5)]
+        taken = [await limiter.count_if_allowed(name, rate) for _ in range(5)]
         assert [left.was_counted for left in taken] == [True, True, True, False, False]
         assert [left.count for left in taken] == [2, 1, 0, 0, 0]
         assert 0 < taken[-1].reset_s <= 60
         assert (await limiter.remaining(name, rate)).count == 0
-        assert (await limiter.count_hit(f"{name} of others", rate)).was_counted
+        assert (await limiter.count_if_allowed(f"{name} of others", rate)).was_counted
 
     async def test_what_has_happened_is_counted_beyond_the_limit(
         self, limiter: Limiter, name: str
     ) -> None:
         rate = Rate(1000, 86_400)
-        await limiter.count_hits(name, rate, 600)
+        await limiter.record_hits(name, rate, 600)
         assert (await limiter.remaining(name, rate)).count == 400
-        await limiter.count_hits(name, rate, 5000)
+        await limiter.record_hits(name, rate, 5000)
         assert (await limiter.remaining(name, rate)).count == 0
 
     async def test_it_can_begin_anew(self, limiter: Limiter, name: str) -> None:
         rate = Rate(1, 60)
-        await limiter.count_hit(name, rate)
+        await limiter.count_if_allowed(name, rate)
         await limiter.reset_window(name, rate)
-        assert (await limiter.count_hit(name, rate)).was_counted
+        assert (await limiter.count_if_allowed(name, rate)).was_counted
 
 
 @pytest.mark.parametrize("url", ["me:hush@redis", "reddis://me:hush@redis", "redis://me:hush@a:b"])
@@ -72,7 +72,7 @@ async def test_a_redis_that_is_away_stops_nobody(clock: HandClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     limiter = RedisLimiter(f"redis://127.0.0.1:{port}", clock)
-    taken = [await limiter.count_hit("x", Rate(2, 60)) for _ in range(3)]
+    taken = [await limiter.count_if_allowed("x", Rate(2, 60)) for _ in range(3)]
     assert [left.was_counted for left in taken] == [
         True,
         True,

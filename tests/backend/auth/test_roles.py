@@ -38,7 +38,7 @@ async def walk(who: Person, ids: Ids, needs: Collection[Need]) -> dict[str, list
 
 
 def is_a_page(name: str) -> bool:
-    return not name.partition(" ")[2].startswith(("/api/", "/metrics"))
+    return not name.partition(" ")[2].startswith(("/api/", "/v1/", "/metrics"))
 
 
 def is_refused(response: httpx2.Response) -> bool:
@@ -57,6 +57,8 @@ def leads_to_who_may_not(name: str, response: httpx2.Response) -> bool:
 
 OPEN = frozenset(
     {
+        "GET /asyncapi.json",
+        "GET /docs",
         "GET /docs/protocol",
         "GET /favicon.ico",
         "GET /logo",
@@ -245,7 +247,7 @@ async def all_of(who: Person) -> list[Any]:
         for turn in shown["turns"]:
             for stream in turn["answer"]:
                 if stream["state"] == "live":
-                    del stream["head"], stream["parts"]
+                    del stream["head"], stream["parts"], stream["saved"]
         seen.append(shown)
     users = await who.http.get("/api/users")
     if users.status_code == 200:

@@ -80,9 +80,7 @@ def fill(data: Path, count: int = 3, *, with_accounts: bool = False) -> None:
                 question_parts=text_parts("word " * 200),
                 created_at=1.0,
             )
-            await store.add_conversation(
-                info, [Branch(id=0, parent=None, first=0, last=0)], 0, [turn]
-            )
+            await store.add_imported(info, [Branch(id=0, parent=None, first=0, last=0)], 0, [turn])
         await store.aclose()
 
     data.mkdir(exist_ok=True)
@@ -230,7 +228,11 @@ def test_conversations_are_exported_by_owner_where_there_are_accounts(
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["without owner"]
 
 
-ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({},) * 2)"
+ROOM = """
+import resource, sys
+sys.dont_write_bytecode = True  # Python keeps a module's file that was cut by the limit
+resource.setrlimit(resource.RLIMIT_FSIZE, ({},) * 2)
+"""
 """A limit in bytes on every file."""
 
 STOP = """

@@ -117,7 +117,7 @@ def test_a_public_address_without_accounts_is_warned_of(monkeypatch: pytest.Monk
     monkeypatch.setenv("WIRESIDE_PORT", "0")  # the default port may be in use
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     started: list[Settings] = []
-    monkeypatch.setattr("wireside.app.create_app", lambda settings, chat: started.append(settings))
+    monkeypatch.setattr("wireside.app.create_app", lambda settings, **_: started.append(settings))
     monkeypatch.setattr("wireside.server.run.run_server", lambda *_, **__: None)
     result = runner.invoke(app, ["serve"])
     assert (result.exit_code, len(started)) == (0, 1), "it starts: the proxy may refuse all others"
@@ -135,6 +135,7 @@ def test_a_taken_port_is_told_with_the_command_for_another() -> None:
     assert "wireside serve --port" in result.stderr
 
 
+@pytest.mark.slow
 def test_pull_without_a_network_says_what_to_do() -> None:
     result = runner.invoke(app, ["pull"])
     assert result.exit_code == 1
@@ -350,7 +351,7 @@ def test_variables_that_are_no_settings_are_named_at_the_start(
     monkeypatch.setenv("WIRESIDE_PORT", "0")
     monkeypatch.setenv("WIRESIDE_MODLE", "gpt-4o")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    monkeypatch.setattr("wireside.app.create_app", lambda settings, chat: None)
+    monkeypatch.setattr("wireside.app.create_app", lambda *_, **__: None)
     monkeypatch.setattr("wireside.server.run.run_server", lambda *_, **__: None)
     result = runner.invoke(app, ["serve"])
     assert result.exit_code == 0, result.output

@@ -16,7 +16,7 @@ SOURCE = "from wireside import Chat\nchat = Chat('Mine')\nother = 1\n"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a module; what is imported from it is forgotten."""
+    """A folder with a module; modules imported from it are removed afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "my_app.py").write_text(SOURCE)

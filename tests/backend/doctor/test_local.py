@@ -18,7 +18,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from wireside.doctor import local
-from wireside.doctor.local import Check, examine
+from wireside.doctor.checks import Check
+from wireside.doctor.local import examine
 from wireside.errors import (
     NotConfigured,
     ProviderAuth,

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from wireside.errors import ResponseAborted
 from wireside.server.http import PIPELINED, HttpConnection
 from wireside.server.limits import SocketConfig, SocketLimits, reset_connection
 
@@ -151,6 +152,23 @@ async def test_an_application_may_take_its_time(serve: Serve, connect: Connect) 
     client = await connect(served.port)
     client.writer.write(REQUEST)
     assert await client.status() == 204
+
+
+async def test_an_aborted_response_ends_before_its_last_byte(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def break_off(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"some text", "more_body": True})
+        raise ResponseAborted
+
+    served = await serve(living(break_off))
+    client = await connect(served.port)
+    client.writer.write(REQUEST)
+    assert await client.status() == 200
+    assert await client.reader.read() == b"9\r\nsome text\r\n"  # no last chunk follows
+    await served.until_connections(0)
+    assert not caplog.records
 
 
 @pytest.mark.slow

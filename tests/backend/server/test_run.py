@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from wireside.settings.model import Settings
 Connect = Callable[..., Awaitable[Any]]
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, sys, time
 from wireside.server.run import ServedApplication, run_server
 from wireside.settings.model import Settings
 
@@ -50,6 +50,10 @@ class App:
             await send({"type": "lifespan.shutdown.complete"})
             return
         if scope["type"] == "http":
+            if mode == "hung":
+                print("hangs", flush=True)
+            while mode == "hung":
+                time.sleep(0.1)
             await send({"type": "http.response.start", "status": 200, "headers": []})
             while True:
                 await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
@@ -63,12 +67,30 @@ class App:
         print("closed", message["code"], flush=True)
 
 class Application(ServedApplication):
+    cut = None
+
+    def announce_stop(self):
+        print("not ready", flush=True)
+
+    async def move_clients(self, within_s):
+        print("moving", flush=True)
+
+    def cut_drain_short(self):
+        print("cut short", flush=True)
+        self.cut.set()
+
     async def drain(self):
         print("draining", flush=True)
-        await asyncio.sleep(0.2 if mode == "polite" else 60)
+        self.cut = asyncio.Event()
+        try:
+            await asyncio.wait_for(self.cut.wait(), 0.2 if mode == "polite" else 60)
+        except TimeoutError:
+            pass
         print("drained", flush=True)
 
-settings = Settings(port=0, shutdown_s=1)
+replica = {"replicas": True, "drain_s": 30, "drain_notice_s": 30 if mode == "noticed" else 0.5}
+more = replica if mode in ("replica", "noticed") else {}
+settings = Settings(port=0, shutdown_s=1, **more)
 run_server(Application(App()), settings, on_listening=lambda url: print(url, flush=True))
 print("returned", flush=True)
 """
@@ -91,6 +113,12 @@ class Process:
 
     def signal(self, number: int) -> None:
         self._popen.send_signal(number)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of its output; at the end of the test the rest is ``output``."""
+        assert self._popen.stdout is not None
+        while line := self._popen.stdout.readline():
+            yield line.strip()
 
     async def output(self) -> str:
         out, _ = await asyncio.to_thread(self._popen.communicate)
@@ -137,6 +165,7 @@ async def test_a_stop_drains_closes_with_1001_and_returns(
         assert client.close_code == 1001
     out = await process.output()
     assert out.split("\n") == [
+        "not ready",
         "draining",
         "drained",
         "closed 1001",
@@ -150,9 +179,9 @@ async def test_a_stop_drains_closes_with_1001_and_returns(
 async def test_nobody_new_is_taken_while_it_drains(start: Callable[[str], Process]) -> None:
     process = start("polite")
     process.signal(signal.SIGTERM)
-    await asyncio.sleep(0.15)
-    with pytest.raises(OSError):
-        await websockets.connect(process.url.replace("http", "ws"))
+    with pytest.raises((OSError, websockets.InvalidMessage)):
+        while True:  # the server notices the signal within 0.1 s
+            await (await websockets.connect(process.url.replace("http", "ws"))).close()
 
 
 @pytest.mark.slow
@@ -181,6 +210,51 @@ async def test_whoever_hangs_the_stop_is_bounded(
     assert "draining" in out
     assert "drained" not in out
     assert "lifespan ends" in out
+
+
+@pytest.mark.slow
+async def test_an_event_loop_that_hangs_ends_after_a_signal(
+    start: Callable[[str], Process], connect: Connect
+) -> None:
+    process = start("hung")
+    client = await connect(process.port)
+    client.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert await asyncio.to_thread(next, process.lines()) == "hangs"
+    process.signal(signal.SIGTERM)
+    assert "not ready" not in await process.output()
+    assert process.status == 130
+
+
+async def test_one_of_several_listens_until_proxies_know_and_moves_its_clients(
+    start: Callable[[str], Process],
+) -> None:
+    """A second signal, also of another kind, ends the wait for answers, but in order."""
+    process = start("replica")
+    process.signal(signal.SIGTERM)
+    lines = iter(process.lines())
+    assert await asyncio.to_thread(next, lines) == "not ready"
+    async with websockets.connect(process.url.replace("http", "ws")) as client:
+        assert [await asyncio.to_thread(next, lines) for _ in range(2)] == ["moving", "draining"]
+        with pytest.raises(OSError):
+            await websockets.connect(process.url.replace("http", "ws"))
+        await client.send("x")
+        assert await client.recv() == "echo"
+        process.signal(signal.SIGTERM)
+        with pytest.raises(websockets.ConnectionClosed):
+            await client.recv()
+    out = await process.output()
+    assert "cut short\ndrained\nclosed 1001\nlifespan ends\nreturned" in out
+    assert process.status == 0
+
+
+async def test_a_second_signal_ends_the_notice_too(start: Callable[[str], Process]) -> None:
+    process = start("noticed")
+    process.signal(signal.SIGTERM)
+    lines = iter(process.lines())
+    assert await asyncio.to_thread(next, lines) == "not ready"
+    process.signal(signal.SIGINT)
+    assert "cut short" in await process.output()
+    assert process.status == 0
 
 
 async def test_a_second_interrupt_ends_at_once(start: Callable[[str], Process]) -> None:

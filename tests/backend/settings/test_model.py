@@ -194,6 +194,37 @@ class TestSecretFiles:
         with pytest.raises(WrongSettings, match=r"WIRESIDE_METRICS_TOKEN_FILE is `/nowhere/token`"):
             load_settings()
 
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [("OPENAI_API_KEY", "sk-one"), ("WIRESIDE_DATABASE_URL", "postgresql://host/x")],
+    )
+    def test_the_file_counts_where_the_variable_is_empty(
+        self, variable: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "secret").write_text(value)
+        monkeypatch.setenv(variable, "")
+        monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / "secret"))
+        field = variable.removeprefix("WIRESIDE_").lower()
+        assert getattr(load_settings(), field).get_secret_value() == value
+
+    @pytest.mark.parametrize("field", ["openai_api_key", "database_url"])
+    def test_the_file_counts_before_the_settings_file(
+        self, field: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "secret").write_text("postgresql://from/file")
+        (tmp_path / "wireside.toml").write_text(f'{field} = "sqlite:///from-toml"')
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv(f"{variable_of(field)}_FILE", str(tmp_path / "secret"))
+        assert getattr(load_settings(), field).get_secret_value() == "postgresql://from/file"
+
+    def test_an_empty_file_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "url").write_text("\n")
+        monkeypatch.setenv("WIRESIDE_DATABASE_URL_FILE", str(tmp_path / "url"))
+        with pytest.raises(WrongSettings, match=r"WIRESIDE_DATABASE_URL_FILE is `.*`.* is empty"):
+            load_settings()
+
     def test_what_is_no_secret_is_not_read_from_a_file(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -258,3 +289,113 @@ def test_the_root_path_is_that_of_the_public_url() -> None:
         _ = Settings(public_url=url, root_path="/chat").effective_root_path
     with pytest.raises(WrongSettings, match="write it as /tools/chat"):
         load_settings(public_url="https://example.org/a b")
+
+
+def test_aliases_name_their_models() -> None:
+    assert Settings().models_by_alias == {"gpt-4o": ""}
+    aliases = Settings(model_aliases=("gpt-4o = llama3.3", "a=", "*=x=y")).models_by_alias
+    assert aliases == {"gpt-4o": "llama3.3", "a": "", "*": "x=y"}
+    for wrong in ("gpt-4o", "=x", "a=1,a=2"):
+        with pytest.raises(ValidationError):
+            Settings(model_aliases=tuple(wrong.split(",")))
+
+
+def test_a_replica_is_named_by_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "büro 7")
+    assert Settings().effective_replica_name == "b-ro-7"
+    assert Settings(replica_name="a.1").effective_replica_name == "a.1"
+    with pytest.raises(ValidationError):
+        Settings(replica_name="a b")
+
+
+def test_a_replica_is_not_removed_for_one_late_beat() -> None:
+    assert Settings().replica_times is None
+    wrong = Settings(replica_beat_s=2, replica_ttl_s=5).replica_times
+    assert wrong == (
+        "WIRESIDE_REPLICA_TTL_S is 5: it must be at least three times WIRESIDE_REPLICA_BEAT_S,"
+        " which is 2."
+    )
+
+
+def test_a_container_for_its_own_machine_needs_no_accounts() -> None:
+    settings = Settings(host="0.0.0.0", loopback_published=True)
+    assert settings.exposure is None
+    assert settings.publication is not None
+    assert Settings(host="0.0.0.0", loopback_published=True, auth="password").exposure is None
+    assert Settings(host="0.0.0.0", loopback_published=True, auth="password").publication is None
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"public_url": "https://chat.example.org"}, {"trusted_hosts": ("192.168.1.5",)}],
+)
+@pytest.mark.parametrize("auth", ["none", "password"])
+def test_a_container_for_its_own_machine_has_no_public_name(
+    others: dict[str, object], auth: str
+) -> None:
+    given = {"host": "0.0.0.0", "loopback_published": True, "auth": auth, **others}
+    settings = Settings.model_validate(given)
+    assert "WIRESIDE_LOOPBACK_PUBLISHED" in (settings.exposure or "")
+    local = Settings(host="0.0.0.0", loopback_published=True, public_url="http://localhost:8080")
+    assert local.exposure is None
+
+
+def test_providers_and_prices_come_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-file\n")
+    (tmp_path / "wireside.toml").write_text(
+        f"""
+        [[providers]]
+        name = "one"
+        base_url = "http://127.0.0.1:1/v1"
+        api_key_file = "{tmp_path / "key"}"
+        [providers.prices."a*"]
+        input = 1
+        [[providers]]
+        name = "two"
+        api_key = "sk-two"
+        [prices."gpt-*"]
+        output = 2.5
+        currency = "€"
+        """
+    )
+    settings = load_settings()
+    assert [spec.name for spec in settings.provider_specs] == ["one", "two"]
+    assert settings.provider_specs[0].api_key == "sk-file"
+    assert settings.main_prices[0].currency == "€"
+    assert settings.uses_openai
+    assert not settings.has_main_service
+    assert "sk-two" not in repr(settings)
+
+
+def test_providers_may_be_json_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIRESIDE_PROVIDERS", '[{"name": "x", "api_key": "sk-x"}]')
+    monkeypatch.setenv("WIRESIDE_PRICES", '{"a": {"input": 1}}')
+    settings = load_settings()
+    assert [spec.api_key for spec in settings.provider_specs] == ["sk-x"]
+    assert [price.models for price in settings.main_prices] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            '[[providers]]\nname = "x"\napi_key = "sk-x"\nurl = "y"',
+            "providers[1] (x) has a key `url`",
+        ),
+        ('[providers]\nname = "x"', "wireside.toml: providers is not a list of tables"),
+        ('[prices.x]\ninput = "cheap"', "wireside.toml: prices.x.input: a price per million"),
+        ('[[providers]]\nname = "x"\napi_key_file = "/none"', "api_key_file: it is `/none`, which"),
+    ],
+)
+def test_a_wrong_provider_names_file_and_key(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "wireside.toml").write_text(text)
+    with pytest.raises(WrongSettings, match=re.escape(sentence)) as raised:
+        load_settings()
+    assert "sk-x" not in str(raised.value)
+
+
+def test_json_that_is_none_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIRESIDE_PROVIDERS", '[{"api_key": "sk-x"')
+    with pytest.raises(WrongSettings) as raised:
+        load_settings()
+    assert str(raised.value) == "WIRESIDE_PROVIDERS is not JSON."

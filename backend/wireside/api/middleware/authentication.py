@@ -12,13 +12,13 @@ import asyncio
 import ipaddress
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.host_user import HostRules, find_host_user
-from wireside.api.middleware.limit_headers import limit_headers
+from wireside.api.middleware.limit_headers import limit_headers, openai_limit_headers
 from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import send_refusal
 from wireside.api.middleware.revocable_socket import RevocableSocket
@@ -50,6 +50,11 @@ _ELSEWHERE: Final = (
     " oidc, or proxy) to let others in."
 )
 
+PROXY_HEADERS: Final = frozenset(
+    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+)
+"""Headers that a proxy adds: the client may be on another machine."""
+
 _NOT_KNOWN: Final = {
     "key": "This key is unknown or expired.",
     "ticket": "This ticket is unknown, used or expired; ask for a new one.",
@@ -70,6 +75,8 @@ class AuthenticationRules:
         serves_others: without accounts, a proxy on this machine may forward requests from other
             machines.
         trusted_proxies: peers whose sign-in headers are accepted.
+        gateways: peers that count as this machine; None: only this machine itself. They are the
+            gateways of a container whose port is published on its machine's loopback addresses.
         host: how the host application of a mounted chat authenticates its users.
     """
 
@@ -77,6 +84,7 @@ class AuthenticationRules:
     is_secure: bool = False
     serves_others: bool = False
     trusted_proxies: TrustedNetworks = TrustedNetworks()
+    gateways: TrustedNetworks | None = None
     host: HostRules | None = None
 
 
@@ -154,9 +162,20 @@ class AuthenticationMiddleware:
         an address under which these reach the server.
         """
         peer, client = scope.get("wireside.peer", ""), scope.get("client")
+        if self._rules.gateways is not None and self._is_from_gateway(scope, peer):
+            return False
         if _is_remote(peer) or scope.get("wireside.is_relayed", False):
             return True
         return client is not None and _is_remote(client[0]) and not self._rules.serves_others
+
+    def _is_from_gateway(self, scope: Scope, peer: str) -> bool:
+        """Whether a request comes from the machine that runs this container, through no proxy."""
+        own = scope.get("server")
+        is_near = self._rules.gateways is not None and (
+            self._rules.gateways.is_trusted(peer)
+            or (own is not None and own[0] == peer)  # an engine without root forwards as itself
+        )
+        return is_near and not any(name in PROXY_HEADERS for name, _ in scope["headers"])
 
     def _credentials(self, scope: Scope) -> Credentials:
         headers: dict[str, str] = {}
@@ -167,9 +186,7 @@ class AuthenticationMiddleware:
                 repeated.add(name)
             headers.setdefault(name, value.decode("latin-1"))
         kind, _, bearer = headers.get("authorization", "").partition(" ")
-        ticket = next(
-            (one for one in scope.get("subprotocols", ()) if one.startswith(TICKET)), None
-        )
+        ticket = _ticket_in(scope)
         may_be_program = policy_of(scope).accepts_keys
         is_secure = self._rules.is_secure or scope["scheme"] in ("https", "wss")
         client = scope.get("client")
@@ -181,7 +198,7 @@ class AuthenticationMiddleware:
                 is_secure=is_secure,
                 root_path=scope.get("root_path", ""),
             ),
-            ticket=ticket.removeprefix(TICKET) if may_be_program and ticket else None,
+            ticket=ticket if may_be_program else None,
             origin=headers.get("origin"),
             is_own_page=self._is_own_page(scope, headers),
             is_from_proxy=self._rules.trusted_proxies.is_trusted(scope.get("wireside.peer", "")),
@@ -304,6 +321,8 @@ class AuthenticationMiddleware:
             self._quotas.take_request(caller), self._quotas.allowance(caller)
         )
         headers = limit_headers(requests, rate, left)
+        if policy_of(scope).has_openai_errors:
+            headers += openai_limit_headers(requests, rate)
         if not requests.was_counted:
             return await send_refusal(scope, receive, send, RateLimited(), headers=headers)
 
@@ -323,6 +342,21 @@ def _is_remote(address: str) -> bool:
         return False
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return not (mapped or ip).is_loopback
+
+
+def _ticket_in(scope: Scope) -> str | None:
+    """Return the ticket of a WebSocket's handshake: a subprotocol, or ``ticket`` of its query.
+
+    Some client libraries compute the query for each connection, but not the subprotocols. A ticket
+    is valid once, so that one which a proxy has logged is worth nothing.
+    """
+    for offered in scope.get("subprotocols", ()):
+        if offered.startswith(TICKET):
+            return str(offered.removeprefix(TICKET))
+    if scope["type"] != "websocket" or b"ticket=" not in scope.get("query_string", b""):
+        return None
+    values = parse_qs(scope["query_string"].decode("latin-1")).get("ticket")
+    return values[-1] if values else None
 
 
 def _credential_kind(credentials: Credentials) -> str | None:

@@ -13,12 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.middleware.methods import SAFE_METHODS
 from wireside.api.middleware.refusals import send_refusal
-from wireside.api.policy import Kind, policy_of
+from wireside.api.policy import MAX_BODY_BYTES, Kind, policy_of
 from wireside.errors import Overloaded, TooLarge
 from wireside.limits.unfinished import Unfinished
 
 UNFINISHED_BYTES: Final = 4 * 1024 * 1024
 """Largest total of unfinished bodies in memory, over all connections."""
+
+UNFINISHED_LARGE_BYTES: Final = 96 * 1024 * 1024
+"""The same for routes that accept larger bodies than others."""
 
 
 class BodyLimits:
@@ -31,6 +34,7 @@ class BodyLimits:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._unfinished = Unfinished(UNFINISHED_BYTES)
+        self._unfinished_large = Unfinished(UNFINISHED_LARGE_BYTES)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Buffer the body, unless the request has none or its route reads it as a stream."""
@@ -45,7 +49,9 @@ class BodyLimits:
     async def _read_body(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
         message = await receive()
         if message.get("more_body", False):
-            body = _Body(self._unfinished, max_bytes)
+            is_large = max_bytes > MAX_BODY_BYTES
+            unfinished = self._unfinished_large if is_large else self._unfinished
+            body = _Body(unfinished, max_bytes)
             try:
                 while body.add_piece(message):
                     del message  # else this piece stays in memory while the next one is awaited
@@ -58,9 +64,13 @@ class BodyLimits:
                 return await send_refusal(scope, receive, send, _too_large(max_bytes))
             message = {**message, "body": bytes(body.data)}
             del body
+        elif len(message.get("body", b"")) > max_bytes:
+            return await send_refusal(scope, receive, send, _too_large(max_bytes))
         if message["type"] == "http.disconnect":
             return None  # the client has disconnected; nothing to send
-        await self.app(scope, _receive_after(message, receive), send)
+        receive = _receive_after(message, receive)
+        del message  # else the body stays in memory until the response has ended
+        await self.app(scope, receive, send)
 
 
 _AT_ONCE: Final = "Too much is being sent to this server at once; try again in a moment."

@@ -24,7 +24,8 @@ _HEADERS: Final = b"authorization, content-type"
 _NAMES: Final = re.compile(rb"[A-Za-z0-9_\-]+(?:\s*,\s*[A-Za-z0-9_\-]+)*")
 _EXPOSED: Final = (
     b"retry-after, content-disposition, etag, www-authenticate, x-request-id,"
-    b" ratelimit, ratelimit-policy, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
+    b" ratelimit, ratelimit-policy, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset,"
+    b" stream-next-offset, stream-cursor, stream-up-to-date, stream-closed"
 )
 
 

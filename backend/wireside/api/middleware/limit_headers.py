@@ -28,6 +28,15 @@ def limit_headers(requests: Remaining, rate: Rate, left: QuotaState) -> Headers:
     return headers
 
 
+def openai_limit_headers(requests: Remaining, rate: Rate) -> Headers:
+    """Return the same for requests in the header fields of OpenAI's API."""
+    return [
+        (b"x-ratelimit-limit-requests", str(rate.limit).encode()),
+        (b"x-ratelimit-remaining-requests", str(requests.count).encode()),
+        (b"x-ratelimit-reset-requests", b"%ds" % whole_seconds(requests.reset_s)),
+    ]
+
+
 def _limit_items(requests: Remaining, rate: Rate, left: QuotaState) -> Iterator[tuple[str, str]]:
     """Yield each limit as its items in the two fields."""
     windows = (

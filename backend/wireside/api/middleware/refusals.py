@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from wireside.api.errors import body_of, headers_of, status_of, whole_seconds
+from wireside.api.errors import body_of, headers_of, openai_body, status_of, whole_seconds
+from wireside.api.policy import policy_of
 from wireside.errors import WiresideError
 from wireside.protocol.handshake import Refuse
 
@@ -34,7 +35,7 @@ async def send_refusal(
         (name.lower().encode(), value.encode()) for name, value in headers_of(error, status).items()
     ]
     await _send_json(
-        scope, receive, send, status=status, body=body_of(error), headers=[*headers, *added]
+        scope, receive, send, status=status, body=_body(scope, error), headers=[*headers, *added]
     )
 
 
@@ -53,8 +54,16 @@ async def refuse_handshake(
         ]
     if refusal.status == 426:
         headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
-    body = {"message": refusal.sentence}
+    body: Mapping[str, Any] = {"message": refusal.sentence}
+    if policy_of(scope).has_openai_errors:
+        body = openai_body(refusal.sentence, refusal.status, code=None)
     await _send_json(scope, receive, send, status=refusal.status, body=body, headers=headers)
+
+
+def _body(scope: Scope, error: WiresideError) -> Mapping[str, Any]:
+    if policy_of(scope).has_openai_errors:
+        return openai_body(str(error), status_of(error), code=error.code)
+    return body_of(error)
 
 
 async def _send_json(
@@ -63,7 +72,7 @@ async def _send_json(
     send: Send,
     *,
     status: int,
-    body: Mapping[str, str],
+    body: Mapping[str, Any],
     headers: Headers,
 ) -> None:
     """Send a response with a JSON object, also in place of a WebSocket handshake."""

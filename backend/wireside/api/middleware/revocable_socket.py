@@ -27,22 +27,26 @@ class RevocableSocket:
     async def send(self, message: Message) -> None:
         """Send a message of the application; drop it after the close."""
         if self._is_over:
-            return  # access was revoked
+            return
         sending = self._send(message)
         del message  # else it stays in memory while the socket is blocked
         await sending
 
     def revoke_access(self) -> None:
         """Close the connection; refuse it if its handshake is not answered yet."""
+        self.close_socket(OVER, "signed out")
+
+    def close_socket(self, code: int, reason: str) -> None:
+        """Close the connection; what the application still sends is dropped."""
         if not self._is_over:
             self._is_over = True
-            self._closing = asyncio.create_task(self._send_close())
+            self._closing = asyncio.create_task(self._send_close(code, reason))
 
     async def wait_closed(self) -> None:
         """Wait until the close frame is sent, if there is one."""
         if self._closing is not None:
             await asyncio.wait([self._closing])
 
-    async def _send_close(self) -> None:
+    async def _send_close(self, code: int, reason: str) -> None:
         with suppress(OSError, RuntimeError):  # already closed
-            await self._send({"type": "websocket.close", "code": OVER, "reason": "signed out"})
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})

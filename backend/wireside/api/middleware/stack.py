@@ -21,6 +21,7 @@ from wireside.api.middleware.cors import CrossOrigin
 from wireside.api.middleware.host_origin import HostOriginCheck
 from wireside.api.middleware.rate_limit import AddressRateLimit
 from wireside.api.middleware.refusals import RefusalCounter
+from wireside.api.middleware.replica_cookie import ReplicaCookie
 from wireside.api.middleware.request_ids import RequestIds
 from wireside.api.middleware.root_path import RootPath
 from wireside.api.middleware.route_policy import RoutePolicyLookup
@@ -77,6 +78,8 @@ class Guards:
             frame_ancestors=settings.csp_frame_ancestors,
             is_https=settings.is_https,
         )
+        if settings.replicas:
+            app = ReplicaCookie(app, name=settings.effective_replica_name)
         app = RequestIds(AccessLog(app))
         # uvicorn declares separate ASGI types.
         app = ProxyHeadersMiddleware(app, list(settings.trusted_proxies))  # type: ignore[arg-type,assignment]

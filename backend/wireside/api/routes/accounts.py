@@ -246,7 +246,8 @@ class AccountRoutes:
         wanted = new.origin if new and new.origin else request.headers.get("origin")
         if wanted is not None and Origin.parse(wanted) is None:
             raise NotFound("origin: this is none; write it as https://example.com.")
-        return Ticket(ticket=self._auth.tickets.issue_ticket(who, wanted), expires_in=GOOD_S)
+        ticket = await self._auth.tickets.issue_ticket(who, wanted)
+        return Ticket(ticket=ticket, expires_in=GOOD_S)
 
     async def keys(self, who: CurrentCaller) -> list[Key]:
         """List the caller's own API keys."""

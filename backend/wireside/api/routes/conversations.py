@@ -25,6 +25,7 @@ from wireside.api.dependencies import CallerChat, CallerLibrary
 from wireside.api.errors import PROBLEMS
 from wireside.api.policy import API, route_policy, with_policy
 from wireside.chat.conversation import Conversation, ConversationTurn
+from wireside.chat.instructions import is_instruction
 from wireside.chat.library import MAX_TITLE_CHARS, Library
 from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
@@ -43,8 +44,15 @@ from wireside.parts import (
     upload_of,
 )
 from wireside.ports.clock import Clock
-from wireside.records import MAX_TAG_CHARS, MAX_TAGS, ConversationInfo, Hit
-from wireside.transfer.embedded import with_contents
+from wireside.records import (
+    MAX_TAG_CHARS,
+    MAX_TAGS,
+    ConversationInfo,
+    Hit,
+    HitKind,
+    SearchFilter,
+)
+from wireside.transfer.embedded import PageImages, with_contents
 from wireside.transfer.export import Exporter, HtmlExport, JsonExport, MarkdownExport
 from wireside.transfer.import_limits import IMPORT_LIMITS, ImportLimits
 from wireside.transfer.imports import conversations, passed_over
@@ -93,6 +101,7 @@ class ConversationSummary(BaseModel):
     archived: bool
     answering: bool = Field(description="Whether an answer is being made in it now.")
     tags: list[str]
+    folder: str | None = Field(description="The id of its folder; null if it is in none.")
 
 
 class ConversationList(BaseModel):
@@ -134,6 +143,8 @@ class AnswerStream(BaseModel):
     code: str | None
     input_tokens: int | None
     output_tokens: int | None
+    cost: float | None = Field(None, description="By the prices of the time at which it ended.")
+    currency: str | None = None
     parts: list[AnswerPart]
 
 
@@ -167,6 +178,9 @@ class TurnView(BaseModel):
     sibling: int
     siblings: int
     feedback: Literal["up", "down"] | None
+    instruction: str | None = Field(
+        default=None, description="What the page added to the question, such as `Shorter`'s text."
+    )
     answer: list[AnswerStream]
 
 
@@ -175,6 +189,22 @@ class ConversationView(ConversationSummary):
 
     total: int = Field(description="How many turns are shown.")
     turns: list[TurnView]
+
+
+class CostSum(BaseModel):
+    """A sum of costs in one currency."""
+
+    amount: float
+    currency: str
+
+
+class ConversationUsage(BaseModel):
+    """Tokens and costs of all answers of a conversation, also of those that are not shown."""
+
+    answers: int
+    input_tokens: int
+    output_tokens: int
+    costs: list[CostSum]
 
 
 class SearchHit(BaseModel):
@@ -195,12 +225,33 @@ class SearchResult(BaseModel):
     cursor: int | None = Field(description="Asks for what follows; null at the end.")
 
 
+class TagView(BaseModel):
+    """A tag of the user's conversations."""
+
+    tag: str
+    conversations: int = Field(description="How many conversations have it.")
+
+
+class TagList(BaseModel):
+    """The tags of the user's conversations, ordered by tag."""
+
+    tags: list[TagView]
+
+
 class NewConversation(BaseModel):
     """Fields of a new conversation."""
 
     model_config = ConfigDict(strict=True)
 
     title: Title
+
+
+class Copied(BaseModel):
+    """What to copy of a conversation: all of it, or the turns up to `turn`, itself included."""
+
+    model_config = ConfigDict(strict=True)
+
+    turn: Annotated[str, Field(max_length=64)] | None = None
 
 
 class Changes(BaseModel):
@@ -212,6 +263,9 @@ class Changes(BaseModel):
     pinned: bool | None = None
     archived: bool | None = None
     tags: Tags | None = None
+    folder: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="The id of its folder; null takes it out of its folder."
+    )
 
 
 class Imports(BaseModel):
@@ -262,13 +316,16 @@ class ConversationRoutes:
         router.get("")(self.page)
         router.post("", status_code=201)(self.create)
         router.get("/search")(self.search)
+        router.get("/tags")(self.tags)
         router.get("/export", response_class=StreamingResponse)(self.export_many)
         router.post("/import", openapi_extra={"requestBody": _ANY_FILE})(self.import_file)
         router.get("/{conversation_id}")(self.show)
         router.patch("/{conversation_id}")(self.change)
         router.delete("/{conversation_id}", status_code=204)(self.delete)
         router.post("/{conversation_id}/restore")(self.restore)
+        router.post("/{conversation_id}/copies", status_code=201)(self.copy)
         router.post("/{conversation_id}/answers", status_code=202)(self.answer_question)
+        router.get("/{conversation_id}/usage")(self.usage)
         router.get("/{conversation_id}/export", response_class=StreamingResponse)(self.export)
         return with_policy(router, API)
 
@@ -277,11 +334,18 @@ class ConversationRoutes:
         library: CallerLibrary,
         archived: bool = False,
         tag: Annotated[str | None, Query(max_length=40)] = None,
+        folder: Annotated[str | None, Query(max_length=64)] = None,
         cursor: Cursor | None = None,
         limit: Limit = 50,
     ) -> ConversationList:
-        """List conversations page by page: pinned ones first, then newest first."""
-        listing = await library.list_page(archived=archived, tag=tag, cursor=cursor, limit=limit)
+        """List conversations page by page: pinned ones first, then newest first.
+
+        `folder` restricts the list to the conversations of a folder; an empty one to pinned
+        conversations and those that are in none.
+        """
+        listing = await library.list_page(
+            archived=archived, tag=tag, folder=folder, cursor=cursor, limit=limit
+        )
         return ConversationList(
             conversations=[_summary_view(library, info) for info in listing.conversations],
             cursor=listing.cursor,
@@ -295,17 +359,43 @@ class ConversationRoutes:
         self,
         library: CallerLibrary,
         q: Annotated[str, Query(max_length=200)],
+        kind: HitKind | None = None,
+        model: Annotated[str | None, Query(max_length=200)] = None,
+        folder: Annotated[str | None, Query(max_length=64)] = None,
+        tag: Annotated[str | None, Query(max_length=MAX_TAG_CHARS)] = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         cursor: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Limit = 30,
     ) -> SearchResult:
         """Search titles, questions and answers for texts that match all words of the query.
 
         A word matches at the start of a word; one of three or more characters also inside words.
+        The other parameters restrict the texts: to those in titles, questions or answers (`kind`),
+        questions to a model and its answers, conversations of a folder or with a tag, and texts
+        written from `since` on and before `until`. With an empty query, they find conversations.
         """
-        hits = await library.search(q, cursor=cursor, limit=limit)
+        filters = SearchFilter(
+            kind=kind,
+            model=model,
+            folder_id=folder,
+            tag=tag,
+            since=_seconds_of(since),
+            until=_seconds_of(until),
+        )
+        hits = await library.search(q, filters=filters, cursor=cursor, limit=limit)
         return SearchResult(
             hits=[_search_hit(hit) for hit in hits],
             cursor=hits[-1].cursor if len(hits) == limit else None,
+        )
+
+    async def tags(self, library: CallerLibrary) -> TagList:
+        """List the 500 most frequent tags of the user's conversations, ordered by tag."""
+        return TagList(
+            tags=[
+                TagView(tag=one.tag, conversations=one.conversations)
+                for one in await library.count_tags()
+            ]
         )
 
     async def show(
@@ -325,10 +415,22 @@ class ConversationRoutes:
             turns=[_turn_view(conversation, turn) for turn in turns],
         )
 
+    async def usage(self, library: CallerLibrary, conversation_id: Id) -> ConversationUsage:
+        """Sum the tokens and the costs of all answers."""
+        sums = await library.usage_of(await self._find_conversation(library, conversation_id))
+        return ConversationUsage(
+            answers=sum(one.answers for _, one in sums),
+            input_tokens=sum(one.input_tokens for _, one in sums),
+            output_tokens=sum(one.output_tokens for _, one in sums),
+            costs=[
+                CostSum(amount=one.cost, currency=currency) for currency, one in sums if currency
+            ],
+        )
+
     async def change(
         self, library: CallerLibrary, conversation_id: Id, changes: Changes
     ) -> ConversationSummary:
-        """Rename, pin, archive or tag a conversation."""
+        """Rename, pin, archive or tag a conversation, or put it into a folder."""
         info = (await self._find_conversation(library, conversation_id)).info
         if changes.title is not None:
             info = await library.rename(conversation_id, changes.title)
@@ -338,6 +440,8 @@ class ConversationRoutes:
             info = await library.archive(conversation_id, changes.archived)
         if changes.tags is not None:
             info = await library.tag(conversation_id, changes.tags)
+        if "folder" in changes.model_fields_set:
+            info = await library.move(conversation_id, changes.folder)
         return _summary_view(library, info)
 
     async def delete(self, library: CallerLibrary, conversation_id: Id) -> Response:
@@ -350,6 +454,19 @@ class ConversationRoutes:
         """Undo a deletion, within 30 seconds. The request is idempotent."""
         infos = await library.restore([conversation_id])
         info = infos[0] if infos else (await self._find_conversation(library, conversation_id)).info
+        return _summary_view(library, info)
+
+    async def copy(
+        self, library: CallerLibrary, conversation_id: Id, copied: Copied
+    ) -> ConversationSummary:
+        """Copy a conversation: all of it, or the turns up to one of them.
+
+        An answer that is being written is interrupted in the copy.
+        """
+        if copied.turn is None:
+            info = await library.duplicate(conversation_id)
+        else:
+            info = await library.fork(conversation_id, copied.turn)
         return _summary_view(library, info)
 
     async def answer_question(
@@ -370,7 +487,8 @@ class ConversationRoutes:
         """Export a conversation: the shown branch as Markdown or HTML, all branches as JSON.
 
         Markdown and HTML show times in the time zone ``tz``, such as ``Europe/Berlin`` or
-        ``+05:30``; JSON has UTC.
+        ``+05:30``; JSON has UTC. JSON contains the files of questions, HTML their images, 20 MB
+        at most; Markdown names them.
         """
         library.caller.require("read")
         conversation = await self._find_conversation(library, conversation_id)
@@ -478,14 +596,17 @@ class ConversationRoutes:
         self, library: Library, conversation: Conversation, exporter: Exporter
     ) -> AsyncIterator[str]:
         yield exporter.text_before_turns(conversation.info, tuple(conversation.branches.values()))
+        images = PageImages(library.files) if isinstance(exporter, HtmlExport) else None
         async for record in library.iterate_turns(conversation, "shown"):
-            yield await run_in_worker(exporter.text_of_turn, record)
+            turn = record if images is None else await images.embed_images(record)
+            yield await run_in_worker(exporter.text_of_turn, turn)
         yield exporter.text_after_turns()
 
     async def _export_json_pieces(
         self, library: Library, conversations: Sequence[Conversation]
     ) -> AsyncIterator[str]:
-        exporter = JsonExport()
+        names = {folder.id: folder.name for folder in await library.folders.list_folders()}
+        exporter = JsonExport(names)
         yield exporter.begin_file()
         for conversation in conversations:
             yield exporter.text_before_turns(
@@ -537,6 +658,7 @@ def _summary_view(library: Library, info: ConversationInfo) -> ConversationSumma
         archived=info.archived_at is not None,
         answering=info.id in library.answering,
         tags=list(info.tags),
+        folder=info.folder_id,
     )
 
 
@@ -581,6 +703,7 @@ def _turn_view(conversation: Conversation, turn: ConversationTurn) -> TurnView:
         sibling=sibling,
         siblings=siblings,
         feedback=turn.feedback.verdict if turn.feedback else None,
+        instruction=next((part.text for part in turn.question_parts if is_instruction(part)), None),
         answer=[_stream_view(stream) for stream in turn.segments],
     )
 
@@ -600,6 +723,8 @@ def _stream_view(stream: Stream) -> AnswerStream:
         code=error.code if error else None,
         input_tokens=end.usage.input_tokens if end else None,
         output_tokens=end.usage.output_tokens if end else None,
+        cost=end.cost.amount if end and end.cost else None,
+        currency=end.cost.currency if end and end.cost else None,
         parts=[
             _answer_part(piece)
             for piece in stream.log.read_pieces(0, stream.log.head)
@@ -638,6 +763,13 @@ def _search_hit(hit: Hit) -> SearchHit:
         snippet=list(hit.snippet),
         created_at=_datetime_of(hit.created_at),
     )
+
+
+def _seconds_of(moment: datetime | None) -> float | None:
+    """Return a time in seconds since 1970; without a time zone, it is UTC."""
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _datetime_of(seconds: float) -> datetime:

@@ -1,4 +1,4 @@
-"""REST routes: health, models and the protocol's description."""
+"""REST routes: health and models."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
-from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from wireside.api.dependencies import CallerChat
 from wireside.api.errors import Problem
-from wireside.api.policy import API, FILE, Access, with_policy
-from wireside.assets import documents_folder
+from wireside.api.policy import API, Access, with_policy
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
 
@@ -33,6 +31,7 @@ HEALTH: Final = replace(API, access=Access.UNCHECKED, checks_host=False)
 
 DRAINING: Final = "The server is shutting down."
 NO_STORE: Final = "The store does not answer."
+NOT_JOINED: Final = "The other servers on the database have removed this one; it joins them again."
 BEHIND: Final = "Answers wait to be saved: the store does not take them."
 
 
@@ -50,6 +49,8 @@ class Health:
     behind_s: float
     memory_mb: float | None
     problem: str | None = None
+    replica: str | None = None
+    """Name of the server among several on one database."""
 
 
 class Live(BaseModel):
@@ -59,13 +60,17 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """Readiness of the server. `reason` is a sentence if it is not ready."""
+    """Readiness of the server. `reason` is a sentence if it is not ready.
+
+    `replica` is its name, if it is one of several on one database.
+    """
 
     status: Literal["ready", "draining", "unavailable"]
     provider: str
     streams: int
     memory_mb: float | None
     reason: str | None = None
+    replica: str | None = None
 
 
 class Model(BaseModel):
@@ -77,6 +82,9 @@ class Model(BaseModel):
     id: str
     name: str
     owner: str | None = None
+    provider: str = Field(
+        "", description="Name of the provider that has the model; empty if there is one provider."
+    )
     context_tokens: int | None = None
     can_see: bool | None = None
     can_chat: bool = True
@@ -133,6 +141,7 @@ def health_routes(
             streams=health.streams,
             memory_mb=health.memory_mb,
             reason=reason,
+            replica=health.replica,
         )
 
     return with_policy(router, HEALTH)
@@ -157,18 +166,6 @@ async def _readiness_problem(
     return None
 
 
-def documents() -> APIRouter:
-    """Return the route of the protocol's description, at the address that a 426 response names."""
-    router = APIRouter()
-    text = (documents_folder() / "protocol.md").read_text(encoding="utf-8")
-
-    @router.get("/docs/protocol", include_in_schema=False)
-    async def protocol() -> PlainTextResponse:
-        return PlainTextResponse(text)
-
-    return with_policy(router, replace(FILE, is_cross_origin=True))
-
-
 def api_routes() -> APIRouter:
     """Return the routes under ``/api``."""
     router = APIRouter(prefix="/api")
@@ -187,6 +184,7 @@ def api_routes() -> APIRouter:
                     id=m.id,
                     name=m.name,
                     owner=m.owner,
+                    provider=m.provider,
                     context_tokens=m.context_tokens,
                     can_see=m.can_see,
                     can_chat=m.can_chat,

@@ -114,7 +114,7 @@ async def test_a_ticket_opens_our_socket_and_not_the_pages(
 ) -> None:
     await house.signed_in("ada")
     here = await house.signed_in("ada")
-    ticket = f"ticket.{house.tickets.issue_ticket(here)}"
+    ticket = f"ticket.{await house.tickets.issue_ticket(here)}"
     assert await knock(PAGE_SOCKET, "upgrade", subprotocols=(ticket,)) is None
     assert await knock("/ws/ai-chat", "upgrade", subprotocols=("ai-chat", ticket)) == here
 

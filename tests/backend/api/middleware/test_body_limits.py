@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -117,3 +118,44 @@ async def test_who_has_left_before_it_was_read_reaches_nobody(
     await with_known_paths(bodies)({"type": "http", "method": method, "path": path}, receive, send)
     assert reached == []
     assert bodies._unfinished.total == 0
+
+
+class Body(dict[str, Any]):
+    """A message to which there can be weak references."""
+
+
+def post_scope() -> Scope:
+    return {"type": "http", "method": "POST", "path": "/api/keys", "headers": []}
+
+
+async def test_a_body_in_one_message_has_the_same_limit() -> None:
+    sent: list[Message] = []
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("the body is too large")
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": bytes(MAX_BODY_BYTES + 1)}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await with_known_paths(BodyLimits(app))(post_scope(), receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_a_body_is_released_once_the_application_has_it() -> None:
+    messages = [Body(type="http.request", body=b"{}")]
+    body = ref(messages[0])
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        assert (await receive())["body"] == b"{}"
+        assert body() is None
+
+    async def receive() -> Message:
+        return messages.pop()
+
+    async def send(_: Message) -> None:
+        raise AssertionError("the application sends nothing")
+
+    await with_known_paths(BodyLimits(app))(post_scope(), receive, send)

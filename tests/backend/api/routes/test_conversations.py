@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from wireside.api.errors import ErrorResponses
 from wireside.api.routes.conversations import ConversationRoutes
+from wireside.api.routes.folders import FolderRoutes
 from wireside.chat.service import NEW, ChatService
 from wireside.messages import Options
 from wireside.providers.scripted import ScriptedProvider
@@ -38,6 +39,7 @@ async def http(chat: ChatService, import_limits: ImportLimits) -> AsyncIterator[
     ErrorResponses(count=lambda _: None).register_handlers(app)
     routes = ConversationRoutes(lambda text: f"<p>{text}</p>", time.time, import_limits)
     app.include_router(routes.build_router())
+    app.include_router(FolderRoutes().build_router())
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"chat": chat}
@@ -269,7 +271,7 @@ async def test_an_update_keeps_what_was_chosen_and_shared(
 
     (name,) = (await http.post("/import", content=export("one"))).json()["conversations"]
     turn = (await http.get(f"/{name}")).json()["turns"][0]["id"]
-    await store.set_feedback(turn, Feedback("up", "fine"))
+    await store.set_feedback(name, turn, Feedback("up", "fine"))
     await store.keep_options(name, Options(model="chosen"))
     sharing = Sharing(store.accounts, str, lambda: 0.0, audience="public")
     opened = await chat.library.open_conversation(name)
@@ -377,3 +379,71 @@ async def test_a_change_of_another_type_is_refused(
 ) -> None:
     name = await ask("a question")
     assert (await http.patch(f"/{name}", json=changes)).status_code == 422
+
+
+async def test_a_conversation_is_copied(http: httpx2.AsyncClient, ask: Any) -> None:
+    name = await ask("one")
+    await ask("two", where=name)
+    turn = (await http.get(f"/{name}")).json()["turns"][0]["id"]
+    whole = await http.post(f"/{name}/copies", json={})
+    part = await http.post(f"/{name}/copies", json={"turn": turn})
+    assert (whole.status_code, part.status_code) == (201, 201)
+    assert (await http.get(f"/{whole.json()['id']}")).json()["total"] == 2
+    assert (await http.get(f"/{part.json()['id']}")).json()["total"] == 1
+    assert (await http.post(f"/{name}/copies", json={"turn": "none"})).status_code == 404
+    assert (await http.post("/none/copies", json={})).status_code == 404
+
+
+async def test_folders_are_created_filled_renamed_and_deleted(
+    http: httpx2.AsyncClient, ask: Any
+) -> None:
+    folders = "http://test/api/folders"
+    made = await http.post(folders, json={"name": "Work"})
+    assert made.status_code == 201
+    folder = made.json()["id"]
+    inside, outside = await ask("one"), await ask("two")
+    moved = await http.patch(f"/{inside}", json={"folder": folder})
+    assert moved.json()["folder"] == folder
+
+    async def listed(query: str) -> list[str]:
+        page = (await http.get(f"?folder={query}")).json()
+        return [one["id"] for one in page["conversations"]]
+
+    assert await listed(folder) == [inside]
+    assert await listed("") == [outside]
+    assert (await http.patch(f"/{inside}", json={"title": "x"})).json()["folder"] == folder
+    assert (await http.patch(f"/{inside}", json={"folder": "none"})).status_code == 404
+    assert (await http.post(folders, json={"name": "work"})).json()["id"] == folder
+    renamed = await http.patch(f"{folders}/{folder}", json={"name": "Office"})
+    assert renamed.json()["name"] == "Office"
+    exported = await http.get(f"/{inside}/export", params={"format": "json"})
+    assert exported.json()["conversations"][0]["folder"] == "Office"
+    assert (await http.delete(f"{folders}/{folder}")).status_code == 204
+    assert (await http.delete(f"{folders}/{folder}")).status_code == 404
+    assert (await http.get(f"/{inside}")).json()["folder"] is None
+    changed = exported.text.replace("re one", "other").replace("an answer", "another")
+    imported = (await http.post("/import", content=changed)).json()
+    (fresh,) = imported["conversations"]
+    (office,) = (await http.get(folders)).json()["folders"]
+    assert office["name"] == "Office"
+    assert (await http.get(f"/{fresh}")).json()["folder"] == office["id"]
+    assert (await http.patch(f"/{fresh}", json={"folder": None})).json()["folder"] is None
+
+
+async def test_a_search_has_filters(http: httpx2.AsyncClient, ask: Any) -> None:
+    one, two = await ask("about wombats"), await ask("more wombats")
+    await http.patch(f"/{one}", json={"tags": ["zoo"]})
+    assert (await http.get("/tags")).json() == {"tags": [{"tag": "zoo", "conversations": 1}]}
+
+    async def found(**params: str) -> list[tuple[str, str]]:
+        response = await http.get("/search", params={"q": "wombats", **params})
+        return [(hit["conversation"], hit["kind"]) for hit in response.json()["hits"]]
+
+    assert await found(kind="title") == [(two, "title"), (one, "title")]
+    assert await found(tag="zoo", kind="question") == [(one, "question")]
+    assert await found(q="", tag="zoo") == [(one, "title")]
+    assert await found(until="2001-01-01T00:00:00") == []
+    assert len(await found(since="2001-01-01T00:00:00+02:00", model="model-a")) == 2
+    assert await found(model="none") == await found(folder="none") == []
+    wrong = await http.get("/search", params={"q": "x", "kind": "other"})
+    assert wrong.status_code == 422

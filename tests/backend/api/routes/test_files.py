@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -170,6 +171,28 @@ async def test_files_are_in_exports_and_are_imported(
         assert attachment["id"] not in (*ids, None)
         shown = await http.get(f"/files/{attachment['id']}")
         assert shown.content == contents[attachment["name"]]
+
+
+async def test_a_page_has_the_images_of_questions_and_names_other_files(
+    http: httpx2.AsyncClient, chat: ChatService
+) -> None:
+    names = ("a.png", "b.csv", "c.svg.png", "d.png")
+    contents = (png(), b"1;2", SVG, png(7, 7))
+    ids = [await upload(http, *each) for each in zip(names, contents, strict=True)]
+    conversation, _ = await chat.ask_in_conversation(
+        "new", "", key=None, options=Options(), attachments=ids
+    )
+    path = f"/conversations/{conversation.id}/export"
+    page = (await http.get(path, params={"format": "html"})).text
+    for name, content in (("a.png", png()), ("d.png", png(7, 7))):
+        assert f'alt="{name}" src="data:image/png;base64,{b64encode(content).decode()}"' in page
+    assert page.count("<img ") == 2
+    assert "[file: b.csv]" in page
+    assert "[file: c.svg.png]" in page
+    assert b64encode(SVG).decode() not in page
+    markdown = (await http.get(path, params={"format": "markdown"})).text
+    assert "\n> \\[image\\: a.png\\]\n\n> \\[file\\: b.csv\\]\n" in markdown
+    assert "base64" not in markdown
 
 
 async def test_an_export_without_a_content_has_its_name(

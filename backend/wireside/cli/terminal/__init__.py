@@ -1,0 +1,1 @@
+"""The chat in a terminal: input, answers as Markdown, and questions of the server."""
