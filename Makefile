@@ -6,14 +6,18 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-# for `make soak`: minutes of use of a server, kills under load, inputs for the parsers, frames for
-# a live server
+# for `make soak`: minutes of use of a server, kills under load, freezes of one of two servers, kills
+# and freezes of three behind HAProxy, streams during a rolling restart of three, inputs for the
+# parsers, frames for a live server
 MINUTES ?= 120
 KILLS ?= 1000
+FREEZES ?= 200
+STRIKES ?= 200
+STREAMS ?= 200
 INPUTS ?= 100000000
 FRAMES ?= 1000000
 
-.PHONY: help install run check test bench soak hold audit sbom format lock clean
+.PHONY: help install run check test bench soak hold audit sbom docs wheel image release contract format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -27,7 +31,7 @@ run: $(VENV)/runtime ## Start the chat and print its address
 check: $(VENV)/dev ## Format, lint, import contracts, types, scripts and styles, unit tests
 	@$(BIN)/python scripts/verify.py check
 
-test: $(VENV)/dev $(VENV)/adapters ## Checks, integration, a real browser, the wheel
+test: $(VENV)/dev $(VENV)/adapters $(VENV)/docs ## Checks, integration, a real browser, the wheel
 	@$(BIN)/python scripts/verify.py test
 
 bench: $(VENV)/dev ## Measure the cost of a token against a bare relay
@@ -36,6 +40,9 @@ bench: $(VENV)/dev ## Measure the cost of a token against a bare relay
 soak: $(VENV)/dev ## Use, cuts, kills, hostile input for hours: no loss, leak or crash
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
 	@$(BIN)/python -m tests.faults.flood --kills $(KILLS)
+	@$(BIN)/python -m tests.faults.freezes --rounds $(FREEZES)
+	@$(BIN)/python -m tests.faults.fleet_storm --strikes $(STRIKES)
+	@$(BIN)/python -m tests.faults.rolling --streams $(STREAMS)
 	@$(BIN)/python -m tests.faults.abuse
 	@$(BIN)/python -m tests.fuzz.soak --inputs $(INPUTS) --frames $(FRAMES)
 
@@ -47,6 +54,22 @@ audit: $(VENV)/dev ## Check the locked packages for vulnerabilities
 
 sbom: $(VENV)/dev ## Write the software bill of materials, build/sbom.json
 	@$(BIN)/python scripts/sbom.py
+
+docs: $(VENV)/runtime $(VENV)/docs ## Build the documentation, which the server serves at /docs
+	@$(BIN)/python scripts/docs.py
+
+wheel: $(VENV)/dev docs ## Build the wheel, with the documentation, into dist/
+	@rm -f dist/wireside-*.whl
+	@$(BIN)/python -m build --wheel --no-isolation
+
+image: $(VENV)/dev ## Replay the container image's recipe in a bare file system, and check it
+	@WIRESIDE_TEST_IMAGE=1 $(BIN)/pytest -q tests/packaging/test_container.py
+
+release: $(VENV)/dev docs ## Check and build a release into dist/: all but the upload
+	@$(BIN)/python scripts/release.py
+
+contract: $(VENV)/dev ## Write docs/contract/; name what breaks clients of the last release
+	@$(BIN)/python scripts/contract.py $(ARGS)
 
 format: $(VENV)/dev ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python scripts/web.py format
@@ -70,4 +93,10 @@ $(VENV)/adapters: requirements/adapters.txt $(VENV)/dev
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $@
 	@$(BIN)/uv pip install --quiet --python $@ --require-hashes -r requirements/adapters.txt
 	@$(BIN)/uv pip install --quiet --python $@ --no-deps --no-build-isolation --offline --editable .
+	@touch $@
+
+$(VENV)/docs: requirements/docs.txt $(VENV)/runtime
+	@echo "Installing requirements/docs.txt …"
+	@$(BIN)/python -m venv --clear $@
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@

@@ -1,11 +1,22 @@
-// The rules for the scripts that browsers run. Formatting is Prettier's, types are TypeScript's (tsconfig.json).
+// The rules for the scripts that browsers run, and for those of the tests. Formatting is Prettier's, types are TypeScript's (tsconfig.json).
 import js from "@eslint/js";
 import globals from "globals";
 
 const CLASSIC = ["assets/account.js", "assets/math.js"]; // loaded by <script>, not as modules
 
 export default [
-  { ignores: ["**/katex/", "**/node_modules/", ".venv/", "build/", "dist/", "test-results/"] },
+  {
+    ignores: [
+      "**/katex/",
+      "**/node_modules/",
+      ".venv/",
+      "build/",
+      "dist/",
+      "test-results/",
+      "assets/client/package/",
+      "assets/client/*.mjs",
+    ],
+  },
   js.configs.recommended,
   {
     languageOptions: { globals: { ...globals.browser } },
@@ -20,5 +31,6 @@ export default [
       "prefer-const": "error",
     },
   },
+  { files: ["tests/doors/*.mjs"], languageOptions: { globals: { ...globals.node } } },
   { files: CLASSIC, languageOptions: { sourceType: "script" } },
 ];

@@ -11,12 +11,15 @@ from rich.console import Console
 
 from benchmarks import (
     dashboard,
+    doors,
     history,
     idle,
     latency,
+    openai_api,
     page,
     peers,
     raw,
+    replicas,
     report,
     startup,
     stored,
@@ -30,11 +33,14 @@ Benchmark = Callable[..., Iterator[Section]]
 
 BENCHMARKS: dict[str, Benchmark] = {
     "raw": raw.measure,
+    "doors": doors.measure,
+    "openai": openai_api.measure,
     "latency": latency.measure,
     "idle": idle.measure,
     "ui": page.measure,
     "startup": startup.measure,
     "stored": stored.measure,
+    "replicas": replicas.measure,
     "history": history.measure,
     "dashboard": dashboard.measure,
 }

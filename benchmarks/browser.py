@@ -30,7 +30,7 @@ OPEN_S = 30.0
 SETTLE_MS = 300
 
 WATCH = """
-window.bench = {usable: null, asked: null, done: null, tasks: []};
+window.bench = {usable: null, shown: null, connected: null, asked: null, done: null, tasks: []};
 new PerformanceObserver(list => {
   for (const task of list.getEntries()) bench.tasks.push([task.startTime, task.duration]);
 }).observe({type: "longtask", buffered: true});
@@ -39,6 +39,19 @@ watch(() => {
   const input = document.querySelector('[data-testid="input-chat"]');
   if (!input || input.disabled || input.readOnly) return false;
   bench.usable = performance.now();
+  return true;
+});
+watch(() => {
+  const answers = document.querySelectorAll('[data-testid="message-assistant"]');
+  if (!answers.length || !answers[answers.length - 1].textContent.includes("END_MARK"))
+    return false;
+  bench.shown = performance.now();
+  return true;
+});
+watch(() => {
+  if (!document.querySelector('[data-testid="connection-status"][data-state="connected"]'))
+    return false;
+  bench.connected = performance.now();
   return true;
 });
 window.benchAsk = every => {
@@ -86,6 +99,20 @@ class ChatPage:
         if box.input_value() != "hello":
             raise RuntimeError("The input lost what was typed while the page was loading.")
         return float(self._get("bench.usable"))
+
+    def open_conversation(self, address: str) -> tuple[float, float]:
+        """Open a conversation whose last answer ends with ``END_MARK``.
+
+        Returns the milliseconds until that answer is in the page, and until the page is connected.
+        """
+        self._page.goto(address, wait_until="commit")
+        self._wait("bench.shown", OPEN_S)
+        self._wait("bench.connected", OPEN_S)
+        return float(self._get("bench.shown")), float(self._get("bench.connected"))
+
+    def count_nodes(self) -> float:
+        """Return the number of elements of the document."""
+        return float(self._get("document.querySelectorAll('*').length"))
 
     def ask(self, plan: Plan, *, every_ms: int = 0) -> None:
         """Send the question; the page checks for the end every ``every_ms`` (0: in each frame)."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import msgspec
 
@@ -145,6 +145,48 @@ class Direct(_Peer):
             self.answer.end()
 
 
+class Events(_Peer):
+    """A client of a door that sends server-sent events: chat completions or responses."""
+
+    _TEXTS: ClassVar = {
+        "/v1/chat/completions": re.compile(rb'"content": ?("(?:[^"\\]|\\.)+")'),
+        "/v1/responses": re.compile(rb'"delta": ?("(?:[^"\\]|\\.)+")'),
+    }
+    _ENDS: ClassVar = {"/v1/chat/completions": b"[DONE]", "/v1/responses": b"response.completed"}
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self._text = self._TEXTS[path]
+        self._end = self._ENDS[path]
+        self._has_end = False
+
+    def ask(self, plan: Plan) -> Answer:
+        """Request an answer."""
+        if self._path.endswith("completions"):
+            asked = f'"messages":[{{"role":"user","content":"{plan}"}}]'
+        else:
+            asked = f'"store":false,"input":"{plan}"'
+        body = f'{{{asked},"stream":true}}'.encode()
+        head = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+        answer = self._expect(plan)
+        self.transport.write(head % (self._path.encode(), len(body)) + body)
+        return answer
+
+    def data_received(self, data: bytes) -> None:
+        """Record the tokens of complete events."""
+        now = time.monotonic_ns()
+        whole, cut, self._rest = (self._rest + data).rpartition(b"\n\n")
+        if self.answer is None:
+            return
+        for content in self._text.findall(whole + cut):
+            self.answer.add(msgspec.json.decode(content), now)
+        self._has_end = self._has_end or self._end in whole
+        if self._has_end and data.endswith(b"0\r\n\r\n"):  # the server takes no request before it
+            self._has_end = False
+            self.answer.end()
+
+
 class Socket(_Peer):
     """A WebSocket client of Wireside's protocol, which the relay uses too."""
 
@@ -245,29 +287,34 @@ class Socket(_Peer):
         self.transport.write(bytes([0x80 | opcode]) + size + b"\0\0\0\0" + payload)
 
 
+Peer = Socket | Direct | Events
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """An endpoint to connect to, and its name in the table."""
 
-    name: Literal["wireside", "relay", "direct"]
+    name: Literal["wireside", "relay", "direct", "door"]
     server: Server
     path: str = ""
     level: Level = 2
     is_stored: bool = False
 
-    async def connect(self, number: int, *, with_deflate: bool = False) -> list[Socket | Direct]:
+    async def connect(self, number: int, *, with_deflate: bool = False) -> list[Peer]:
         """Open ``number`` connections, at most twenty at a time."""
-        opened: list[Socket | Direct] = []
+        opened: list[Peer] = []
         for start in range(0, number, 20):
             opening = [self._one(with_deflate) for _ in range(start, min(number, start + 20))]
             opened += await asyncio.gather(*opening)
         return opened
 
-    async def _one(self, with_deflate: bool) -> Socket | Direct:
+    async def _one(self, with_deflate: bool) -> Peer:
         loop = asyncio.get_running_loop()
         port = self.server.port
-        make: Callable[[], Socket | Direct] = Direct
-        if self.name != "direct":
+        make: Callable[[], Peer] = Direct
+        if self.name == "door":
+            make = lambda: Events(self.path)  # noqa: E731
+        elif self.name != "direct":
             make = lambda: Socket(  # noqa: E731  # the same call for both classes
                 self.path, port, self.level, with_deflate=with_deflate, is_stored=self.is_stored
             )
@@ -287,13 +334,18 @@ def relay(server: Server) -> Target:
     return Target("relay", server, "/ws", 1)
 
 
+def door(server: Server, path: str) -> Target:
+    """Return an endpoint of a door that sends server-sent events."""
+    return Target("door", server, path)
+
+
 def direct(upstream: Server) -> Target:
     """Return the endpoint of the model itself."""
     return Target("direct", upstream)
 
 
 @contextmanager
-def closing(peers: list[Socket | Direct]) -> Iterator[list[Socket | Direct]]:
+def closing(peers: list[Peer]) -> Iterator[list[Peer]]:
     """Abort the connections on exit."""
     try:
         yield peers

@@ -1,4 +1,4 @@
-"""The cost of a long history, beside a short one."""
+"""The cost of a long history, compared with a short one."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def _fill(store: SqlStore, name: str, count: int) -> None:
         )
         for n in range(count)
     ]
-    await store.add_conversation(
+    await store.add_imported(
         _info(name), [Branch(id=0, parent=None, first=0, last=count - 1)], 0, turns
     )
 

@@ -5,18 +5,27 @@ The baseline is a page of thirty lines on the bare relay, which appends plain te
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from urllib.request import Request, urlopen
 
 from playwright.sync_api import Browser
 
 from benchmarks.answers import Plan
+from benchmarks.answers import text as text_of
 from benchmarks.browser import chromium, cold_page
 from benchmarks.report import Aim, Figure, Section
 from benchmarks.servers import Server, Servers
 from benchmarks.wire import Wire
 
 BURST = Plan("markdown", 2000)
+
+MESSAGES = 500
+"""Messages of the conversation that is opened: half of them are questions."""
+
+ANSWER = Plan("markdown", 150)
+"""Each answer of that conversation."""
 
 LOOK_EVERY_MS = 1000
 """Interval of the search for a long answer's end, in milliseconds: searching has a cost too."""
@@ -33,6 +42,7 @@ def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
         for server in (bare, ours):
             _burst(browser, server)  # warm-up; the result is discarded
         yield _usable(browser, ours, bare, 2 if quick else 5)
+        yield _conversations(browser, ours, 2 if quick else 5)
         yield _bursts(browser, ours, bare, 2 if quick else 5)
         yield _long_answers(browser, ours, bare, rate=1000 if quick else 100)
 
@@ -45,6 +55,67 @@ def _usable(browser: Browser, ours: Server, bare: Server, rounds: int) -> Sectio
                 times.append(page.open(server.address))
     figure = Figure.of("input takes text, cold cache", "ms", found[ours], found[bare], Aim(500))
     return Section("Opening the page", "bare page", [figure])
+
+
+def _conversations(browser: Browser, server: Server, rounds: int) -> Section:
+    """Measure a long conversation and one of two messages."""
+    long, short = (_import_conversation(server, count) for count in (MESSAGES, 2))
+    found: dict[str, list[tuple[float, ...]]] = {long: [], short: []}
+    for _ in range(rounds):
+        for address, costs in found.items():
+            costs.append(_opened(browser, server, address))
+    units = (
+        ("last answer in the page", "ms", Aim(700)),
+        ("page connected", "ms", Aim(700)),
+        ("server CPU", "s", None),
+        ("main thread of the page", "s", None),
+        ("elements of the page", "", None),
+    )
+    figures = [
+        Figure.of(
+            subject,
+            unit,
+            [each[i] for each in found[long]],
+            [each[i] for each in found[short]],
+            aim,
+        )
+        for i, (subject, unit, aim) in enumerate(units)
+    ]
+    return Section(f"Opening a conversation of {MESSAGES} messages", "2 messages", figures)
+
+
+def _opened(browser: Browser, server: Server, address: str) -> tuple[float, ...]:
+    with cold_page(browser) as page:
+        cpu_s = server.cpu_s()
+        shown_ms, connected_ms = page.open_conversation(address)
+        page.settle()
+        return shown_ms, connected_ms, server.cpu_s() - cpu_s, page.task_s(), page.count_nodes()
+
+
+def _import_conversation(server: Server, messages: int) -> str:
+    """Import a conversation of so many questions and answers; return its address."""
+    when = "2026-01-01T00:00:00Z"
+    part = {"type": "text", "text": text_of(ANSWER.kind, ANSWER.tokens)}
+    answer = {"model": "bench", "created_at": when, "reason": "stop", "parts": [part]}
+    turns = [
+        {
+            "id": f"t{number}",
+            "parent": f"t{number - 1}" if number else None,
+            "question": f"Question {number} of {messages}?",
+            "created_at": when,
+            "answer": [answer],
+        }
+        for number in range(messages // 2)
+    ]
+    talk = {"title": f"{messages} messages", "turns": turns}
+    request = Request(
+        f"{server.address}/api/conversations/import",
+        json.dumps({"format": "wireside", "version": 1, "conversations": [talk]}).encode(),
+        {"Content-Type": "application/json", "Origin": server.address},
+    )
+    with urlopen(request) as response:
+        [name] = json.load(response)["conversations"]
+    return f"{server.address}/c/{name}"
 
 
 @dataclass(frozen=True, slots=True)

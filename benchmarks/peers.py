@@ -1,4 +1,4 @@
-"""The page beside chats made with other frameworks, each in an environment of its own.
+"""The page compared with chats made with other frameworks, each in an environment of its own.
 
 The environments are in ``build/peers`` and are made at the first run, from PyPI. Each chat is the
 shortest that its framework's documentation shows, without a store; Wireside stores its answers.

@@ -77,12 +77,10 @@ class Pair:
 
 def _bursts(pair: Pair, counts: Sequence[int]) -> Section:
     figures = [
-        pair.figure(
-            f"{number} streams", _burst_of(number), AT_MOST_RELAY if number >= 100 else None
-        )
+        pair.figure(f"{number} streams", burst_of(number), AT_MOST_RELAY if number >= 100 else None)
         for number in counts
     ]
-    figures.append(pair.figure("100 streams, level 1", _burst_of(100), level=1))
+    figures.append(pair.figure("100 streams, level 1", burst_of(100), level=1))
     title = f"Server CPU of a token: {BURST_TOKENS} of them lie ready"
     return Section(title, "relay", figures)
 
@@ -105,7 +103,9 @@ async def once(cost: Measured, target: Target) -> float:
     return await cost(target)
 
 
-def _burst_of(streams: int) -> Measured:
+def burst_of(streams: int) -> Measured:
+    """Return a function that measures the cost of a token at ``streams`` answers sent at once."""
+
     async def cost(target: Target) -> float:
         plan = Plan("prose", BURST_TOKENS)
         repeats = max(1, LEAST_TOKENS // (streams * plan.tokens))

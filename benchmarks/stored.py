@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+from urllib.request import urlopen
 
 from benchmarks import clients
 from benchmarks.answers import Plan
@@ -38,7 +39,7 @@ AT_MOST_TWICE = Aim(2.0, "ratio")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Costs measured together, in µs, and the aims for SQLite beside the relay."""
+    """Costs measured together, in µs, and the aims for SQLite relative to the relay."""
 
     subjects: tuple[str, ...]
     measured: Callable[[Target], Awaitable[Sequence[float]]]
@@ -46,17 +47,17 @@ class Cost:
 
 
 def measure(servers: Servers, *, quick: bool) -> Iterator[Section]:
-    """Yield stored answers beside the relay, those in memory, and each other."""
+    """Yield stored answers compared with the relay, with those in memory, and with each other."""
     with (
         servers.upstream() as upstream,
         servers.relay(upstream) as bare,
-        servers.postgresql() as url,
+        servers.postgresql() as database,
         servers.wireside(upstream, save_delay_s=SAVE_DELAY_S) as on_sqlite,
         servers.wireside(
             upstream,
             save_delay_s=SAVE_DELAY_S,
             data_dir=str(servers.folder / "data-postgresql"),
-            database_url=url,
+            database_url=database.url,
         ) as on_postgresql,
     ):
         targets = [
@@ -156,8 +157,16 @@ async def _questions(target: Target) -> Sequence[float]:
         for _ in range(QUESTIONS):
             await peer.ask(Plan("prose", 1)).whole()
         took_s = time.perf_counter() - since
+        await _index_texts(target)
         cpu_s = target.server.cpu_s() - cpu_s
     return [cpu_s / QUESTIONS * 1e6, took_s / QUESTIONS * 1e6]
+
+
+async def _index_texts(target: Target) -> None:
+    """Search: on SQLite, this indexes what was stored, which belongs to its CPU."""
+    if target.is_stored:
+        url = f"{target.server.address}/api/conversations/search?q=prose"
+        await asyncio.to_thread(lambda: urlopen(url).close())
 
 
 async def _first_token(target: Target) -> float:
@@ -174,5 +183,6 @@ async def _crowd(target: Target) -> Sequence[float]:
         cpu_s, since = target.server.cpu_s(), time.perf_counter()
         await asyncio.gather(*[peer.ask(Plan("prose", 20)).whole() for peer in peers])
         took_s = time.perf_counter() - since
+        await _index_texts(target)
         cpu_s = target.server.cpu_s() - cpu_s
     return [cpu_s / CROWD * 1e6, took_s / CROWD * 1e6]

@@ -10,11 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def compile_lock(name: str, *options: str) -> None:
-    """Write ``requirements/{name}.txt`` for every supported Python and platform."""
+def compile_lock(name: str, *options: str, with_project: bool = True) -> None:
+    """Write ``requirements/{name}.txt`` for every supported Python and platform.
+
+    ``with_project``: whether the dependencies of the project itself are part of it.
+    """
     target = ROOT / "requirements" / f"{name}.txt"
     command = [
-        *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml"),
+        *(sys.executable, "-m", "uv", "pip", "compile"),
+        *(("pyproject.toml",) if with_project else ()),
         *("--universal", "--python-version", "3.11", "--generate-hashes"),
         *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
         *("--no-config", "--quiet", "--output-file", str(target)),
@@ -25,9 +29,14 @@ def compile_lock(name: str, *options: str) -> None:
 
 
 EXTRAS = tuple(
-    word for name in ("local", "mcp", "oidc", "postgres", "redis") for word in ("--extra", name)
+    word
+    for name in ("local", "mcp", "office", "oidc", "postgres", "redis", "s3")
+    for word in ("--extra", name)
 )
 """The extras for a checkout: everything that a server can use."""
+
+IMAGE = (*EXTRAS[2:], "--extra", "otel")
+"""The extras of the container image: all but the embedded model."""
 
 FRAMEWORKS = tuple(
     word
@@ -56,4 +65,10 @@ if __name__ == "__main__":
     compile_lock("runtime", "--group", "install", *EXTRAS, *sys.argv[1:])
     constraint = ("--constraint", "requirements/runtime.txt")
     compile_lock("dev", "--group", "dev", *EXTRAS, *constraint, *sys.argv[1:])
+    compile_lock("docs", "--group", "docs", *sys.argv[1:], with_project=False)
     compile_adapters_lock(*sys.argv[1:])
+    constraint += ("--constraint", "requirements/dev.txt")
+    compile_lock("image", *IMAGE, *constraint, *sys.argv[1:])
+    compile_lock("image-local", *IMAGE, "--extra", "local", *constraint, *sys.argv[1:])
+    groups = ("--group", "install")
+    compile_lock("build", *groups, *constraint, *sys.argv[1:], with_project=False)

@@ -91,6 +91,8 @@ interface PageSocket {
     randomizationFactor(factor: number): void;
     on(event: string, listener: () => void): void;
   };
+  on(event: "connect_error", listener: (error: { message: string }) => void): void;
+  on(event: "wireside_move", listener: (asked: { within_ms: number }) => void): void;
   on(event: string, listener: () => void): void;
   onAny(listener: () => void): void;
   onAnyOutgoing(listener: (event: string) => void): void;
@@ -131,6 +133,10 @@ interface Window {
   /** The prefix of the chat's keys in the browser's storage. */
   wiresideKeys?: string;
   socket?: PageSocket;
+  /** Opens the connection; of socket.io's script. */
+  io: (...given: unknown[]) => PageSocket;
+  /** The path below which the page is; set by NiceGUI's script. */
+  path_prefix?: string;
   did_handshake?: boolean;
   Vue: unknown;
   createApp(elements: unknown, options: unknown): PageApplication;
@@ -170,6 +176,18 @@ interface Element {
   closest<S extends string>(selector: S): Selected<S> | null;
 }
 
+/** What a page that is loaded again takes with it: the turn that is read, or the draft of a temporary chat. */
+interface MovingPage {
+  turn?: string;
+  fleeting?: Fleeting;
+}
+
+interface Fleeting {
+  text: string;
+  /** Whether the chat had more than this draft. */
+  hasEnded: boolean;
+}
+
 interface WindowEventMap {
   "wireside:ask": CustomEvent<string>;
   "wireside:open": CustomEvent<string>;
@@ -177,4 +195,11 @@ interface WindowEventMap {
   "wireside:deleted": CustomEvent<string[]>;
   "wireside:connection": CustomEvent<string>;
   "wireside:scroll": CustomEvent<number>;
+  "wireside:editing": CustomEvent<string>;
+  /** The page is going to be loaded again; a listener may prevent that for now. */
+  "wireside:move": CustomEvent<MovingPage>;
+  "wireside:found": CustomEvent<string>;
+  "wireside:show": CustomEvent<string>;
+  "wireside:share": CustomEvent<Item>;
+  "wireside:menu": CustomEvent<{ item: Item; button: HTMLElement }>;
 }

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,9 @@ MOST_RETRIED = 5
 RETRIES = 2
 """How often they run again."""
 
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""Removed from the steps' environment: hundreds of processes would compile all modules again."""
+
 LONGEST_S = 25 * 60
 """Timeout of a step: a step that hangs is killed, and the following steps still run."""
 
@@ -44,8 +47,8 @@ class Step:
     retries: bool = False
     """Whether the tests that failed run again, alone.
 
-    For real browsers, proxies and clients, whose own timeouts may run out on a busy machine. Never
-    for the tests of faults and of hostile input: a loss once in a hundred runs is a loss.
+    For tests whose timeouts may run out on a busy machine. Never for the tests of faults and of
+    hostile input: a loss once in a hundred runs is a loss.
     """
 
 
@@ -59,8 +62,8 @@ UNIT = ("tests/backend", "tests/ui")
 FEW = ("--hypothesis-profile", "check")
 """A quarter of the examples. They are the same in each run; ``tests/fuzz`` looks for new ones."""
 
-BESIDE = ("-n", "auto", "--dist", "loadgroup")
-"""Parallel: faster, and it reveals tests that depend on each other."""
+TWICE = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadgroup")
+"""Workers for tests that wait half of their time. It reveals tests that depend on each other."""
 
 MORE = str((os.cpu_count() or 1) + 1)
 """Workers for tests that mostly wait: for timeouts, browsers and starting servers."""
@@ -88,6 +91,15 @@ def files(folder: str, longest: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
 
+def files_with(mark: str, folders: Sequence[str]) -> tuple[str, ...]:
+    """Return the test files that contain a mark.
+
+    Each worker imports all files that it is given, which takes ten seconds for all unit tests.
+    """
+    found = (file for folder in folders for file in (ROOT / folder).rglob("test_*.py"))
+    return tuple(str(file.relative_to(ROOT)) for file in sorted(found) if mark in file.read_text())
+
+
 STATIC = (
     Step("format", tool("ruff", "format", "--check", ".")),
     Step("lint", tool("ruff", "check", ".")),
@@ -97,16 +109,21 @@ STATIC = (
 )
 CHECK = (
     *STATIC,
-    Step("unit tests", tool("pytest", "-q", *BESIDE, *FEW, *UNIT, "-m", "not slow")),
+    Step("unit tests", tool("pytest", "-q", *TWICE, *FEW, *UNIT, "-m", "not slow")),
 )
 TEST = (
     *STATIC,
-    Step("unit tests", tool("pytest", "-q", *BESIDE, *UNIT, "-m", "not slow")),
-    Step("slow tests", tool("pytest", "-q", *PATIENT, *UNIT, "-m", "slow"), True),
+    Step("unit tests", tool("pytest", "-q", *TWICE, *UNIT, "-m", "not slow"), True),
+    Step(
+        "slow tests",
+        tool("pytest", "-q", *TWICE, *files_with("mark.slow", UNIT), "-m", "slow"),
+        True,
+    ),
     Step("adapters", (*ADAPTERS, *PATIENT, "tests/adapters")),
     Step("faults", tool("pytest", "-q", *BY_SCOPE, *files("tests/faults", "test_storm.py"))),
-    Step("fuzzing", tool("pytest", "-q", *BESIDE, "tests/fuzz")),
+    Step("fuzzing", tool("pytest", "-q", *PATIENT, "tests/fuzz")),
     Step("clients", tool("pytest", "-q", *PATIENT, "tests/clients"), True),
+    Step("doors", tool("pytest", "-q", *BY_SCOPE, "tests/doors"), True),
     Step("proxies", tool("pytest", "-q", *PATIENT, "tests/proxies"), True),
     Step("packaging", tool("pytest", "-q", *BY_SCOPE, "tests/packaging"), True),
     # a separate process: Playwright leaves a loop running, which breaks later async tests
@@ -125,10 +142,10 @@ def main(which: str) -> int:
         have_proxies()
         have_fault_tools()
     results = [run(step) for step in (TEST if which == "test" else CHECK)]
-    print(f"\n{'step':<18} {'result':<8} seconds")
+    print(f"\n{'step':<18} {'result':<8} seconds   CPU")
     for result in results:
         outcome = "FAILED" if result.code else "unstable" if result.unstable_tests else "ok"
-        print(f"{result.step.name:<18} {outcome:<8} {result.seconds:7.1f}")
+        print(f"{result.step.name:<18} {outcome:<8} {result.seconds:7.1f} {result.cpu_s:5.0f}")
     for result in results:
         for name in result.unstable_tests:
             print(f"unstable (failed among other tests, passed alone): {name}")
@@ -144,6 +161,7 @@ class Result:
     step: Step
     code: int
     seconds: float
+    cpu_s: float = 0
     passed: int = 0
     failed: int = 0
     failed_tests: list[str] = field(default_factory=list)
@@ -161,6 +179,7 @@ def run(step: Step) -> Result:
         print("\nThe tests that failed run again, alone.")
         again = run_command(step, tool("pytest", "-q", *remaining))
         result.seconds += again.seconds
+        result.cpu_s += again.cpu_s
         result.passed += again.passed
         if again.code == 0:
             result.unstable_tests = result.failed_tests
@@ -176,10 +195,11 @@ def run(step: Step) -> Result:
 def run_command(step: Step, command: tuple[str, ...]) -> Result:
     """Run a command of a step and show its output."""
     print(f"\n── {step.name} " + "─" * (70 - len(step.name)), flush=True)
-    began = time.monotonic()
+    began, began_cpu = time.monotonic(), cpu_of_children()
     process = subprocess.Popen(
         command,
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != NO_BYTECODE},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -200,13 +220,21 @@ def run_command(step: Step, command: tuple[str, ...]) -> Result:
     finally:
         kill(process)  # after an interrupt
         watch.join()
+        process.stdout.close()
     result = Result(step, code, time.monotonic() - began, failed_tests=failed_tests)
+    result.cpu_s = cpu_of_children() - began_cpu
     for number, what in COUNTS.findall(last):
         if what == "passed":
             result.passed += int(number)
         else:
             result.failed += int(number)
     return result
+
+
+def cpu_of_children() -> float:
+    """Return the CPU seconds of all ended child processes and theirs."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -228,13 +256,21 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def have_chromium() -> None:
-    """Install a Chromium if there is none, in a way that this machine allows."""
-    sys.path.insert(0, str(ROOT))
-    from tests.e2e.chromium import find  # the tests search the same places
+    """Install a Chromium if there is none, in a way that this machine allows.
 
+    Debian has one without a window, which takes half of the CPU time. In a container, it is
+    installed even if there is another one.
+    """
+    sys.path.insert(0, str(ROOT))
+    from tests.e2e.chromium import find, find_shell  # the tests search the same places
+
+    may_install = find() is None or not SYSTEMD.exists()
+    if find_shell() is None and may_install and "WIRESIDE_CHROMIUM" not in os.environ:
+        print("No Chromium without a window yet; trying the system's package …", flush=True)
+        install("chromium-headless-shell")
     ways: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("Playwright's own", lambda: attempt(tool("playwright", "install", "chromium"))),
-        ("the system's package", lambda: install("chromium")),
+        ("the system's other package", lambda: install("chromium")),
     )
     for name, way in ways:
         if find() is not None:

@@ -1,5 +1,7 @@
 """Checks or formats the scripts and style sheets: ESLint, Prettier, Stylelint and TypeScript.
 
+Formatting also builds the package of the JavaScript client, and checking compares it.
+
 The tools run on Node and are installed once into ``node_modules/``, from ``package-lock.json``.
 Without Node, or without a registry to install them from, the checks are skipped.
 """
@@ -21,6 +23,9 @@ NODE = (20, 19)
 """Oldest version of Node that all tools support."""
 
 INSTALL_S = 300
+
+CLIENT = (sys.executable, "scripts/client.py")
+"""Builds the JavaScript client's package, or checks that it is what its modules give."""
 
 CHECK = {
     "eslint": ("eslint", "."),
@@ -49,6 +54,7 @@ def main(which: str) -> int:
         return 0
     if which == "format":
         codes = [subprocess.call(command(*call), cwd=ROOT) for call in FORMAT.values()]
+        codes.append(subprocess.call((*CLIENT, "build"), cwd=ROOT))
         return int(any(codes))
     running = {
         name: subprocess.Popen(
@@ -56,7 +62,7 @@ def main(which: str) -> int:
         )
         for name, call in CHECK.items()
     }
-    codes = []
+    codes = [subprocess.call((*CLIENT, "check"), cwd=ROOT)]
     for name, process in running.items():
         output, _ = process.communicate()
         print(f"{name}: {'ok' if process.returncode == 0 else 'FAILED'}\n{output}", end="")

@@ -52,7 +52,7 @@ async def provider() -> ScriptedProvider:
 
 @pytest.fixture
 def models(provider: ScriptedProvider, clock: HandClock) -> Catalog:
-    return Catalog(provider, default=None, fallback=False, clock=clock)
+    return Catalog(provider, default=None, clock=clock)
 
 
 @pytest.fixture
@@ -135,6 +135,9 @@ async def parts(
         store=store,
         saving=saving,
         files=files,
+        prompts=store.prompts,
+        folders=store.folders,
+        presets=store.presets,
         tasks=tasks,
         wall_clock=time.time,
         quotas=quotas,

@@ -48,6 +48,13 @@ class PostgresServer:
             self._has_template = True
         return "migrated"
 
+    def create(self, name: str, *, is_migrated: bool = True) -> str:
+        """Create a database, empty or with the newest schema, and return its address."""
+        template = f" TEMPLATE {self.template()}" if is_migrated else ""
+        self.uri()
+        self._server.psql(f"CREATE DATABASE {name}{template}")
+        return self.address(name)
+
     def _start(self) -> None:
         if self._starts == MAX_STARTS:
             pytest.exit(f"PostgreSQL ended {MAX_STARTS} times: the machine may lack memory.", 3)
@@ -62,6 +69,14 @@ class PostgresServer:
         for name in ("fsync", "full_page_writes"):
             self._server.psql(f"ALTER SYSTEM SET {name} = off")
         self._server.psql("SELECT pg_reload_conf()")
+
+    def pause(self) -> None:
+        """End the server's process; its files stay."""
+        self._server.stop()
+
+    def resume(self) -> None:
+        """Start it again on its files."""
+        self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         """Stop the server and delete its files."""

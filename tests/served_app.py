@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.server.http import HttpConnection
 from wireside.server.limits import SocketConfig, SocketLimits
-from wireside.server.run import WiresideServer
+from wireside.server.run import DrainTimes, WiresideServer
 from wireside.server.websocket import WebSocketConnection
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -126,7 +126,7 @@ async def serve() -> AsyncIterator[Serve]:
             interface="asgi3",
         )
         listening = asyncio.Event()
-        server = WiresideServer(config, shutdown_s, lambda _: listening.set())
+        server = WiresideServer(config, DrainTimes(answers_s=shutdown_s), lambda _: listening.set())
         task = asyncio.create_task(server.serve(sockets=[listener]))
         running.append((server, task))
         await listening.wait()

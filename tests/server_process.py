@@ -17,9 +17,11 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 import psutil
+
+from tests.fork_server import FORK_SERVER, ForkedProcess
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,7 +57,8 @@ class ServerProcess:
     """A server process, which can be restarted on the same folder.
 
     Settings are named as in ``settings/model.py`` (``shutdown_s=2``); a name in capitals is an
-    environment variable, and None removes one. ``command`` is run instead of ``SERVE``.
+    environment variable, and None removes one. ``command`` is run instead of ``SERVE``, which a
+    fork server starts (``fork_server.py``) as long as the environment allows.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class ServerProcess:
             {"OPENAI_BASE_URL": lab_url, "data_dir": folder, "title_model": "off", **settings}
         )
         self.url = ""
-        self.process: psutil.Popen
+        self.process: ForkedProcess | psutil.Popen
         self._command = command
+        self.passed_descriptors: Sequence[int] = ()
+        """Descriptors that the process inherits; set before it is started."""
         self._log = folder / "log"
         self._starts: list[str] = []
 
@@ -82,18 +87,31 @@ class ServerProcess:
     def start(self) -> Self:
         """Start the process; it listens when this returns. Raises ``Refused``."""
         with self._log.open("a") as log:
-            self.process = psutil.Popen(
-                self._command,
-                cwd=self.folder,
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            self.process = self._forked(log) if self._can_be_forked() else self._executed(log)
         self.url = self._logged_address() if self._logs_json else self.last_word()
         if not self.url:
             raise Refused(self._wait(), self.log)
         return self
+
+    def _can_be_forked(self) -> bool:
+        is_usual = self._command == SERVE and not self.passed_descriptors
+        return is_usual and FORK_SERVER.can_start(self.environment)
+
+    def _forked(self, log: TextIO) -> ForkedProcess:
+        return FORK_SERVER.fork(
+            list(SERVE[3:]), folder=self.folder, environment=self.environment, stderr=log
+        )
+
+    def _executed(self, log: TextIO) -> psutil.Popen:
+        return psutil.Popen(
+            self._command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            pass_fds=self.passed_descriptors,
+        )
 
     @property
     def _logs_json(self) -> bool:

@@ -56,6 +56,8 @@ class Model:
         self.ended = 0
         self._line = 0  # level 1 requests that are running or queued
         self._lanes: dict[str, int] = {}  # level 2: number of requests without a last frame, by id
+        self._at_once: dict[str, int] = {}  # level 2: how many of them are answered at once
+        self._summaries: set[str] = set()  # open batches that a summary ends
         self._times: deque[float] = deque()  # messages within this connection's window
         self._address: deque[float] = deque()
         self._speaks_level_2 = False
@@ -126,11 +128,26 @@ class Model:
             self._line -= 1
         else:
             self._close_lane(origin.chat.id)
-        waits = self._line if origin.chat.id is None else self._lanes.get(origin.chat.id, 0)
-        events = self.connection.ended(origin)
-        assert len(events) == min(1, waits)
+        events = self.connection.ended(origin, "failed" if refused else "done")
+        if origin.chat.id in self._summaries and origin.chat.id not in self._lanes:
+            self._summaries.remove(origin.chat.id)
+            told = self._told(events.pop(), origin.chat)
+            assert (told["type"], told["id"]) == ("batch_done", origin.chat.id)
+        assert len(events) == self._due(origin.chat.id)
         for event in events:
             self._begins(event)
+
+    def _due(self, request_id: str | None) -> int:
+        """Return how many more requests of a lane have to be running."""
+        left = self._line if request_id is None else self._lanes.get(request_id, 0)
+        at_once = 1 if request_id is None else self._at_once.get(request_id, 1)
+        running = [
+            o for o in self.running if isinstance(o, OpenRequest) and o.chat.id == request_id
+        ]
+        return min(at_once, left) - len(running)
+
+    def _streams(self) -> int:
+        return sum(min(self._at_once[name], left) for name, left in self._lanes.items())
 
     def finish(self) -> None:
         """End all open requests, and check that each had exactly one last frame."""
@@ -160,7 +177,7 @@ class Model:
                 assert reply is not None
                 assert events == [Send(reply)]
             case CancelFrame():
-                self._cancels(parsed.id, events)
+                self._cancels(parsed.id, parsed.index, events)
             case ChatFrame():
                 self._asks(parsed, [parsed.message], events)
             case BatchFrame():
@@ -168,7 +185,7 @@ class Model:
             case ResumeFrame():
                 self._asks(parsed, ["resume"], events)
         assert self._line <= 1 + LIMITS.waiting
-        assert len(self._lanes) <= LIMITS.streams
+        assert self._streams() <= LIMITS.streams
         assert sum(isinstance(o, OpenRequest) and o.level == 1 for o in self.running) <= 1
 
     def _asks(
@@ -178,21 +195,28 @@ class Model:
         if parsed.id is None:
             taken = min(len(messages), 1 + LIMITS.waiting - self._line)
         else:
-            is_open = parsed.id in self._lanes or len(self._lanes) >= LIMITS.streams
-            taken = 0 if is_open else len(messages)
+            is_refused = parsed.id in self._lanes or self._streams() >= LIMITS.streams
+            taken = 0 if is_refused else len(messages)
         refused = [self._told(e, parsed) for e in events if isinstance(e, Send)]
         begun = [event for event in events if not isinstance(event, Send)]
-        assert len(refused) == len(messages) - taken
+        parallel = parsed.parallel if isinstance(parsed, BatchFrame) else None
+        assert len(refused) == (len(messages) - taken if parallel is None else int(not taken))
         if isinstance(parsed, BatchFrame):
             indexes = [frame["index"] for frame in refused if "index" in frame]
-            assert indexes in ([], list(range(len(messages))))
-        assert len(begun) == int(taken > 0 and (parsed.id is not None or self._line == 0))
+            assert indexes in ([], list(range(len(messages) if parallel is None else 0)))
         self.asked += taken
         if parsed.id is None:
             self._line += taken
             self._order.extend(messages[:taken])
         elif taken:
+            self._at_once[parsed.id] = min(parallel or 1, LIMITS.streams - self._streams())
             self._lanes[parsed.id] = taken
+            if parallel is not None:
+                self._summaries.add(parsed.id)
+        if taken and not isinstance(parsed, ResumeFrame):
+            assert len(begun) == self._due(parsed.id)
+        else:
+            assert len(begun) == taken
         for event in begun:
             self._begins(event)
 
@@ -208,12 +232,21 @@ class Model:
         if event.request.level == 1:
             assert event.request.chat.message == self._order.popleft()
 
-    def _cancels(self, request_id: str | None, events: list[Event]) -> None:
+    def _cancels(self, request_id: str | None, index: int | None, events: list[Event]) -> None:
         is_open = self._line > 0 if request_id is None else request_id in self._lanes
-        assert events == ([Stop(request_id)] if is_open else [])
+        begun = [event for event in events if isinstance(event, StartAnswer)]
+        if index is None:
+            assert events == ([Stop(request_id)] if is_open else [])
+        else:
+            assert events in ([], [Stop(request_id, index), *begun])
+            assert len(begun) <= 1
         for origin in self.running:
             if isinstance(origin, OpenRequest) and origin.chat.id == request_id:
-                assert origin.cancelled
+                assert origin.cancelled or index not in (None, origin.index)
+        for event in begun:  # a queued message that is cancelled: the session ends it at once
+            assert event.request.cancelled
+            self._begins(event)
+            self.end(len(self.running) - 1)
 
     def _close_lane(self, request_id: str) -> None:
         self._lanes[request_id] -= 1
@@ -256,8 +289,9 @@ def _messages(parsed: frames.ClientFrame | RefusedFrame) -> int:
 
 
 def _last_frames(parsed: frames.ClientFrame | RefusedFrame) -> int:
-    """Number of last frames that a frame requires."""
-    return len(parsed.messages) if isinstance(parsed, BatchFrame) else 1
+    """Number of errors that refuse a frame."""
+    is_refused_in_parts = isinstance(parsed, BatchFrame) and parsed.parallel is None
+    return _messages(parsed) if is_refused_in_parts else 1
 
 
 def _never(literal: str) -> None:

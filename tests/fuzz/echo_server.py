@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from wireside.server.http import HttpConnection
 from wireside.server.limits import SocketConfig, SocketLimits
-from wireside.server.run import WiresideServer
+from wireside.server.run import DrainTimes, WiresideServer
 from wireside.server.websocket import WebSocketConnection
 
 LIMITS = SocketLimits(
@@ -63,7 +63,9 @@ async def main() -> None:
     )
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         port = listener.getsockname()[1]
-        server = WiresideServer(config, 0.5, lambda _: print(port, flush=True))
+        server = WiresideServer(
+            config, DrainTimes(answers_s=0.5), lambda _: print(port, flush=True)
+        )
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await asyncio.to_thread(sys.stdin.read)
         server.should_exit = True

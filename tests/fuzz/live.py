@@ -213,9 +213,11 @@ class Client:
         while True:
             text = words.frame(Dice(dice.randbytes(120))).encode("utf-8", "replace").decode()
             parsed = frames.parse_client_frame(text, max_message_chars=MAX_CHARS)
-            if not isinstance(parsed, BatchFrame) or len(parsed.messages) <= MAX_BATCH:
+            if not isinstance(parsed, BatchFrame):
                 return text
-            if dice.random() < 0.05:
+            if parsed.parallel is not None:
+                continue  # its last frames can't be told from those of a batch in order
+            if len(parsed.messages) <= MAX_BATCH or dice.random() < 0.05:
                 return text
 
     def _options(self) -> dict[str, object]:

@@ -34,6 +34,11 @@ CONFIG = """\
 include-path = "/api/conversations/import"
 checks.positive_data_acceptance.enabled = false
 
+# The same for a file of prompts, and a name or a text of invisible characters is none.
+[[operations]]
+include-path-regex = "^/api/(prompts|presets)"
+checks.positive_data_acceptance.enabled = false
+
 # Most bytes are of no type that can be read.
 [[operations]]
 include-path = "/api/uploads"

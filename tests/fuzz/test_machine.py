@@ -44,6 +44,15 @@ class AnyClient(RuleBasedStateMachine):
     def batch_of_the_server(self, name: str | None, key: str | None, offsets: list[int]) -> None:
         self.send(type="batch", id=name, messages=["a", "b"], key=key, offsets=offsets)
 
+    @rule(name=st.sampled_from("abc"), count=st.integers(1, 8), parallel=st.integers(0, 9))
+    def parallel_batch(self, name: str, count: int, parallel: int) -> None:
+        messages = [f"{n}?" for n in range(count)]
+        self.send(type="batch", id=name, messages=messages, parallel=parallel)
+
+    @rule(name=st.sampled_from("abc"), index=st.integers(-1, 8))
+    def cancel_one(self, name: str, index: int) -> None:
+        self.send(type="cancel", id=name, index=index)
+
     @rule(name=IDS, count=st.integers(0, 4), conversation=st.none() | st.just("new"))
     def chat_with_context(self, name: str | None, count: int, conversation: str | None) -> None:
         turns = [{"role": "user", "content": "x" * 150}] * count

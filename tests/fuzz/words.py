@@ -92,6 +92,7 @@ _SERVED = (
     | {"state": '"done"', "arguments": '"{}"', "result": '"r"', "truncated": "true"},
     {"type": '"start"', "id": '"q"', "stream": '"s"', "model": '"m"', "index": "0"},
     {"type": '"resumed"', "id": '"q"', "stream": '"s"', "head": "7", "state": '"live"'},
+    {"type": '"batch_done"', "id": '"q"', "done": "1", "failed": "0", "cancelled": "0"},
     {"type": '"done"'},
     {"type": '"done"', "id": '"q"', "reason": '"stop"', "offset": "7"}
     | {"usage": '{"input_tokens":null,"output_tokens":1}'},
@@ -114,6 +115,7 @@ _SENSIBLE: Final[dict[str, Callable[[Dice], dict[str, str]]]] = {
         {"messages": "[" + ",".join(['"q"'] * (1 + dice.below(20))) + "]"}
         | _id(dice)
         | ({"key": '"k"'} if dice.byte() % 2 else {})
+        | ({"parallel": str(dice.below(10))} if dice.byte() % 2 else {})
     ),
     "ping": lambda dice: {"t": value(dice)} if dice.byte() % 2 else {},
     "cancel": _id,

@@ -4,7 +4,7 @@
   const ACTIVE =
     "script, style, link, meta, base, iframe, frame, frameset, object, embed, applet, portal, fencedframe, form, input, select, textarea, dialog, template, noscript, video, audio, source, track, picture, marquee, isindex, keygen, foreignObject, animate, set, use, image";
   const TEXT_ONLY =
-    ".ws-turn-bubble, .ws-turn-think-text, .ws-turn-tool-call-text, .ws-turn-fold-label, .ws-turn-note-text, .ws-sidebar-item-link, .ws-picker-button, [role=option], .ws-composer-hint";
+    ".ws-turn-bubble, .ws-turn-tool-call-text, .ws-turn-fold-label, .ws-turn-note-text, .ws-sidebar-item-link, .ws-picker-button, [role=option], .ws-composer-hint";
   const PART_TEXT =
     ".ws-turn-data, .ws-turn-cell, .ws-turn-download-name, .ws-turn-source-title, .ws-turn-source-name, .ws-turn-source-text, .ws-turn-ask-label, .ws-turn-ask-button";
   const judged = new Set(); // roots may contain each other
@@ -17,6 +17,13 @@
     el.matches(
       ".ws-turn-ask-prompt, .ws-turn-ask-form, .ws-turn-ask-input, .ws-turn-ask-input > option, .ws-turn-ask-option > input",
     );
+  const REASONING = {
+    class: /^ws-turn-think-(heading|item)$|^ws-mark/,
+    style: /^--depth: \d;$/,
+    dir: /^ltr$/,
+  };
+  const hasOnly = (el, allowed) =>
+    [...el.attributes].every(({ name, value }) => allowed[name]?.test(value));
   const isRaster = (url) => /^data:image\/(png|jpeg|gif|webp);base64,/.test(url);
   const isOwnPath = (url) => /^\/(?!\/)/.test(url);
 
@@ -116,6 +123,11 @@
     if (root.matches(TEXT_ONLY)) {
       for (const el of root.children)
         if (!el.matches("mark, span, svg")) say(el, "an element in what is text");
+    }
+    if (root.matches(".ws-turn-think-text")) {
+      for (const el of root.querySelectorAll("*"))
+        if (!el.matches("p, pre, p > strong, p > code, mark") || !hasOnly(el, REASONING))
+          say(el, "an element in reasoning");
     }
     for (const el of root.querySelectorAll("*")) {
       if (judged.has(el)) continue;

@@ -86,7 +86,7 @@ def paths_in(document: Path) -> Iterator[str]:
     """Return the source files and folders that a document names in backticks."""
     for text in re.findall(r"`([^`\s]+)`", document.read_text("utf-8")):
         if (FILE.fullmatch(text) or FOLDER.fullmatch(text)) and not INVENTED.match(text):
-            yield text.strip("/")
+            yield text.removeprefix("./").strip("/")
 
 
 @pytest.fixture(scope="module")

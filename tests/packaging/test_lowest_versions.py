@@ -106,6 +106,7 @@ def test_unit_tests_pass_with_the_lowest_versions(lowest: Path) -> None:
     [
         ({"auth": "oidc", "oidc_issuer": "https://id.example", "oidc_client_id": "x"}, "oidc"),
         ({"redis_url": "redis://127.0.0.1:9"}, "redis"),
+        ({"files_url": "s3://bucket"}, "s3"),
         ({"database_url": "postgresql://127.0.0.1:9/x"}, "postgres"),
         ({"mcp_servers": '{"mcpServers": {"x": {"command": "y"}}}'}, "mcp"),
     ],
@@ -127,6 +128,21 @@ def test_without_the_runtime_of_the_embedded_model_the_server_says_what_to_insta
         ready = httpx2.get(f"{server.url}/api/health/ready").json()
         assert "wireside[local]" in ready["reason"], ready
     assert "wireside[local]" in server.log
+
+
+def test_without_the_packages_for_office_files_the_server_knows_it(lowest: Path) -> None:
+    code = (
+        "from wireside.files.media_types import *\n"
+        "print(*(can_read(one) for one in (PDF, WORD, EXCEL, POWERPOINT)))"
+    )
+    done = subprocess.run(
+        [lowest, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/backend"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "False", "False", "False"]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

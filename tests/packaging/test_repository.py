@@ -48,6 +48,7 @@ def test_the_top_level_is_the_one_of_the_map() -> None:
         "assets",
         "backend",
         "benchmarks",
+        "deploy",
         "docs",
         "examples",
         "requirements",

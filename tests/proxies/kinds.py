@@ -36,11 +36,24 @@ Edit = Callable[[str], str]
 NEXT_FILE = "\n# ---- the next file ----\n"
 
 
+SEVERAL = "\n## Several servers\n"
+
+
 def documented(language: str) -> str:
     """Return the code in that language from docs/proxies.md, with all its files."""
-    found = re.findall(rf"^```{language}\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    return NEXT_FILE.join(_code_in(DOCS.read_text().partition(SEVERAL)[0], language))
+
+
+def documented_for_several(language: str) -> str:
+    """Return the part in that language for several servers."""
+    (found,) = _code_in(DOCS.read_text().partition(SEVERAL)[2], language)
+    return found
+
+
+def _code_in(text: str, language: str) -> list[str]:
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert found
-    return NEXT_FILE.join(found)
+    return found
 
 
 class Behind(Protocol):

@@ -196,6 +196,10 @@ def examine(url: str) -> dict[str, Finding]:
     return {finding.check: finding for finding in findings}
 
 
+def faults_in(findings: dict[str, Finding]) -> dict[str, Finding]:
+    return {name: one for name, one in findings.items() if one.state in ("failed", "warning")}
+
+
 @pytest.mark.parametrize("kind", ["nginx", "HAProxy", "Caddy", "Traefik"])
 def test_the_documented_configuration_is_well(kind: str, started: Any, behind: Any) -> None:
     proxy = started(kind, lambda text: text)
@@ -220,13 +224,19 @@ def test_the_documented_configuration_is_well(kind: str, started: Any, behind: A
 def test_what_is_wrong_is_found_with_its_line(
     kind: str, fault: str, edit: Callable[[str], str], check: str, line: str, started: Any
 ) -> None:
-    findings = examine(started(kind, edit).url)
+    url = started(kind, edit).url
+    findings = examine(url)
     found = findings[check]
     assert found.state in ("failed", "warning"), findings
     assert found.hop == "proxy"
     assert line in found.lines[kind]
-    wrong = {name: one for name, one in findings.items() if one.state in ("failed", "warning")}
-    assert wrong.keys() <= {check} | ALSO.get(check, set()), (fault, wrong)
+    wrong = faults_in(findings)
+    expected = {check} | ALSO.get(check, set())
+    while more := wrong.keys() - expected:
+        # on a busy machine, a prober that gets no time finds pieces that arrive together
+        again = faults_in(examine(url))
+        assert not more & again.keys(), (fault, again)
+        wrong = again
     assert {one.hop for one in wrong.values()} == {"proxy"}
     # these need a server that answers, but no WebSocket: it refuses an unknown Host
     is_answered = check != "WebSocket"

@@ -1,0 +1,217 @@
+"""Starts ``wireside serve`` by a fork of a process that has imported its modules already.
+
+The import takes most of the two seconds of CPU that a start takes, and the tests start hundreds of
+servers. One process, itself started as ``python -m tests.fork_server``, imports what the command
+imports and forks for each server; the fork gets its own folder, environment, output and arguments,
+and then runs the command as ``python -m wireside`` does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import psutil
+
+MAX_REQUEST_BYTES = 100_000
+
+AT_START = ("PYTHON", "LD_", "NICEGUI_", "HOME", "XDG_", "MALLOC_")
+"""Prefixes of variables that are read when a process starts or imports its modules."""
+
+
+class ForkedProcess(psutil.Process):
+    """A process of the fork server, with those methods of ``psutil.Popen`` that tests use."""
+
+    def __init__(self, pid: int, stdout: TextIO, status: int) -> None:
+        """``status`` is the end of a pipe that yields the exit code; it is closed at the end."""
+        super().__init__(pid)
+        self.stdout = stdout
+        self._status = status
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while the process runs."""
+        with contextlib.suppress(psutil.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; return the exit code. Raises ``psutil.TimeoutExpired``."""
+        if self._code is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise psutil.TimeoutExpired(timeout or 0, self.pid)
+            self._code = int(os.read(self._status, 20))
+            os.close(self._status)
+        return self._code
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, unless the process has ended."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            super().send_signal(sig)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkServer:
+    """The fork server of this test process; it is started when it is first used."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._channel: socket.socket | None = None
+        self._environment: dict[str, str] = {}
+
+    def can_start(self, environment: Mapping[str, str]) -> bool:
+        """Whether a fork is the same as a process that starts with this environment."""
+        if sys.platform != "linux":  # system libraries of others may not survive a fork
+            return False
+        with self._lock:
+            if self._channel is None:
+                self._start(dict(environment))
+        return at_start(environment) == at_start(self._environment)
+
+    def fork(
+        self, arguments: list[str], *, folder: Path, environment: Mapping[str, str], stderr: TextIO
+    ) -> ForkedProcess:
+        """Start ``python -m wireside`` with these arguments."""
+        request = json.dumps([arguments, str(folder), dict(environment)]).encode()
+        reading, stdout = os.pipe()
+        status, reporting = os.pipe()
+        with self._lock:
+            assert self._channel is not None
+            socket.send_fds(self._channel, [request], [stdout, stderr.fileno(), reporting])
+            pid = int(self._channel.recv(20))
+        os.close(stdout)
+        os.close(reporting)
+        return ForkedProcess(pid, os.fdopen(reading, encoding="utf-8"), status)
+
+    def _start(self, environment: dict[str, str]) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._environment = environment
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
+            cwd=Path(__file__).parents[1],
+            env=environment,
+            pass_fds=(theirs.fileno(),),
+        )
+        theirs.close()
+        atexit.register(self._end, self._channel, process)
+
+    @staticmethod
+    def _end(channel: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        channel.close()
+        process.wait()
+
+
+def at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(AT_START)}
+
+
+FORK_SERVER = ForkServer()
+
+
+# ---- in the process that forks -----------------------------------------------------------------
+
+
+def import_modules() -> None:
+    """Import what ``wireside serve`` imports, in its way."""
+    import wireside.cli.main
+    from wireside.cli.unused import without_unused_packages
+
+    gc.disable()  # as the command does while it imports
+    with without_unused_packages():
+        import wireside.app  # noqa: F401
+    gc.enable()
+
+
+def fork_until_closed(channel: socket.socket) -> list[str] | None:
+    """Fork for each request; return the command's arguments in a fork, None when it is over."""
+    reports: dict[int, int] = {}
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # in the terminal, it is for the tests
+    while True:
+        ready, _, _ = select.select([channel.fileno(), ended], [], [])
+        if ended in ready:
+            os.read(ended, 1000)
+            report_ends(reports)
+        if channel.fileno() not in ready:
+            continue
+        message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST_BYTES, 3)
+        if not message:
+            return None
+        pid = os.fork()
+        if pid == 0:
+            for own in (ended, wake, *reports.values()):
+                os.close(own)
+            channel.close()
+            return become(message, descriptors)
+        stdout, stderr, report = descriptors
+        os.close(stdout)
+        os.close(stderr)
+        reports[pid] = report
+        channel.send(str(pid).encode())
+
+
+def report_ends(reports: dict[int, int]) -> None:
+    """Write the exit codes of the forks that have ended."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            report = reports.pop(pid)
+            with contextlib.suppress(BrokenPipeError):  # not waited for
+                os.write(report, str(os.waitstatus_to_exitcode(status)).encode())
+            os.close(report)
+
+
+def become(message: bytes, descriptors: list[int]) -> list[str]:
+    """Make this process the one that was requested; return its arguments."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    arguments, folder, environment = json.loads(message)
+    stdout, stderr, report = descriptors
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    for copied in (stdout, stderr, report):
+        os.close(copied)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(folder)
+    sys.path[0] = folder  # as `python -m` has it
+    return [str(argument) for argument in arguments]
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    import_modules()
+    arguments = fork_until_closed(channel)
+    if arguments is not None:
+        sys.argv = ["wireside", *arguments]
+        runpy.run_module("wireside", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
