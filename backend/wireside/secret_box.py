@@ -1,4 +1,4 @@
-"""Encrypts secrets that the server must be able to read again, such as keys of providers.
+"""Encrypts secrets that servers must be able to read again, such as keys of providers.
 
 The key is derived from that which signs session cookies. A database or a backup alone does not
 contain it, unless several servers keep it there (``WIRESIDE_COOKIE_KEY`` is unset).
@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-_PURPOSE: Final = b"wireside: secrets of providers"
+PROVIDERS: Final = "secrets of providers"
+"""Purpose of a box: the keys of providers in the database."""
+
+RESULTS: Final = "results of forms"
+"""Purpose of a box: results of forms, which the browser keeps until the next page."""
 
 
 class Unreadable(Exception):
@@ -23,9 +27,15 @@ class Unreadable(Exception):
 class SecretBox:
     """Encrypts and decrypts short texts, authenticated (Fernet: AES-128-CBC with HMAC-SHA256)."""
 
-    def __init__(self, server_key: Callable[[], str]) -> None:
-        """``server_key`` returns the server's secret; it may not be known before the start."""
+    def __init__(self, server_key: Callable[[], str], purpose: str = PROVIDERS) -> None:
+        """Prepare the box; its key is derived when it is first needed.
+
+        Args:
+            server_key: returns the server's secret, which may not be known before the start.
+            purpose: boxes of different purposes have different keys.
+        """
         self._server_key = server_key
+        self._purpose = purpose
 
     def seal(self, text: str) -> str:
         """Return ``text`` encrypted; each time another text."""
@@ -47,5 +57,7 @@ class SecretBox:
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE)
+        derive = HKDF(
+            algorithm=SHA256(), length=32, salt=None, info=f"wireside: {self._purpose}".encode()
+        )
         return Fernet(base64.urlsafe_b64encode(derive.derive(self._server_key().encode())))

@@ -12,6 +12,7 @@ from wireside.auth.keys import Keys
 from wireside.auth.quotas import UserQuotas
 from wireside.auth.sessions import BrowserSessions
 from wireside.auth.tickets import Tickets
+from wireside.secret_box import SecretBox
 
 if TYPE_CHECKING:  # importing it is slow, and most servers do not need it
     from wireside.auth.oidc import OpenId
@@ -22,7 +23,8 @@ class Auth:
     """The authentication components of a server.
 
     ``days`` is the number of days without a request after which a session expires; ``open_id`` is
-    None unless sign-in uses OpenID Connect.
+    None unless sign-in uses OpenID Connect; ``box`` encrypts the results of forms, which a browser
+    keeps until the next page.
     """
 
     gate: Authenticator
@@ -33,6 +35,7 @@ class Auth:
     quotas: UserQuotas
     open_id: OpenId | None
     audit: Audit
+    box: SecretBox
     days: float
 
     @property

@@ -22,6 +22,7 @@ from wireside.auth.shared_slots import SharedSlots
 from wireside.auth.tickets import MemoryTickets, Tickets
 from wireside.errors import missing_extra
 from wireside.ports.accounts import AccountStore
+from wireside.secret_box import RESULTS, SecretBox
 from wireside.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def build_auth(
         quotas=UserQuotas(limiter, _quota_limits(settings), slots),
         open_id=_build_open_id(settings) if mode == "oidc" else None,
         audit=audit,
+        box=SecretBox(lambda: cookie_key.value, RESULTS),
         days=settings.session_days,
     )
 

@@ -92,7 +92,7 @@ class Running(ServerProcess):
 async def serving(folder: Path) -> AsyncIterator[Running]:
     """Serve; afterwards the log must contain no error, no message text and no link."""
     with FakeOpenAI() as lab:
-        settings = {
+        settings: dict[str, Any] = {
             "auth": "password",
             "sharing": "public",
             # a test sends requests to every endpoint, from one address

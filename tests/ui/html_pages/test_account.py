@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from tests.backend.auth.conftest import PASSWORD, House, house
 from wireside.api.middleware.authentication import AuthenticationMiddleware, AuthenticationRules
@@ -26,6 +27,7 @@ from wireside.auth.quotas import QuotaLimits, UserQuotas
 from wireside.chat.service import ChatService
 from wireside.identity import Caller
 from wireside.protocol.handshake import HandshakePolicy
+from wireside.secret_box import RESULTS, SecretBox
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.render import PlainPages
@@ -60,6 +62,18 @@ class Browser:
 @pytest.fixture
 def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
     """Return a function that opens a browser without a session."""
+    server = new_server(house, chat)
+    return lambda: browser_of(server)
+
+
+def browser_of(server: ASGIApp) -> Browser:
+    """Open a browser without a session."""
+    transport = httpx2.ASGITransport(server, client=("192.0.2.1", 1))
+    return Browser(httpx2.AsyncClient(transport=transport, base_url=HERE, headers={"Origin": HERE}))
+
+
+def new_server(house: House, chat: ChatService) -> ASGIApp:
+    """Return a server of the account pages; several share the accounts."""
     gate, quotas = house.gate(), UserQuotas(MemoryLimiter(house.clock), QuotaLimits())
     store = house.store.accounts
     auth = Auth(
@@ -71,6 +85,7 @@ def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
         quotas=quotas,
         open_id=None,
         audit=Audit(store, house.clock),
+        box=SecretBox(lambda: "a key", RESULTS),
         days=30,
     )
     sharing = Sharing(store, str, house.clock, audience="users")
@@ -86,15 +101,7 @@ def open_browser(house: House, chat: ChatService) -> Callable[[], Browser]:
         app, gate=gate, chat=chat, door=door, quotas=quotas, rules=AuthenticationRules()
     )
 
-    whole = RoutePolicyLookup(guarded, RoutePolicies(app.routes))
-
-    def make() -> Browser:
-        transport = httpx2.ASGITransport(whole, client=("192.0.2.1", 1))
-        return Browser(
-            httpx2.AsyncClient(transport=transport, base_url=HERE, headers={"Origin": HERE})
-        )
-
-    return make
+    return RoutePolicyLookup(guarded, RoutePolicies(app.routes))
 
 
 @pytest.fixture
@@ -164,6 +171,24 @@ async def test_links_to_passwords_are_listed_and_taken_back(
     assert reset.id not in await adas.get("/people")
     status, said = await adas.send("/join", link=secret, password="a whole new password")
     assert (status, "has been used or has expired" in said) == (404, True)
+
+
+async def test_another_server_shows_the_result_of_a_form_once(
+    house: House, chat: ChatService, ada: Caller, adas: Browser, open_browser: Callable[[], Browser]
+) -> None:
+    await house.person(ada, "grace")
+    theirs = open_browser()
+    assert await theirs.send("/login", name="grace", password=PASSWORD) == (303, "/")
+    other = browser_of(new_server(house, chat))
+    assert await adas.send("/people/invite", name="linus", role="user") == (303, "/people")
+    assert "join" not in str(adas.http.cookies.jar)
+    theirs.http.cookies.set("wireside_result", adas.http.cookies["wireside_result"])
+    assert 'id="secret"' not in await theirs.get("/settings")  # it belongs to Ada
+    other.http.cookies = adas.http.cookies
+    assert 'id="secret"' in await other.get("/people")
+    assert 'id="secret"' not in await other.get("/people")
+    other.http.cookies.set("wireside_result", "damaged")
+    assert 'id="secret"' not in await other.get("/people")
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "1e400", "4000", "1" * 400, "many"])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 from urllib.parse import quote
@@ -35,6 +34,7 @@ from wireside.identity import SCOPES, Caller, Role, Scope
 from wireside.ports.quotas import QuotaState
 from wireside.records import ApiKey, AuditEntry
 from wireside.transfer.sharing import Sharing
+from wireside_ui.html_pages.action_results import ActionResult, ActionResults
 from wireside_ui.html_pages.money import costs_text
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.i18n.catalogue import sentence_in, words_in
@@ -53,22 +53,9 @@ SPENDING_DAYS: Final = 30
 PEOPLE_PAGE: Final = 50
 """Accounts per page."""
 
-MAX_TO_SAY: Final = 1000
-"""Maximum number of pending results (``ActionResult``), each shown on its caller's next page."""
-
 OPEN_ID: Final = replace(PUBLIC_PAGE, has_sign_in_session=True)
 
-Do = Callable[[Caller, dict[str, list[str]]], Awaitable["ActionResult"]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionResult:
-    """The result of an action: a sentence, or a secret that is shown once."""
-
-    sentence: str = ""
-    title: str = ""
-    secret: str = ""
-    line: str = ""
+Do = Callable[[Caller, dict[str, list[str]]], Awaitable[ActionResult]]
 
 
 class AccountPages:
@@ -94,7 +81,7 @@ class AccountPages:
         self._look = look
         self._plain = plain
         self._base_url = base_url.rstrip("/")
-        self._to_say: OrderedDict[str, ActionResult] = OrderedDict()
+        self._results = ActionResults(auth.box, is_secure=base_url.startswith("https:"))
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -299,7 +286,7 @@ class AccountPages:
     async def show_settings(self, request: Request) -> Response:
         """Show the caller's account."""
         who = known_caller(request)
-        return await self._settings(request, who, self.said(who))
+        return await self.show_result(request, who, lambda done: self._settings(request, who, done))
 
     async def change_settings(self, request: Request, what: str) -> Response:
         """Execute a form of the settings page. Raises ``NotFound`` for an unknown form."""
@@ -317,8 +304,7 @@ class AccountPages:
             done = await dos[what](who, await read_form(request))
         except WiresideError as error:
             return await self._settings(request, who, ActionResult(), error)
-        self.say(who, _in_words(done, words))
-        return self._go(request, "/settings")
+        return self.redirect(request, "/settings", who, _in_words(done, words))
 
     async def _set_password(self, who: Caller, form: dict[str, list[str]]) -> ActionResult:
         accounts = self._auth.accounts
@@ -406,7 +392,7 @@ class AccountPages:
     async def show_people(self, request: Request) -> Response:
         """Show all accounts and invitations; administrators only."""
         who = known_caller(request)
-        return await self._people(request, who, self.said(who))
+        return await self.show_result(request, who, lambda done: self._people(request, who, done))
 
     async def change_people(self, request: Request, user_id: str) -> Response:
         """Execute a form of the users page."""
@@ -418,19 +404,21 @@ class AccountPages:
                 done = await self._change_person(request, who, user_id, form)
         except WiresideError as error:
             return await self._people(request, who, ActionResult(), error)
-        self.say(who, _in_words(done, words))
-        return self._go(request, "/people")
+        return self.redirect(request, "/people", who, _in_words(done, words))
 
-    def say(self, who: Caller, done: ActionResult) -> None:
-        """Store the result for the next page (post/redirect/get): reloading repeats no action."""
-        if done != ActionResult():
-            self._to_say[who.credential or who.user_id] = done
-            while len(self._to_say) > MAX_TO_SAY:
-                self._to_say.popitem(last=False)
+    def redirect(self, request: Request, path: str, who: Caller, done: ActionResult) -> Response:
+        """Redirect after a form; the next page shows the result, and reloading repeats nothing."""
+        response = self._go(request, path)
+        self._results.attach(response, request, who, done)
+        return response
 
-    def said(self, who: Caller) -> ActionResult:
-        """Return the stored result, once."""
-        return self._to_say.pop(who.credential or who.user_id, ActionResult())
+    async def show_result(
+        self, request: Request, who: Caller, show: Callable[[ActionResult], Awaitable[Response]]
+    ) -> Response:
+        """Show a page with the result of the last form, once."""
+        response = await show(self._results.read(request, who))
+        self._results.clear(response, request)
+        return response
 
     async def _invite(
         self, request: Request, who: Caller, form: dict[str, list[str]]

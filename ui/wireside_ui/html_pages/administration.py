@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, cast, get_args
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from wireside.api.policy import PAGE, with_policy
 from wireside.chat.administration import Administration, ProviderView, price_fields
@@ -19,13 +18,13 @@ from wireside.providers.specs import Price
 from wireside.records import Banner, Severity, UsageKey, UsageSum
 from wireside_ui.html_pages.account import (
     AccountPages,
-    ActionResult,
     first_field,
     known_caller,
     moment,
     read_form,
     with_moment,
 )
+from wireside_ui.html_pages.action_results import ActionResult
 from wireside_ui.html_pages.money import costs_text
 from wireside_ui.i18n.catalogue import words_in
 from wireside_ui.request_language import language_of_request
@@ -73,7 +72,8 @@ class AdministrationPages:
 
     async def show_first(self, request: Request) -> Response:
         """Redirect to the first of the pages."""
-        return self._go(request, "/admin/providers")
+        who = known_caller(request)
+        return self._accounts.redirect(request, "/admin/providers", who, ActionResult())
 
     # ---- providers ---------------------------------------------------------------------------
 
@@ -314,7 +314,9 @@ class AdministrationPages:
     async def _shown(self, request: Request, show: Show) -> Response:
         who = known_caller(request)
         try:
-            return await show(request, who, self._accounts.said(who), None)
+            return await self._accounts.show_result(
+                request, who, lambda done: show(request, who, done, None)
+            )
         except Forbidden as refused:
             return await self._accounts.refused(request, who, refused)
 
@@ -330,13 +332,9 @@ class AdministrationPages:
             return await self._accounts.refused(request, who, refused)
         except WiresideError as error:
             return await show(request, who, ActionResult(), error)
-        self._accounts.say(who, done)
-        return self._go(request, request.url.path)
-
-    def _go(self, request: Request, path: str) -> Response:
         base = request.scope.get("root_path", "")
-        path = path.removeprefix(base) if base else path
-        return RedirectResponse(f"{base}{path}", 303, {"Cache-Control": "no-store"})
+        path = request.url.path.removeprefix(base)
+        return self._accounts.redirect(request, path, who, done)
 
 
 def _words(request: Request) -> dict[str, str]:
