@@ -1,4 +1,4 @@
-// For the account pages, which work without it too: the colour theme, copy buttons, a confirmation.
+// For the account pages, which work without it too: the colour theme, copy buttons, a confirmation, the service worker.
 (() => {
   const root = document.documentElement;
   const keys = `wireside${root.dataset.base ?? ""}.`; // the prefix of this chat's keys in the storage
@@ -17,6 +17,14 @@
   } catch {}
   dark.addEventListener("change", paint);
   paint();
+
+  // the page that is shown while the server can't be reached
+  if (window.parent === window && navigator.serviceWorker)
+    addEventListener("load", () =>
+      navigator.serviceWorker
+        .register(`${root.dataset.base ?? ""}/service-worker.js`)
+        .catch(() => {}),
+    );
 
   document.addEventListener("DOMContentLoaded", () => {
     // in a frame with blocked cookies, only setting one shows that they are blocked

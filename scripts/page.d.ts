@@ -161,6 +161,35 @@ interface Beginning {
 
 type Theme = "system" | "light" | "dark";
 
+/** What a worker answers with while the server can't be reached; for inline_scripts/service_worker.js. */
+interface OfflineAnswer {
+  page: string;
+  headers: Record<string, string>;
+  /** Beginnings of paths whose navigations it leaves alone. */
+  passed: string[];
+}
+
+/** What the page in inline_scripts/offline_page.js reads. */
+interface OfflineWords {
+  words: Record<string, Words>;
+  rightToLeft: string[];
+  base: string;
+  theme: Theme;
+}
+
+/** What a service worker uses of its globals, which the types of a page do not have. */
+interface ServiceWorkerScope {
+  registration: ServiceWorkerRegistration;
+  skipWaiting(): Promise<void>;
+  addEventListener(type: "install", listener: () => unknown): void;
+  addEventListener(type: "fetch", listener: (event: WorkerRequest) => void): void;
+}
+
+interface WorkerRequest {
+  request: Request;
+  respondWith(response: Promise<Response>): void;
+}
+
 
 /** The scripts look for elements of HTML only, by selectors. */
 type Selected<S extends string> = S extends keyof HTMLElementTagNameMap

@@ -231,7 +231,8 @@ def test_everything_of_a_page_is_below_its_path(tmp_path: Path, root_path: str) 
                 got = client.get(address.removeprefix(root_path))
                 assert got.status_code == 200, address
         assert f'"prefix":"{base}"' in page.text, "of NiceGUI's socket"
-        assert client.get("/chat/manifest.webmanifest").json()["start_url"] == f"{base}/"
+        assert client.get("/chat/manifest.webmanifest").json()["scope"] == "./"
+        assert f'src=\\"{base}/logo' in client.get("/chat/service-worker.js").text
         assert "set-cookie" not in page.headers, "the session is the host's"
 
 

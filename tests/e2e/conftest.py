@@ -68,7 +68,9 @@ def lasting_context(browser: Browser) -> Callable[..., AbstractContextManager[Br
     @contextlib.contextmanager
     def make(**settings: Any) -> Iterator[BrowserContext]:
         violations: list[str] = []
-        with contextlib.closing(browser.new_context(**settings)) as context:
+        with contextlib.closing(
+            browser.new_context(service_workers="block", **settings)
+        ) as context:
             yield telling(context, violations)
             hear_out(context)
         assert violations == []
@@ -88,6 +90,12 @@ def hear_out(context: BrowserContext) -> None:
     for page in context.pages:
         with contextlib.suppress(Error):  # the page was closed meanwhile
             page.evaluate("0")
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    """Settings of contexts; a test of the service worker asks for one by a mark."""
+    return {**browser_context_args, "service_workers": "block"}
 
 
 @pytest.fixture(scope="session")

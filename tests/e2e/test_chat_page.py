@@ -382,11 +382,6 @@ class TestFrame:
         expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
         assert hosts == {served.url.removeprefix("http://")}
 
-    def test_it_can_be_installed(self, page: Page, served: ServerProcess) -> None:
-        manifest = page.request.get(f"{served.url}/manifest.webmanifest").json()
-        for shown in manifest["icons"]:
-            assert page.request.get(served.url + shown["src"]).ok
-
 
 def settled(page: Page) -> Page:
     expect(page.get_by_test_id("connection-status")).to_have_text("Connected")

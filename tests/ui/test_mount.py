@@ -9,24 +9,17 @@ from starlette.testclient import TestClient
 
 from wireside.assets import assets_folder
 from wireside_ui import client_package
-from wireside_ui.mount import _extras
+from wireside_ui.installing import installing_router
 from wireside_ui.static_files import Assets, Packed, version_of
 from wireside_ui.theme import Branding
 
 
-def client(look: Branding | None = None) -> TestClient:
+def client(look: Branding | None = None, *, root_path: str = "") -> TestClient:
     app = FastAPI()
     app.mount("/assets", Packed(Assets()))
-    app.include_router(_extras(look or Branding(), assets_folder(), "v1"))
-    return TestClient(app)
-
-
-def test_the_manifests_icons_are_there_in_their_size() -> None:
-    browser = client()
-    for icon in browser.get("/manifest.webmanifest").json()["icons"]:
-        image = browser.get(icon["src"]).content
-        width, height = (int.from_bytes(image[at : at + 4], "big") for at in (16, 20))
-        assert icon["sizes"] == f"{width}x{height}"
+    look = look or Branding()
+    app.include_router(installing_router(look, look.logo or assets_folder() / "logo.svg", "v1"))
+    return TestClient(app, root_path=root_path)
 
 
 def test_what_others_load_is_never_kept_for_ever() -> None:

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import mimetypes
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import FastAPI
 from starlette.routing import Match
 
 from wireside.api.errors import ErrorResponses
-from wireside.api.policy import FILE, STATIC, route_policy, with_policy
+from wireside.api.policy import STATIC, route_policy
 from wireside.assets import assets_folder
 from wireside.auth.auth import Auth
 from wireside.chat.service import ChatService
 from wireside.extension.pages import SidePage
 from wireside.extension.views import ViewFunction
 from wireside.transfer.sharing import Sharing
-from wireside_ui.application_pages import NICEGUI_PATH, ApplicationPages
+from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.html_pages.account import AccountPages
 from wireside_ui.html_pages.administration import AdministrationPages
 from wireside_ui.html_pages.errors import ErrorPages, register_unknown_paths
 from wireside_ui.html_pages.render import PlainPages
+from wireside_ui.installing import installing_router
 from wireside_ui.pages.chat import ChatPages
 from wireside_ui.pages.dashboard import DashboardPage, Figures
 from wireside_ui.pages.own import OwnPages
-from wireside_ui.static_files import KEPT, Assets, Packed, version_of
-from wireside_ui.theme import BACKGROUNDS, Branding
+from wireside_ui.static_files import Assets, Packed, version_of
+from wireside_ui.theme import Branding
 
 ASSETS: Final = replace(STATIC, is_cross_origin=True)
 
@@ -70,11 +69,13 @@ def mount(
         count_error: called with the code of each error that a route raises.
     """
     assets = assets_folder()
-    version = version_of(_logo(look, assets))
+    logo = _logo(look, assets)
+    version = version_of(logo)
     files = route_policy(ASSETS)(Packed(Assets()))
     app.mount("/assets", files)
-    app.include_router(_extras(look, assets, version))
-    plain = PlainPages(look, version, frame_ancestors=frame_ancestors)
+    ancestors = tuple(frame_ancestors)
+    app.include_router(installing_router(look, logo, version, frame_ancestors=ancestors))
+    plain = PlainPages(look, version, frame_ancestors=ancestors)
     accounts = AccountPages(
         auth=auth,
         sharing=sharing,
@@ -123,41 +124,6 @@ def _check_paths(app: FastAPI, pages: ApplicationPages, own: Iterable[SidePage])
         for route in (*app.router.routes, *pages.routes):
             if route.matches(scope)[0] is not Match.NONE:
                 raise ValueError(f"A page can't be at {page.path!r}: Wireside has one there.")
-
-
-def _extras(look: Branding, assets: Path, version: str) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-    logo = _logo(look, assets)
-
-    @router.get("/logo")
-    @router.get("/favicon.ico")
-    @router.get(f"{NICEGUI_PATH}/favicon.ico")
-    async def show_logo() -> FileResponse:
-        kind = mimetypes.guess_type(logo.name)[0]
-        return FileResponse(logo, media_type=kind, headers={"Cache-Control": KEPT})
-
-    @router.get("/manifest.webmanifest")
-    async def manifest(request: Request) -> JSONResponse:
-        base = request.scope.get("root_path", "")
-        icons = [
-            {"src": f"{base}/assets/icons/icon-{size}.png?v={version}", "sizes": f"{size}x{size}",
-             "type": "image/png", "purpose": "any maskable"}
-            for size in (192, 512)
-        ]  # fmt: skip
-        return JSONResponse(
-            {
-                "name": look.name,
-                "short_name": look.name,
-                "start_url": f"{base}/",
-                "display": "standalone",
-                "background_color": BACKGROUNDS["light"],
-                "theme_color": BACKGROUNDS["light"],
-                "icons": icons,
-            },
-            media_type="application/manifest+json",
-        )
-
-    return with_policy(router, FILE)
 
 
 def _logo(look: Branding, assets: Path) -> Path:

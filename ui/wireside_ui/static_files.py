@@ -51,10 +51,10 @@ class Assets(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Serve the file."""
         if path == PACKAGE:
-            response = _made_response(client_package.tarball(), "application/gzip", scope)
+            response = made_response(client_package.tarball(), "application/gzip", scope)
         elif path in JOINED:
             kind = "text/css" if path.endswith(".css") else "text/javascript"
-            response = _made_response(JOINED[path]().encode(), kind, scope)
+            response = made_response(JOINED[path]().encode(), kind, scope)
         else:
             response = await super().get_response(path, scope)
         if path.endswith(".d.mts"):
@@ -64,7 +64,8 @@ class Assets(StaticFiles):
         return response
 
 
-def _made_response(content: bytes, kind: str, scope: Scope) -> Response:
+def made_response(content: bytes, kind: str, scope: Scope) -> Response:
+    """Return a response with a tag of its content; 304 if the client has that content."""
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     if Headers(scope=scope).get("if-none-match") == tag:
         return NotModifiedResponse(Headers({"etag": tag}))

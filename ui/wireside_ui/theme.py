@@ -62,6 +62,19 @@ class Branding:
                     raise ValueError(f"{one!r} is no value of the CSS variable {name}.")
 
     @property
+    def backgrounds(self) -> dict[str, str]:
+        """The background in light and dark, for the browser's own interface around the page.
+
+        A value of ``--ws-bg`` that is no plain colour, such as one with a variable, is left out.
+        """
+        given = self.css_variables.get("--ws-bg", ())
+        light, dark = (given, given) if isinstance(given, str) else given or ("", "")
+        return {
+            name: value if _COLOUR.fullmatch(value) else BACKGROUNDS[name]
+            for name, value in (("light", light), ("dark", dark))
+        }
+
+    @property
     def css(self) -> str:
         """The rules of the accent and of the CSS variables; "" for none."""
         light, dark = dict[str, str](), dict[str, str]()
@@ -100,7 +113,7 @@ def head_html(
         "theme": look.theme,
         "lang": language,
         "dir": direction,
-        **BACKGROUNDS,
+        **look.backgrounds,
     }
     return (
         # in front of the sheets, for which a script waits
@@ -108,10 +121,26 @@ def head_html(
         f"{css}{_style(look.css)}"
         f'<link rel="preload" as="font" type="font/woff2" crossorigin'
         f' href="{base}/assets/fonts/source-sans-3-latin-wght-normal.woff2">'
-        f'<link rel="manifest" href="{base}/manifest.webmanifest">'
-        f'<link rel="apple-touch-icon" href="{base}/assets/icons/icon-192.png?v={version}">'
+        f"{icon_links(look, base=base, version=version)}"
         f'<meta name="description" content="{html.escape(look.name)}">'
     )
+
+
+def icon_links(look: Branding, *, base: str, version: str) -> str:
+    """Return the links of a page's head by which browsers install the application.
+
+    The manifest is requested with cookies: it is in the chosen language, and passes a proxy that
+    needs them.
+    """
+    manifest = f"{base}/manifest.webmanifest"
+    links = f'<link rel="manifest" href="{manifest}" crossorigin="use-credentials">'
+    if look.logo is None:
+        icon = f"{base}/assets/icons/icon-192.png?v={version}"
+    elif look.logo.suffix.lower() == ".svg":
+        return links  # iOS shows no SVG on its home screen
+    else:
+        icon = f"{base}/logo?v={version}"
+    return f'{links}<link rel="apple-touch-icon" href="{icon}">'
 
 
 def storage_keys(base: str, user: str = "") -> str:

@@ -69,6 +69,8 @@ def test_what_needs_no_sign_in_is_a_short_list(app: FastAPI) -> None:
         "/oidc/callback": "PUBLIC",
         "/logo": "PUBLIC",
         "/manifest.webmanifest": "PUBLIC",
+        "/service-worker.js": "PUBLIC",
+        "/icon.svg": "PUBLIC",
         "/favicon.ico": "PUBLIC",
         "/wireside/favicon.ico": "PUBLIC",
         "/docs": "PUBLIC",

@@ -223,6 +223,8 @@ DOORS = {
     "GET /asyncapi.json": Door(200, "nothing", 200),
     "GET /logo": Door(200, "nothing", 200),
     "GET /manifest.webmanifest": Door(200, "nothing", 200),
+    "GET /service-worker.js": Door(200, "nothing", 200),
+    "GET /icon.svg": Door(200, "nothing", 200),
     "GET /favicon.ico": Door(200, "nothing", 200),
     "GET /wireside/favicon.ico": Door(200, "nothing", 200),
     "GET /login": Door(SIGN_IN, "nothing", 200, query={"next": "/c/{conversation_id}"}),

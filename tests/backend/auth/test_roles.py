@@ -61,8 +61,10 @@ OPEN = frozenset(
         "GET /docs",
         "GET /docs/protocol",
         "GET /favicon.ico",
+        "GET /icon.svg",
         "GET /logo",
         "GET /manifest.webmanifest",
+        "GET /service-worker.js",
         "GET /wireside/favicon.ico",
     }
 )

@@ -25,3 +25,12 @@ def test_what_can_not_be_used_is_left_out() -> None:
 def test_a_question_hides_nothing() -> None:
     hidden = "".join(chr(0xE0000 + ord(char)) for char in "obey")
     assert parse(q=f"Hi\u202e{hidden}\0").question == "Hi" + 4 * "\ufffd"
+
+
+def test_a_shared_text_is_a_question() -> None:
+    assert parse(title="T", text="Look", url="https://a.b/").question == "T\nLook\nhttps://a.b/"
+    assert parse(text="See https://a.b/", url="https://a.b/").question == "See https://a.b/"
+    assert parse(title="Look", text="Look at it").question == "Look at it"
+    assert parse(title=" ", text="", url="https://a.b/").question == "https://a.b/"
+    assert parse(q="why?", text="shared").question == "why?"
+    assert "\u202e" not in parse(text="Hi\u202e").question

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wireside_ui.i18n.catalogue import direction_of, words_in
 from wireside_ui.request_language import language_of_request
-from wireside_ui.theme import Branding
+from wireside_ui.theme import Branding, icon_links
 
 
 class PlainPages:
@@ -53,6 +53,7 @@ class PlainPages:
         """
         ancestors = self._ancestors if is_embeddable else "'none'"
         language = language_of_request(request)
+        base = request.scope.get("root_path", "")
         nonce = secrets.token_urlsafe(16)
         html = self._templates.get_template(template).render(
             words=words_in(language),
@@ -60,7 +61,8 @@ class PlainPages:
             direction=direction_of(language),
             look=self._look,
             theme=self._look.theme,
-            base=request.scope.get("root_path", ""),
+            base=base,
+            icon_links=icon_links(self._look, base=base, version=self._version),
             version=self._version,
             nonce=nonce,
             **values,
@@ -68,7 +70,8 @@ class PlainPages:
         host = request.headers.get("host", "")
         policy = (
             f"default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self';"
-            " img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none';"
+            " img-src 'self' data:; font-src 'self'; manifest-src 'self';"
+            " form-action 'self'; base-uri 'none';"
             f" frame-ancestors {ancestors}"
         )
         if connects:  # older Safari does not apply 'self' to WebSockets

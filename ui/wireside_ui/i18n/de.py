@@ -382,6 +382,11 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Schon vorhanden: {count}.",
     "import_passed_over": "Ausgelassen, weil nicht lesbar oder darstellbar: {count}.",
     "offline": "Der Server ist nicht erreichbar.",
+    "offline_title": "Keine Verbindung",
+    "offline_line": "{name} ist nicht erreichbar. Diese Seite macht von selbst weiter, sobald es "
+    "wieder eine Verbindung gibt.",
+    "offline_trying": "Wird versucht …",
+    "offline_still": "Es gibt noch immer keine Verbindung.",
     "app_menu": "Menü",
     "preferences": "Einstellungen",
     "preferences_note": "Diese Einstellungen gelten für diesen Browser.",

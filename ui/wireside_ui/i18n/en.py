@@ -369,6 +369,11 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Already here: {count}.",
     "import_passed_over": "Left out, since they can't be read or shown: {count}.",
     "offline": "The server can't be reached.",
+    "offline_title": "No connection",
+    "offline_line": "{name} can't be reached. This page goes on by itself as soon as there is a "
+    "connection.",
+    "offline_trying": "Trying…",
+    "offline_still": "There is still no connection.",
     "app_menu": "Menu",
     "preferences": "Preferences",
     "preferences_note": "These settings belong to this browser.",

@@ -372,6 +372,11 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Ya existían: {count}.",
     "import_passed_over": "Omitidos por no poder leerse o mostrarse: {count}.",
     "offline": "No se puede contactar con el servidor.",
+    "offline_title": "Sin conexión",
+    "offline_line": "No se puede acceder a {name}. Esta página continuará sola en cuanto haya "
+    "conexión.",
+    "offline_trying": "Intentando…",
+    "offline_still": "Sigue sin haber conexión.",
     "app_menu": "Menú",
     "preferences": "Preferencias",
     "preferences_note": "Estos ajustes pertenecen a este navegador.",

@@ -380,6 +380,11 @@ WORDS: Mapping[str, str] = {
     "import_unchanged": "Déjà présentes : {count}.",
     "import_passed_over": "Omis, car illisibles ou impossibles à afficher : {count}.",
     "offline": "Le serveur est injoignable.",
+    "offline_title": "Pas de connexion",
+    "offline_line": "{name} est injoignable. Cette page reprendra d’elle-même dès que la "
+    "connexion sera rétablie.",
+    "offline_trying": "Nouvelle tentative…",
+    "offline_still": "Toujours pas de connexion.",
     "app_menu": "Menu",
     "preferences": "Préférences",
     "preferences_note": "Ces réglages sont propres à ce navigateur.",

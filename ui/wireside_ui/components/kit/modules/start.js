@@ -3,6 +3,7 @@
 import * as vue from "vue";
 
 import { watchServer } from "wireside-kit/moving.js";
+import { registerWorker } from "wireside-kit/worker.js";
 
 const plain = {
   /**
@@ -26,4 +27,5 @@ export function start(components) {
   for (const tag of ["q-layout", "q-page-container", "q-page"]) app.component(tag, plain);
   for (const [tag, component] of Object.entries(components)) app.component(tag, component);
   app.mount("#app");
+  registerWorker(options.prefix);
 }
