@@ -88,6 +88,23 @@ NORMAL = """([id, html]) => {
 }"""
 
 
+def test_a_long_answer_is_written_into_elements_that_a_frame_may_skip(opened: Any, do: Do) -> None:
+    page = opened()
+    do("append", id="l", question="Long?", state="streaming")
+    for first in (0, 65):
+        numbers = range(first, first + 65)
+        do("feed", id="l", pieces=[f"Paragraph {n}, [^1] or not.\n\n" for n in numbers])
+    texts = page.locator('[data-id="l"] .ws-prose')
+    expect(texts).to_have_count(4)
+    expect(texts.nth(0)).to_have_class("ws-prose ws-prose-past")
+    expect(texts.nth(3)).to_contain_text("Paragraph 129")
+    do("feed", id="l", pieces=["[^1]: A footnote changes what is before it.\n"])
+    do("finish", id="l")
+    expect(texts).to_have_count(1)
+    expect(texts).to_have_class("ws-prose")
+    expect(texts.locator(":scope > p")).to_have_count(130)
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_streamed_answer_ends_as_the_same_page_as_a_stored_one(
     opened: Any, do: Do, at_once: bool

@@ -399,6 +399,8 @@ interface TranscriptState {
   /** The target of a jump, until it is shown. */
   found?: number;
   lastTop: number;
+  /** Width of the list when it last changed its size, in pixels. */
+  lastWidth?: number;
   frame?: number;
   template: HTMLTemplateElement;
   isPrinting?: boolean;

@@ -56,6 +56,18 @@ export const blocks = {
     }
   },
 
+  /** Does so for the last blocks of growing answers only; returns whether there are any. */
+  reachGrowing() {
+    const growing = [...this.byId.values()].filter(
+      ({ live, data }) => live?.prose && data.state === "streaming",
+    );
+    for (const { live } of growing) {
+      const last = /** @type {HTMLElement | null | undefined} */ (live?.prose?.lastElementChild);
+      if (last) this.reachWide(last);
+    }
+    return growing.length > 0;
+  },
+
   /** @param {HTMLAnchorElement | null} link */
   showWhere(link) {
     this.where.hidden = !link;
@@ -67,9 +79,11 @@ export const blocks = {
 
   /** @param {HTMLElement} mark */
   showFootnote(mark) {
-    const note = mark
-      .closest(".ws-prose")
-      ?.querySelector(`.ws-footnotes li[data-fn="${mark.dataset.fn}"]`);
+    const wanted = `.ws-footnotes li[data-fn="${mark.dataset.fn}"]`;
+    /** @type {Element | null | undefined} */
+    let prose = mark.closest(".ws-prose");
+    while (prose?.nextElementSibling?.matches(".ws-prose-next")) prose = prose.nextElementSibling;
+    const note = prose?.querySelector(wanted);
     if (!note) return;
     this.stick = false;
     note.scrollIntoView({ block: "nearest" });

@@ -53,7 +53,8 @@ export const parts = {
    * @returns {{ key: string, el: HTMLDetailsElement }[]}
    */
   folds(row) {
-    const own = [...row.body.children].map((el, i) => ({ key: String(i), el }));
+    const parts = [...row.body.children].filter((el) => !el.matches(".ws-prose-next"));
+    const own = parts.map((el, i) => ({ key: String(i), el }));
     const nested = [...row.body.querySelectorAll(".ws-turn-step .ws-turn-step")].map((el, i) => ({
       key: `${i} in`,
       el,

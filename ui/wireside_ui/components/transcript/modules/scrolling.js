@@ -26,7 +26,9 @@ export const scrolling = {
   onResize() {
     if (this.isPrinting) return;
     for (let i = this.first; i < this.end; i++) this.measure(i);
-    this.reachWide(this.list);
+    const width = this.list.clientWidth;
+    if (width !== this.lastWidth || !this.reachGrowing()) this.reachWide(this.list);
+    this.lastWidth = width;
     this.followReader();
     if (!this.stick && !this.goal) this.holdAnchor(); // otherwise content that has grown above would change the reader's position
     this.arrange();

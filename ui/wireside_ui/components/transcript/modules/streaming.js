@@ -5,6 +5,7 @@ import { morph } from "./morph.js";
 import { nodesAfter } from "./states.js";
 
 const SLICE_MS = 8; // limit of DOM work in one frame
+const BLOCKS = 40; // blocks of text in one element: browsers skip the work for earlier ones out of view
 
 /**
  * The text that grows at the end of an answer: none.
@@ -133,6 +134,12 @@ export const streaming = {
         break;
       case "r":
         this.holdHeight(row);
+        while (live.prose.matches(".ws-prose-next")) {
+          const before = /** @type {HTMLElement} */ (live.prose.previousElementSibling);
+          live.prose.remove();
+          live.prose = before;
+        }
+        live.prose.classList.remove("ws-prose-past");
         live.place = live.prose;
         live.mark = null;
         this.setTail(live, op[1]);
@@ -196,12 +203,47 @@ export const streaming = {
    * @param {string} html
    */
   setTail(live, html) {
+    this.continueText(live);
     live.code = null;
     live.plain = null;
     this.template.innerHTML = html; // sanitised on the server
     morph(live.place, live.mark, this.template.content);
     live.html = html;
     for (const node of nodesAfter(live)) this.drawFormulas(node);
+  },
+
+  /**
+   * Begins the next element of a long text, between two of its blocks: a browser's work for a frame
+   * depends on the number of blocks otherwise.
+   * @param {GrowingText} live
+   */
+  continueText(live) {
+    const { prose } = live;
+    const isBetween =
+      live.place === prose && live.mark === prose.lastChild && !live.html && !live.code;
+    if (!isBetween || prose.childElementCount < BLOCKS) return;
+    const next = this.textBlock();
+    next.classList.add("ws-prose-next");
+    next.dir = prose.matches(":dir(rtl)") ? "rtl" : "ltr";
+    prose.after(next);
+    Object.assign(live, { prose: next, place: next, mark: null });
+    this.passOver(next);
+  },
+
+  /**
+   * Lets the browser skip the text before an element where it is out of view, keeping its height. Text in view would
+   * be missing for a frame.
+   * @param {Element} next
+   */
+  passOver(next) {
+    const view = this.scroller.getBoundingClientRect();
+    let el = next.previousElementSibling;
+    for (; el?.matches(".ws-prose:not(.ws-prose-past)"); el = el.previousElementSibling) {
+      const { top, bottom, height } = el.getBoundingClientRect();
+      if (bottom > view.top && top < view.bottom) continue;
+      /** @type {HTMLElement} */ (el).style.containIntrinsicBlockSize = `auto ${height}px`;
+      el.classList.add("ws-prose-past");
+    }
   },
 
   /** @param {GrowingText} live */
