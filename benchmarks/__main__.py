@@ -21,6 +21,7 @@ from benchmarks import (
     raw,
     replicas,
     report,
+    smoothness,
     startup,
     stored,
 )
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "latency": latency.measure,
     "idle": idle.measure,
     "ui": page.measure,
+    "smoothness": smoothness.measure,
     "startup": startup.measure,
     "stored": stored.measure,
     "replicas": replicas.measure,

@@ -79,10 +79,28 @@ class ChatPage:
         self._cdp: CDPSession = page.context.new_cdp_session(page)
         self.frame_bytes = 0
         """Payload of all WebSocket frames received so far, before compression."""
+        self.loaded_bytes = 0
+        """Bytes of all responses received so far, compressed, with their header fields."""
         self._cdp.on("Network.webSocketFrameReceived", self._count)
+        self._cdp.on("Network.loadingFinished", self._add_loaded)
         self._cdp.send("Network.enable")
-        self._cdp.send("Performance.enable")
+        self._cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.add_init_script(WATCH)
+
+    def add_script(self, script: str) -> None:
+        """Run ``script`` in each document that is opened from now on, before its own scripts."""
+        self._page.add_init_script(script)
+
+    def read(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression in the page."""
+        return self._get(expression)
+
+    def load(self, address: str) -> None:
+        """Open a page of the chat and wait until it is connected and has loaded everything."""
+        self._page.goto(address, wait_until="load")
+        self._wait("bench.connected", OPEN_S)
+        self._page.wait_for_load_state("networkidle")
+        self._page.wait_for_timeout(1000)
 
     def open(self, address: str) -> float:
         """Open the page; return the milliseconds until the input accepts text.
@@ -135,9 +153,12 @@ class ChatPage:
         return float(self._get(f"Math.max(0, ...{since}.map(task => task[1]))"))
 
     def task_s(self) -> float:
-        """Return the seconds of work of the page's main thread so far."""
+        """Return the CPU seconds of the page's main thread so far."""
         metrics = self._cdp.send("Performance.getMetrics")["metrics"]
         return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    def _add_loaded(self, event: dict[str, Any]) -> None:
+        self.loaded_bytes += int(event["encodedDataLength"])
 
     def _count(self, event: dict[str, Any]) -> None:
         frame = event["response"]
@@ -170,9 +191,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def cold_page(browser: Browser) -> Iterator[ChatPage]:
+def cold_page(browser: Browser, *, width: int = 1280) -> Iterator[ChatPage]:
     """Open a page in a new profile."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport={"width": width, "height": 800})
     try:
         yield ChatPage(context.new_page())
     finally:

@@ -59,7 +59,7 @@ def _usable(browser: Browser, ours: Server, bare: Server, rounds: int) -> Sectio
 
 def _conversations(browser: Browser, server: Server, rounds: int) -> Section:
     """Measure a long conversation and one of two messages."""
-    long, short = (_import_conversation(server, count) for count in (MESSAGES, 2))
+    long, short = (import_conversation(server, count) for count in (MESSAGES, 2))
     found: dict[str, list[tuple[float, ...]]] = {long: [], short: []}
     for _ in range(rounds):
         for address, costs in found.items():
@@ -92,7 +92,7 @@ def _opened(browser: Browser, server: Server, address: str) -> tuple[float, ...]
         return shown_ms, connected_ms, server.cpu_s() - cpu_s, page.task_s(), page.count_nodes()
 
 
-def _import_conversation(server: Server, messages: int) -> str:
+def import_conversation(server: Server, messages: int) -> str:
     """Import a conversation of so many questions and answers; return its address."""
     when = "2026-01-01T00:00:00Z"
     part = {"type": "text", "text": text_of(ANSWER.kind, ANSWER.tokens)}
