@@ -302,6 +302,7 @@ interface Transcript
     FormulaMethods,
     KeyMethods,
     MountingMethods,
+    NotesMethods,
     PaintingMethods,
     PartMethods,
     PrintingMethods,
@@ -332,6 +333,7 @@ type FollowUpMethods = typeof import("./modules/follow_ups.js").followUps;
 type FormulaMethods = typeof import("./modules/formulas.js").formulas;
 type KeyMethods = typeof import("./modules/keys.js").keys;
 type MountingMethods = typeof import("./modules/mounting.js").mounting;
+type NotesMethods = typeof import("./modules/notes.js").notes;
 type PaintingMethods = typeof import("./modules/painting.js").painting;
 type PartMethods = typeof import("./modules/parts.js").parts;
 type PrintingMethods = typeof import("./modules/printing.js").printing;

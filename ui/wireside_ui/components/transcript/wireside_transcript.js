@@ -20,6 +20,7 @@ import { followUps } from "wireside-transcript/follow_ups.js";
 import { formulas } from "wireside-transcript/formulas.js";
 import { keys } from "wireside-transcript/keys.js";
 import { mounting } from "wireside-transcript/mounting.js";
+import { notes } from "wireside-transcript/notes.js";
 import { painting } from "wireside-transcript/painting.js";
 import { parts } from "wireside-transcript/parts.js";
 import { printing } from "wireside-transcript/printing.js";
@@ -203,6 +204,7 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     ...formulas,
     ...keys,
     ...mounting,
+    ...notes,
     ...painting,
     ...parts,
     ...printing,

@@ -22,6 +22,7 @@ export const gauge = {
     if (this.isCompacting || this.isReader || !this.context) return;
     this.isCompacting = true;
     this.closeGauge();
+    if (this.open) this.closeOptions();
     this.$emit("compact");
   },
 
@@ -100,6 +101,17 @@ export const gauge = {
       h("strong", used),
       h("p", [this.contextText(w.context_tokens), h("br"), this.contextText(w.context_messages)]),
       h("p", { class: "ws-composer-gauge-note" }, w.context_note),
+      this.isReader ? null : this.compactButton(),
+    ]);
+  },
+
+  // The same in the settings, where the bar of a narrow page has no room for the gauge.
+  gaugeLines() {
+    if (!this.context || this.context.is_nearly_full) return null;
+    return h("div", { class: "ws-composer-gauge-lines", "data-testid": "context-lines" }, [
+      h("span", { title: this.contextText(this.words.context_tokens) }, [
+        this.contextText(this.words.context_used),
+      ]),
       this.isReader ? null : this.compactButton(),
     ]);
   },

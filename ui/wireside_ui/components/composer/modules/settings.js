@@ -228,6 +228,7 @@ export const settings = {
             this.invalid ? w["invalid_" + this.invalid] : this.ownProblem,
           )
         : null,
+      this.gaugeLines(),
       h("div", { class: "ws-composer-panel-foot" }, [
         h("small", w.settings_note),
         h(

@@ -20,12 +20,20 @@ export const copyMenu = {
     ]);
   },
 
+  // Whether there is another model to ask.
+  canAskAnother() {
+    return choice.offered.filter((model) => model.canChat !== false).length > 1;
+  },
+
   /** @param {HTMLElement} button */
   openRetryMenu(button) {
     const models = choice.offered.filter((model) => model.canChat !== false);
-    this.openMenu(button, this.words.retry_with, [
+    const lengths = [
       ["retry_shorter", this.words.shorter],
       ["retry_longer", this.words.longer],
+    ];
+    this.openMenu(button, this.words.retry_with, [
+      ...(button.closest(".ws-turn-note") ? [] : lengths), // a failed answer has no length
       ...(models.length > 1 ? models : []).map((model) => ["retry_with", model.name, model.id]),
     ]);
   },

@@ -205,7 +205,7 @@ export const painting = {
     const ways = ENDS[state];
     if (ways) parts.push(this.note(this.words[state], "", ways, state));
     if (state === "error") parts.push(this.errorNote(row, error));
-    if (isOpen) parts.push(this.bar(["stop"]));
+    if (isOpen) parts.push(this.stopBar());
     else if (has) parts.push(this.answerBar(row));
     else if (state !== "waiting") parts.push(this.bar(state === "error" ? [] : ["retry"]));
     if (row.data.follow_ups.length && !isOpen) parts.push(this.followUps(row));
@@ -239,6 +239,16 @@ export const painting = {
     }
     if (row.say) el.append(row.say);
     el.classList.toggle("ws-turn-stays", Boolean(row.say || row.data.edited));
+    return el;
+  },
+
+  // The button that ends the answer: named, as its icon alone looks like a box to tick.
+  stopBar() {
+    const el = make("div", "ws-turn-actions ws-turn-stop");
+    if (this.isReader) return el;
+    const stop = this.button("stop", this.words.stop);
+    stop.insertAdjacentHTML("afterbegin", iconMarkup("stop_solid"));
+    el.append(stop);
     return el;
   },
 
@@ -305,67 +315,6 @@ export const painting = {
       setTimeout(show, leftMs); // harmless if the element has been replaced
     else show();
     return el;
-  },
-
-  /**
-   * @param {string} text
-   * @param {string | HTMLElement} detail
-   * @param {string[]} actions
-   * @param {string} kind
-   */
-  note(text, detail, actions, kind) {
-    const el = make("div", "ws-turn-note", { "data-kind": kind, "data-testid": `note-${kind}` });
-    const words = make("div", "ws-turn-note-text", { dir: "auto" });
-    words.append(text);
-    if (detail) {
-      const more = make("div", "ws-turn-note-detail");
-      more.append(detail);
-      words.append(more);
-    }
-    el.append(words, ...this.allowed(actions).map((name) => this.button(name, this.words[name])));
-    return el;
-  },
-
-  /**
-   * @param {Row} row
-   * @param {string} error
-   */
-  errorNote(row, error) {
-    const detail = make("span", "ws-turn-countdown", { "data-testid": "countdown" });
-    const el = this.note(error || this.words.error, row.deadline ? detail : "", [], "error");
-    el.setAttribute("role", "alert");
-    detail.setAttribute("aria-live", "off");
-    if (hasText(row))
-      el.append(...this.allowed(["continue"]).map((name) => this.button(name, this.words[name])));
-    if (!this.isReader) el.append(this.button("retry", this.words.try_again));
-    if (row.data.details) {
-      const { model, details } = row.data;
-      const line = make("div", "ws-turn-note-about", {
-        dir: "ltr",
-        "data-testid": "error-details",
-      });
-      line.textContent = [model, details.code, details.stream].filter(Boolean).join(" · ");
-      el.append(this.button("copy_details", this.words.copy_details), line);
-    }
-    this.paintCountdown(row, detail);
-    return el;
-  },
-
-  /**
-   * @param {Row} row
-   * @param {HTMLElement | null} el
-   */
-  paintCountdown(row, el) {
-    if (!row.deadline || !el) return;
-    const left = Math.max(0, Math.ceil((row.deadline - Date.now()) / 1000));
-    el.textContent = this.words.retry_in.replace("{seconds}", String(left));
-  },
-
-  /** @param {Row} row */
-  setDeadline(row) {
-    const { retry_after: seconds, state } = row.data;
-    row.deadline =
-      seconds != null && state === "error" && !this.isReader ? Date.now() + seconds * 1000 : 0;
   },
 
   /**
