@@ -343,6 +343,8 @@ def test_several_are_changed_at_once(lone: Open, told: Any) -> None:
     expect(page.get_by_test_id("selected-export")).to_have_attribute(
         "href", "/api/conversations/export?ids=c1,c3,c4"
     )
+    tools = page.get_by_role("toolbar", name="Select").locator(".ws-sidebar-tools")
+    assert tools.evaluate("el => el.scrollWidth <= el.clientWidth")  # all of them are in sight
     page.get_by_test_id("selected-pin").click()
     told("pin", ["c1", "c3", "c4"], True)
     expect(page.get_by_text("selected")).to_have_count(0)
@@ -363,12 +365,17 @@ def test_the_menu_leads_to_files_and_puts_away(lone: Open, told: Any) -> None:
     page = lone()
     item(page, "c0").hover()
     item(page, "c0").locator("..").get_by_test_id("conversation-menu").click()
+    page.get_by_test_id("menu-export").click()
+    expect(page.get_by_role("menuitem", name="Export as Markdown")).to_be_focused()
     zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
     for name, form in (("Markdown", "markdown"), ("JSON", "json"), ("HTML", "html")):
         link = page.get_by_role("menuitem", name=f"Export as {name}")
         address = f"/api/conversations/c0/export?format={form}&tz={quote(zone, safe='')}"
         expect(link).to_have_attribute("href", address)
         expect(link).to_have_attribute("download", "")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("menu-export")).to_be_focused()
     page.get_by_test_id("menu-archive").click()
     told("archive", ["c0"], True)
     expect(item(page, "c0")).to_have_count(0)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wireside_ui
-from wireside.errors import NotConfigured, ProviderTimeout, WiresideError
+from wireside.errors import NotConfigured, ProviderTimeout, ProviderUnavailable, WiresideError
+from wireside.openai_wire import errors
 from wireside_ui.i18n import catalogue
 from wireside_ui.i18n.catalogue import LANGUAGES, direction_of, language_of, sentence_in, words_in
 
@@ -47,9 +48,25 @@ def test_every_word_of_a_script_is_in_the_catalogue(script: Path) -> None:
 
 
 def test_every_translated_error_exists() -> None:
-    known = codes(WiresideError)
-    for language in LANGUAGES.values():
-        assert language.ERRORS.keys() <= known
+    texts = {errors.FAILED, errors.BROKE_OFF, errors.LOADING}
+    for name, language in LANGUAGES.items():
+        by_text = {key for key in language.ERRORS if " " in key}
+        assert language.ERRORS.keys() - by_text <= codes(WiresideError)
+        assert by_text == (texts if name != "en" else set())
+
+
+def test_an_answer_that_was_cut_is_not_called_unreachable() -> None:
+    for language in LANGUAGES:
+        said = {
+            sentence_in(language, ProviderUnavailable(text))
+            for text in (
+                errors.FAILED,
+                errors.BROKE_OFF,
+                errors.LOADING,
+                ProviderUnavailable.sentence,
+            )
+        }
+        assert len(said) == 4
 
 
 def test_an_error_that_names_a_setting_speaks_itself() -> None:

@@ -330,6 +330,8 @@ WORDS: Mapping[str, str] = {
     "folder": "المجلد",
     "tag": "الوسم",
     "selected": "تم تحديد {count}",
+    "export": "تصدير…",
+    "back": "رجوع",
     "export_markdown": "تصدير بصيغة Markdown",
     "export_json": "تصدير بصيغة JSON",
     "export_html": "تصدير بصيغة HTML",
@@ -662,4 +664,9 @@ ERRORS: Mapping[str, str] = {
     "rate_limited": "لقد بلغت حدًّا من حدود الاستخدام.",
     "overloaded": "الخادم مشغول بإجابات كثيرة؛ حاول بعد قليل.",
     "internal": "حدث خطأ في الخادم. حاول مرة أخرى.",
+    "The model service failed; try again.": ("أخفقت خدمة النموذج؛ حاول مرة أخرى."),
+    "The model service broke this answer off. What it wrote is kept.": (
+        "قطعت خدمة النموذج هذه الإجابة. ما كتبته محفوظ."
+    ),
+    "The model is loading; try again in a moment.": ("يجري تحميل النموذج؛ حاول مرة أخرى بعد قليل."),
 }

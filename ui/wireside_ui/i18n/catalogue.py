@@ -46,9 +46,13 @@ def words_in(language: str) -> dict[str, str]:
 
 
 def sentence_in(language: str, error: WiresideError) -> str:
-    """Return the message for an error; the error's own text if the catalogue has none."""
+    """Return the message for an error; the error's own text if the catalogue has none.
+
+    ``ERRORS`` has messages by the error's own English text, where one code means several things,
+    and by its code.
+    """
     errors: Mapping[str, str] = LANGUAGES[language].ERRORS
-    return errors.get(error.code) or str(error)
+    return errors.get(str(error)) or errors.get(error.code) or str(error)
 
 
 def starters_in(language: str) -> tuple[str, ...]:

@@ -360,6 +360,8 @@ WORDS: Mapping[str, str] = {
     "folder": "Ordner",
     "tag": "Schlagwort",
     "selected": "{count} ausgewählt",
+    "export": "Exportieren …",
+    "back": "Zurück",
     "export_markdown": "Als Markdown exportieren",
     "export_json": "Als JSON exportieren",
     "export_html": "Als HTML exportieren",
@@ -722,4 +724,13 @@ ERRORS: Mapping[str, str] = {
     "rate_limited": "Du hast ein Limit erreicht.",
     "overloaded": "Der Server schreibt gerade viele Antworten; versuch es gleich noch einmal.",
     "internal": "Auf dem Server ging etwas schief. Bitte versuch es noch einmal.",
+    "The model service failed; try again.": (
+        "Der Modelldienst hat einen Fehler gemeldet; versuch es noch einmal."
+    ),
+    "The model service broke this answer off. What it wrote is kept.": (
+        "Der Modelldienst hat diese Antwort abgebrochen. Was er schrieb, bleibt erhalten."
+    ),
+    "The model is loading; try again in a moment.": (
+        "Das Modell wird gerade geladen; versuch es gleich noch einmal."
+    ),
 }

@@ -347,6 +347,8 @@ WORDS: Mapping[str, str] = {
     "folder": "Folder",
     "tag": "Tag",
     "selected": "{count} selected",
+    "export": "Export…",
+    "back": "Back",
     "export_markdown": "Export as Markdown",
     "export_json": "Export as JSON",
     "export_html": "Export as HTML",

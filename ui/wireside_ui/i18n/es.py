@@ -350,6 +350,8 @@ WORDS: Mapping[str, str] = {
     "folder": "Carpeta",
     "tag": "Etiqueta",
     "selected": "{count} seleccionadas",
+    "export": "Exportar…",
+    "back": "Volver",
     "export_markdown": "Exportar como Markdown",
     "export_json": "Exportar como JSON",
     "export_html": "Exportar como HTML",
@@ -710,4 +712,13 @@ ERRORS: Mapping[str, str] = {
     "rate_limited": "Has alcanzado un límite.",
     "overloaded": "El servidor está ocupado con muchas respuestas; inténtalo en un momento.",
     "internal": "Algo falló en el servidor. Inténtalo de nuevo.",
+    "The model service failed; try again.": (
+        "El servicio del modelo ha fallado; inténtalo de nuevo."
+    ),
+    "The model service broke this answer off. What it wrote is kept.": (
+        "El servicio del modelo ha cortado esta respuesta. Lo que escribió se conserva."
+    ),
+    "The model is loading; try again in a moment.": (
+        "El modelo se está cargando; inténtalo de nuevo en un momento."
+    ),
 }

@@ -358,6 +358,8 @@ WORDS: Mapping[str, str] = {
     "folder": "Dossier",
     "tag": "Étiquette",
     "selected": "{count} sélectionnées",
+    "export": "Exporter…",
+    "back": "Retour",
     "export_markdown": "Exporter en Markdown",
     "export_json": "Exporter en JSON",
     "export_html": "Exporter en HTML",
@@ -719,4 +721,11 @@ ERRORS: Mapping[str, str] = {
     "rate_limited": "Vous avez atteint une limite.",
     "overloaded": "Le serveur prépare beaucoup de réponses ; réessayez dans un instant.",
     "internal": "Une erreur est survenue sur le serveur. Réessayez.",
+    "The model service failed; try again.": ("Le service du modèle a échoué ; réessayez."),
+    "The model service broke this answer off. What it wrote is kept.": (
+        "Le service du modèle a interrompu cette réponse. Ce qu’il a écrit est conservé."
+    ),
+    "The model is loading; try again in a moment.": (
+        "Le modèle se charge ; réessayez dans un instant."
+    ),
 }

@@ -341,6 +341,8 @@ WORDS: Mapping[str, str] = {
     "folder": "フォルダー",
     "tag": "タグ",
     "selected": "{count} 件を選択",
+    "export": "エクスポート…",
+    "back": "戻る",
     "export_markdown": "Markdown で書き出す",
     "export_json": "JSON で書き出す",
     "export_html": "HTML で書き出す",
@@ -686,4 +688,13 @@ ERRORS: Mapping[str, str] = {
     "rate_limited": "利用上限に達しました。",
     "overloaded": "サーバーが多くの回答を処理中です。少し待って再試行してください。",
     "internal": "サーバーで問題が発生しました。再試行してください。",
+    "The model service failed; try again.": (
+        "モデルのサービスでエラーが起きました。もう一度お試しください。"
+    ),
+    "The model service broke this answer off. What it wrote is kept.": (
+        "モデルのサービスがこの回答を途中で打ち切りました。書かれた内容は残っています。"
+    ),
+    "The model is loading; try again in a moment.": (
+        "モデルを読み込んでいます。しばらくしてからもう一度お試しください。"
+    ),
 }

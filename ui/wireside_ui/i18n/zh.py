@@ -323,6 +323,8 @@ WORDS: Mapping[str, str] = {
     "folder": "文件夹",
     "tag": "标签",
     "selected": "已选择 {count} 个",
+    "export": "导出…",
+    "back": "返回",
     "export_markdown": "导出为 Markdown",
     "export_json": "导出为 JSON",
     "export_html": "导出为 HTML",
@@ -652,4 +654,9 @@ ERRORS: Mapping[str, str] = {
     "rate_limited": "已达到使用上限。",
     "overloaded": "服务器正在处理许多回答，请稍后重试。",
     "internal": "服务器出了点问题，请重试。",
+    "The model service failed; try again.": ("模型服务出错，请重试。"),
+    "The model service broke this answer off. What it wrote is kept.": (
+        "模型服务中断了这个回答，已写出的内容会保留。"
+    ),
+    "The model is loading; try again in a moment.": ("模型正在加载，请稍后重试。"),
 }

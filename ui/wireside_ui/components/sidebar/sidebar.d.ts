@@ -179,6 +179,7 @@ interface SidebarState {
   isHidden: boolean;
   isAppOpen: boolean;
   limits: [label: string, value: string][];
+  isExporting: boolean;
   menuItem: Item | null;
   today: number;
 

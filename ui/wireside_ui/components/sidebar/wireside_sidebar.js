@@ -93,6 +93,7 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
       isClosed: document.documentElement.classList.contains("ws-sidebar-closed"),
       isAppOpen: false,
       limits: [], // what is left of the limits of the user, and what was spent
+      isExporting: false, // whether that menu shows the formats of its export
       menuItem: null, // the conversation whose menu is open in the header
       today: daysAgo(0),
     };

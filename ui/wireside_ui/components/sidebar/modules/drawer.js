@@ -97,6 +97,7 @@ export const drawer = {
       this.isAppOpen = false;
     if (
       (this.menu || this.menuItem) &&
+      /** @type {Element} */ (e.target).isConnected && // an entry may have given way to others
       !(
         /** @type {Element} */ (e.target).closest(
           ".ws-sidebar-item-menu, .ws-sidebar-item-more, [data-testid=conversation-title]",

@@ -90,6 +90,64 @@ export const itemMenu = {
     const isApart = this.menuItem !== null;
     const rename = () =>
       isApart ? window.dispatchEvent(new CustomEvent("wireside:rename")) : this.rename(item);
+    return h(
+      "div",
+      {
+        class: ["ws-menu ws-sidebar-item-menu", this.menuItem && "ws-sidebar-item-menu-apart"],
+        role: "menu",
+        "aria-label": item.title || w.untitled,
+        style: this.menuItem ? undefined : { top: `${this.menuTop}px` },
+        onKeydown: this.onMenuKey,
+        onVnodeMounted: (node) => this.placeMenu(node.el),
+      },
+      this.isExporting
+        ? this.exportEntries(item)
+        : [
+            ...this.unlessReader(() => [
+              act("edit", "rename", w.rename, () => rename()),
+              act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
+              act("folder", "move", w.move_to_folder, () => this.chooseFolder([item.id], item)),
+              act("tag", "tag", w.edit_tags, () => this.chooseTags([item.id], item)),
+              act("archive", "archive", item.archived ? w.unarchive : w.archive, () =>
+                this.archive([item.id], !item.archived),
+              ),
+            ]),
+            isApart
+              ? act("search", "find", w.find, () =>
+                  window.dispatchEvent(new CustomEvent("wireside:find")),
+                )
+              : act("check", "select", w.select, () => this.select(item.id)),
+            ...this.unlessReader(() => [
+              act("copy", "duplicate", w.duplicate, () => this.$emit("duplicate", { id: item.id })),
+              act("tune", "preset", w.use_as_preset, () => this.$emit("preset", { id: item.id })),
+            ]),
+            this.exportEntry(),
+            this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
+            ...this.unlessReader(() => [
+              act("trash", "delete", w.delete, () => this.remove([item.id], [item])),
+            ]),
+          ],
+    );
+  },
+
+  // Opens the formats in place of the other entries: three files of one conversation are one idea.
+  exportEntry() {
+    return h(
+      "button",
+      {
+        type: "button",
+        role: "menuitem",
+        tabindex: -1,
+        "data-testid": "menu-export",
+        onClick: () => this.showFormats(true),
+      },
+      [icon("download"), h("span", this.words.export)],
+    );
+  },
+
+  /** @param {Item} item */
+  exportEntries(item) {
+    const w = this.words;
     const zone = zoneQuery();
     /** @param {string} format */
     const file = (format) =>
@@ -104,44 +162,32 @@ export const itemMenu = {
         },
         [icon("download"), h("span", w["export_" + format])],
       );
+    return [...["markdown", "json", "html"].map(file), this.backEntry()];
+  },
+
+  backEntry() {
     return h(
-      "div",
+      "button",
       {
-        class: ["ws-menu ws-sidebar-item-menu", this.menuItem && "ws-sidebar-item-menu-apart"],
-        role: "menu",
-        "aria-label": item.title || w.untitled,
-        style: this.menuItem ? undefined : { top: `${this.menuTop}px` },
-        onKeydown: this.onMenuKey,
-        onVnodeMounted: (node) => this.placeMenu(node.el),
+        type: "button",
+        role: "menuitem",
+        tabindex: -1,
+        "data-testid": "menu-back",
+        onClick: () => this.showFormats(false),
       },
-      [
-        ...this.unlessReader(() => [
-          act("compose", "rename", w.rename, () => rename()),
-          act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
-          act("folder", "move", w.move_to_folder, () => this.chooseFolder([item.id], item)),
-          act("tag", "tag", w.edit_tags, () => this.chooseTags([item.id], item)),
-          act("archive", "archive", item.archived ? w.unarchive : w.archive, () =>
-            this.archive([item.id], !item.archived),
-          ),
-        ]),
-        isApart
-          ? act("search", "find", w.find, () =>
-              window.dispatchEvent(new CustomEvent("wireside:find")),
-            )
-          : act("check", "select", w.select, () => this.select(item.id)),
-        ...this.unlessReader(() => [
-          act("copy", "duplicate", w.duplicate, () => this.$emit("duplicate", { id: item.id })),
-          act("tune", "preset", w.use_as_preset, () => this.$emit("preset", { id: item.id })),
-        ]),
-        file("markdown"),
-        file("json"),
-        file("html"),
-        this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
-        ...this.unlessReader(() => [
-          act("trash", "delete", w.delete, () => this.remove([item.id], [item])),
-        ]),
-      ],
+      [icon("back"), h("span", this.words.back)],
     );
+  },
+
+  /** @param {boolean} isExporting */
+  showFormats(isExporting) {
+    this.isExporting = isExporting;
+    this.$nextTick(() => {
+      const menu = document.querySelector(".ws-sidebar-item-menu");
+      const name = isExporting ? "[role=menuitem]" : "[data-testid=menu-export]";
+      const entry = /** @type {HTMLElement | null | undefined} */ (menu?.querySelector(name));
+      entry?.focus({ preventScroll: true });
+    });
   },
 
   /**
@@ -195,6 +241,7 @@ export const itemMenu = {
   // Closes the menu; the focus stays where it is.
   dropMenu() {
     this.menu = "";
+    this.isExporting = false;
     if (!this.menuItem) return;
     this.menuItem = null;
     window.dispatchEvent(new CustomEvent("wireside:menu-closed"));
