@@ -74,7 +74,8 @@ def mount(
     files = route_policy(ASSETS)(Packed(Assets()))
     app.mount("/assets", files)
     ancestors = tuple(frame_ancestors)
-    app.include_router(installing_router(look, logo, version, frame_ancestors=ancestors))
+    installing = installing_router(look, logo, version, frame_ancestors=ancestors)
+    app.router.routes.extend(installing.routes)
     plain = PlainPages(look, version, frame_ancestors=ancestors)
     accounts = AccountPages(
         auth=auth,
@@ -84,9 +85,10 @@ def mount(
         base_url=base_url,
         administration=chat.administration,
     )
-    app.include_router(accounts.router())
+    app.router.routes.extend(accounts.router().routes)
     if chat.administration is not None:
-        app.include_router(AdministrationPages(chat, chat.administration, accounts).router())
+        administration = AdministrationPages(chat, chat.administration, accounts)
+        app.router.routes.extend(administration.router().routes)
     has_account_pages = auth.gate.mode != "host"
     ChatPages(
         chat,

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from wireside.api.errors import Problem
+
 _AT: Final = "2026-11-30T09:00:00Z"
 _LATER: Final = "2026-11-30T09:01:12Z"
 _CONVERSATION: Final = "c-4pYx0bHn3QyPq1fW7sK2dA"
@@ -252,14 +254,17 @@ EXAMPLES: Final[Mapping[str, Any]] = {
 
 
 class DescribedAPI(FastAPI):
-    """A FastAPI application whose OpenAPI document has examples."""
+    """A FastAPI application whose OpenAPI document has examples, and the schema of errors."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the document, which is built once."""
         is_new = self.openapi_schema is None
         document = super().openapi()
         if is_new:
-            for name, schema in document.get("components", {}).get("schemas", {}).items():
+            components = document.setdefault("components", {})
+            schemas = {**components.get("schemas", {}), "Problem": Problem.model_json_schema()}
+            components["schemas"] = dict(sorted(schemas.items()))
+            for name, schema in schemas.items():
                 if name in EXAMPLES:
                     schema["examples"] = [EXAMPLES[name]]
         return document

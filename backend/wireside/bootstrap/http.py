@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from itsdangerous import TimestampSigner
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import Route, WebSocketRoute
@@ -87,26 +87,26 @@ def _add_routes(
     chat_endpoint: ChatEndpoint,
     windows: AddressWindows,
 ) -> None:
-    app.include_router(
-        health_routes(parts.chat, partial(_build_health, parts), partial(_query_store, parts))
+    _add_router(
+        app, health_routes(parts.chat, partial(_build_health, parts), partial(_query_store, parts))
     )
-    app.include_router(api_routes())
+    _add_router(app, api_routes())
     add_documents(app, audience=settings.docs, max_message_chars=settings.max_message_chars)
     exposition = Exposition(parts.sample_state)
     token = settings.metrics_token
-    app.include_router(
-        metrics_routes(exposition.render_metrics, token.get_secret_value() if token else None)
+    _add_router(
+        app, metrics_routes(exposition.render_metrics, token.get_secret_value() if token else None)
     )
-    app.include_router(ConversationRoutes(parts.render, time.time).build_router())
-    app.include_router(FileRoutes().build_router())
-    app.include_router(FolderRoutes().build_router())
-    app.include_router(PromptRoutes().build_router())
-    app.include_router(PresetRoutes().build_router())
+    _add_router(app, ConversationRoutes(parts.render, time.time).build_router())
+    _add_router(app, FileRoutes().build_router())
+    _add_router(app, FolderRoutes().build_router())
+    _add_router(app, PromptRoutes().build_router())
+    _add_router(app, PresetRoutes().build_router())
     has_accounts = parts.auth.has_accounts
-    app.include_router(UsageRoutes(parts.auth.accounts if has_accounts else None).build_router())
+    _add_router(app, UsageRoutes(parts.auth.accounts if has_accounts else None).build_router())
     accounts = AccountRoutes(parts.auth, parts.sharing, settings.public_url or "")
-    app.include_router(accounts.build_router())
-    app.include_router(accounts.build_page_router())
+    _add_router(app, accounts.build_router())
+    _add_router(app, accounts.build_page_router())
     # ChatSocket is faster, but paths with a prefix are routed here
     app.router.routes.append(WebSocketRoute("/ws/ai-chat", chat_endpoint))
     doctor = Doctor(
@@ -114,7 +114,7 @@ def _add_routes(
         time.time,
         time.monotonic,
     )
-    app.include_router(doctor.build_router())
+    _add_router(app, doctor.build_router())
     app.router.routes.append(WebSocketRoute("/ws/doctor", doctor))
     add_doors(
         app,
@@ -125,6 +125,15 @@ def _add_routes(
         departure=parts.departure,
     )
     app.router.routes.append(Route("/api/{path:path}", UnknownRoute(app.openapi)))
+
+
+def _add_router(app: FastAPI, router: APIRouter) -> None:
+    """Add the routes of a router as they are.
+
+    ``include_router`` would analyse them a second time when the application starts, which takes
+    as long as to make them.
+    """
+    app.router.routes.extend(router.routes)
 
 
 def _add_pages(app: FastAPI, settings: Settings, parts: Parts) -> None:

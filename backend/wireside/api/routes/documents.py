@@ -36,7 +36,8 @@ def add_documents(
     address of the former.
     """
     site = site or DocumentationSite(site_folder(), documents_folder())
-    app.include_router(_contract_routes(None if audience == "off" else site, max_message_chars))
+    contract = _contract_routes(None if audience == "off" else site, max_message_chars)
+    app.router.routes.extend(contract.routes)
     if audience == "off":
         return
     policy = SITE[audience]

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from wireside.api.dependencies import CallerLibrary
-from wireside.api.errors import PROBLEMS, Problem
+from wireside.api.errors import PROBLEM, PROBLEMS
 from wireside.api.policy import API, with_policy
 from wireside.api.routes.prompts import Name
 from wireside.records import Folder
@@ -48,7 +48,7 @@ class FolderRoutes:
         router = APIRouter(prefix="/api/folders", tags=["folders"], responses={**PROBLEMS})
         router.get("")(self.list)
         router.post("", status_code=201)(self.create)
-        router.patch("/{folder_id}", responses={409: {"model": Problem}})(self.rename)
+        router.patch("/{folder_id}", responses={409: PROBLEM})(self.rename)
         router.delete("/{folder_id}", status_code=204)(self.delete)
         return with_policy(router, API)
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from wireside.api.dependencies import CallerChat
-from wireside.api.errors import Problem
+from wireside.api.errors import PROBLEM
 from wireside.api.policy import API, Access, with_policy
 from wireside.chat.service import ChatService
 from wireside.errors import WiresideError
@@ -173,7 +173,7 @@ def api_routes() -> APIRouter:
     @router.get(
         "/models",
         tags=["models"],
-        responses={401: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem}},
+        responses={401: PROBLEM, 429: PROBLEM, 503: PROBLEM},
     )
     async def models(chat: CallerChat) -> ModelList:
         """List the models that the caller may use; the first one is the default."""
