@@ -131,13 +131,20 @@ FORK_SERVER = ForkServer()
 
 
 def import_modules() -> None:
-    """Import what ``wireside serve`` imports, in its way."""
+    """Import what ``wireside serve`` imports, in its way, and compute the tables of its warm-up."""
     import wireside.cli.main
     from wireside.cli.unused import without_unused_packages
 
     gc.disable()  # as the command does while it imports
     with without_unused_packages():
         import wireside.app  # noqa: F401
+        from wireside.store import words
+        from wireside_ui.markdown import highlighting
+
+        words.prepare_tables()
+        for label in highlighting.USUAL:
+            highlighting.prepare(label)
+    gc.freeze()  # the pages that forks share are not written to
     gc.enable()
 
 

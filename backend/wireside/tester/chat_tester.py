@@ -30,6 +30,7 @@ from wireside.parts import data_of, is_hidden, text_of
 from wireside.ports.provider import Provider
 from wireside.settings.model import Settings
 from wireside.store.store import SqlStore
+from wireside.tester.empty import write_empty_database
 from wireside.tester.killed import DATABASE, copy_as_killed
 from wireside.tester.page import Page
 from wireside.tester.reply import NoQuestion, Reply
@@ -122,6 +123,7 @@ class ChatTester:
         self._root = Path(folder)
         self._folder = self._root / "data"
         try:
+            await asyncio.to_thread(write_empty_database, self._folder / DATABASE)
             await self._start()
         except BaseException:
             await self._exit.aclose()

@@ -27,6 +27,8 @@ from wireside.parts import DataPart, TextPart, ToolCallPart, is_hidden
 from wireside.ports.provider import Provider
 from wireside.providers.scripted import ScriptedProvider
 from wireside.settings.model import Settings
+from wireside.tester.empty import write_empty_database
+from wireside.tester.killed import DATABASE
 
 
 @asynccontextmanager
@@ -35,6 +37,8 @@ async def serving(
 ) -> AsyncIterator[ChatService]:
     """Run a chat on the store of a folder; leaving it is a restart of the process."""
     settings = Settings(data_dir=folder, title_model="off", shutdown_s=0)
+    if not (folder / DATABASE).exists():
+        write_empty_database(folder / DATABASE)
     application = create_app(settings, provider=upstream, chat=chat)
     async with application.app.router.lifespan_context(application.app):
         yield application.parts.chat.for_caller(LOCAL)
