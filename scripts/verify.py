@@ -62,11 +62,11 @@ UNIT = ("tests/backend", "tests/ui")
 FEW = ("--hypothesis-profile", "check")
 """A quarter of the examples. They are the same in each run; ``tests/fuzz`` looks for new ones."""
 
-TWICE = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadgroup")
-"""Workers for tests that wait half of their time. It reveals tests that depend on each other."""
-
 MORE = str((os.cpu_count() or 1) + 1)
-"""Workers for tests that mostly wait: for timeouts, browsers and starting servers."""
+"""Workers: tests wait for timeouts, browsers and starting servers.
+
+Each further one takes ten seconds of CPU to import all unit tests and what they test.
+"""
 
 PATIENT = ("-n", MORE, "--dist", "loadgroup")
 
@@ -109,14 +109,14 @@ STATIC = (
 )
 CHECK = (
     *STATIC,
-    Step("unit tests", tool("pytest", "-q", *TWICE, *FEW, *UNIT, "-m", "not slow")),
+    Step("unit tests", tool("pytest", "-q", *PATIENT, *FEW, *UNIT, "-m", "not slow")),
 )
 TEST = (
     *STATIC,
-    Step("unit tests", tool("pytest", "-q", *TWICE, *UNIT, "-m", "not slow"), True),
+    Step("unit tests", tool("pytest", "-q", *PATIENT, *UNIT, "-m", "not slow"), True),
     Step(
         "slow tests",
-        tool("pytest", "-q", *TWICE, *files_with("mark.slow", UNIT), "-m", "slow"),
+        tool("pytest", "-q", *PATIENT, *files_with("mark.slow", UNIT), "-m", "slow"),
         True,
     ),
     Step("adapters", (*ADAPTERS, *PATIENT, "tests/adapters")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -36,6 +37,21 @@ for profile, count in (("check", 25), ("tests", 100)):
         max_examples=count,
     )
 settings.load_profile("tests")
+
+
+def pytest_configure() -> None:
+    gc.disable()  # while the test modules are imported, everything stays
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from searching through modules and tests again and again.
+
+    They are hundreds of megabytes, and the tests that look for leaks collect after each step.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
 
 MODELS = (ModelInfo(id="model-a", name="Model A"), ModelInfo(id="model-b", name="Model B"))
 

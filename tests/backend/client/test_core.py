@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from tests.backend.client.memory_server import MemoryServer
+from tests.examples import examples
 from wireside.client.core import ClientCore, StateChanged
 from wireside.client.errors import ClientClosed, ConnectionLost
 from wireside.client.requests import (
@@ -195,7 +196,9 @@ class AnyWire(RuleBasedStateMachine):
                 assert text_of(question).startswith(wire.texts[answer])
 
 
-AnyWire.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+AnyWire.TestCase.settings = settings(
+    max_examples=examples(80), stateful_step_count=40, deadline=None
+)
 TestAnyWire = pytest.mark.timeout(120)(AnyWire.TestCase)
 
 

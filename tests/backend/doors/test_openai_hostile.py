@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wireside.errors import WiresideError
 from wireside.openai_wire import message_list
 from wireside.openai_wire.completion_request import read_completion_request
@@ -93,7 +94,7 @@ BODIES = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=4) | st.fixed_di
 )
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(BODIES)
 def test_a_body_is_read_or_refused_with_a_sentence(body: dict[str, Any]) -> None:
     for read in (read_completion_request, read_response_request):
