@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.house import House, Kept, Told
-from tests.server_process import TRACE
+from tests.server_process import LONG_S, TRACE
 from wireside.testing import (
     FakeOpenAI,
     Request,
@@ -138,7 +138,7 @@ FAULTS = (
 )
 """The client package's table has 17 rows; its two other finish reasons share a row."""
 
-SILENCE_S = 3
+SILENCE_S = 5
 """Timeouts of the server that is asked for silences; the text before one is sent at once."""
 
 
@@ -200,15 +200,15 @@ async def a_bad_day(folder: Path) -> Day:
         pairs = list(zip(houses, told, strict=True))
         await asyncio.gather(*(house.listen(one) for house, one in pairs))
         kept = await asyncio.gather(*(house.kept(one) for house, one in pairs))
-        await lab.wait_closed(10)
+        await lab.wait_closed(LONG_S)
         staying = [asyncio.create_task(patient.ask("stay")) for _ in range(most)]
-        await lab.wait_open(most, 30)
+        await lab.wait_open(most, LONG_S)
         refused = await patient.ask("well")  # no connection is free
         lab.go_on()
         assert {one.reason for one in await asyncio.gather(*staying)} == {"stop"}
         for house in (patient, hasty):
             assert (await house.ask("well")).reason == "stop"
-            assert (await house.ready())[0] == 200
+            await house.until_ready()
             assert await asyncio.to_thread(house.stop) == 0
         return Day(
             {one.question: one for one in told},

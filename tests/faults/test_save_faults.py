@@ -32,14 +32,17 @@ async def check_kept(house: House, told: list[Told]) -> None:
 async def test_a_slow_store_shows_nothing_that_a_kill_would_lose(
     lab: FakeOpenAI, tmp_path: Path
 ) -> None:
-    lab.answer_with(answer(100, seed=1, rate=50), answer(20, seed=2, rate=50))
+    # they go on once the store is locked: one ends while it is
+    lab.answer_with(*[answer(n, seed=n, rate=50).stalled(2) for n in (100, 20)])
     async with House(tmp_path, lab.url) as house:
         told = [Told("One"), Told("Two")]
         tasks = [asyncio.create_task(house.listen(one)) for one in told]
         await asyncio.gather(*(one.begun.wait() for one in told))
         other = sqlite3.connect(house.data / "wireside.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")  # for less time than a writer waits for a lock
-        await asyncio.sleep(3)
+        for _ in range(30):
+            lab.go_on()  # as soon as each has stalled
+            await asyncio.sleep(0.1)
         assert (await house.ready())[0] == 200
         house.kill()
         await asyncio.wait(tasks)

@@ -90,7 +90,7 @@ async def test_a_lock_that_lasts_longer_than_it_is_waited_for(
         other.execute("ROLLBACK")
         other.close()
         await all_kept(house, [*told, late])
-        assert await house.is_saved(late)
+        await house.until(lambda: house.is_saved(late), "stored")
         assert "saved" not in (await house.ask("After")).end
         assert await asyncio.to_thread(house.stop) == 0
     assert rows(file) == (RUNNING + 2, "ok")
@@ -176,7 +176,7 @@ async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
         # a server that starts on a full disk: in the ballast's space, or with an error message
         disk.fill()
         async with house:
-            assert (await house.ready())[1] == "The disk is full: free some space."
+            await house.until(lambda: says_full(house), "told by readiness")
             assert (await house.get("/api/conversations"))[0] == 200
         for one in disk.folder.glob("wireside.db-shm"):  # as after a reboot
             one.unlink()
@@ -186,17 +186,17 @@ async def test_a_full_disk(lab: FakeOpenAI, tmp_path: Path) -> None:
         assert "Traceback" not in house.log  # failures to save are logged without a traceback
 
 
+async def says_full(house: House) -> bool:
+    return (await house.ready())[1] == "The disk is full: free some space."
+
+
 async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
     ballast = disk.folder / "wireside.db.ballast"
     assert ballast.stat().st_size == BALLAST_MB << 20
     before, spare = await house.ask("Before"), await house.ask("Spare")
     async with running(house, lab, tokens=150, rate=100) as told:
         disk.fill()
-
-        async def says_so() -> bool:
-            return (await house.ready())[1] == "The disk is full: free some space."
-
-        await house.until(says_so, "told by readiness")
+        await house.until(lambda: says_full(house), "told by readiness")
         assert not ballast.exists()
     for one in told:  # they are stored in the space freed by the ballast
         assert (await house.kept(one)).text == one.text
@@ -214,7 +214,9 @@ async def see_it_full(house: House, disk: SmallDisk, lab: FakeOpenAI) -> None:
     assert (await house.kept(before)).text == before.text  # reading continues
     disk.clear()
     await house.until_ready()
-    assert ballast.stat().st_size == BALLAST_MB << 20
+    await house.until(
+        lambda: ballast.exists() and ballast.stat().st_size == BALLAST_MB << 20, "recreated"
+    )
     await all_kept(house, [before, *told[1:], *more, late])
     assert house.log.count("disk_full") == 1
     assert await asyncio.to_thread(house.stop) == 0
@@ -241,6 +243,7 @@ async def test_the_file_is_taken_away(lab: FakeOpenAI, tmp_path: Path) -> None:
             assert (await house.kept(before)).text == before.text
         late = await house.ask("One more")
         assert late.reason == "stop"
+        await house.until_logged("database_rescued", 1, "rescued")
         [copy] = house.data.glob("wireside.db.rescued-*")
         assert rows(copy) == (1 + RUNNING, "ok")
         copy.unlink()
