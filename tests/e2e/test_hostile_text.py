@@ -41,10 +41,11 @@ WORD = "wombat"
 
 DRIVE = """async (rows) => {
   const transcript = getElement(document.querySelector(".ws-transcript"));
-  const { drawDiagram } = transcript;
+  const { drawDiagram, arrange } = transcript;
   const drawings = [];
   transcript.drawDiagram = (block) => drawings.push(drawDiagram(block));
   transcript.reset([], 0);
+  transcript.arrange = () => {}; // each row would be laid out with all around it
   for (const { id, flushes, state = "done" } of rows) {
     transcript.append({ id, state: "streaming", question: "" });
     for (const ops of flushes) transcript.ops(id, ops);
@@ -53,11 +54,11 @@ DRIVE = """async (rows) => {
   while (transcript.queue.length) await new Promise((resolve) => setTimeout(resolve, 5));
   await Promise.all(drawings);
   await transcript.formulasReady();
-  transcript.drawDiagram = drawDiagram;
+  Object.assign(transcript, { drawDiagram, arrange });
   // all of them on the page at once, not only those that somebody would see
   transcript.observer.disconnect();
   transcript.frame = 1;
-  for (const row of transcript.byId.values()) transcript.list.append(row.el);
+  for (const row of transcript.byId.values()) transcript.list.append(transcript.build(row));
 }"""
 """Makes the page's own component apply the operations of streamed answers, one answer per row."""
 

@@ -201,6 +201,12 @@ async def a_bad_day(folder: Path) -> Day:
         await asyncio.gather(*(house.listen(one) for house, one in pairs))
         kept = await asyncio.gather(*(house.kept(one) for house, one in pairs))
         await lab.wait_closed(LONG_S)
+
+        async def is_idle() -> bool:
+            _, said = await patient.get("/api/health/ready")
+            return bool(said["streams"] == 0)
+
+        await patient.until(is_idle, "all places for answers are free again")
         staying = [asyncio.create_task(patient.ask("stay")) for _ in range(most)]
         await lab.wait_open(most, LONG_S)
         refused = await patient.ask("well")  # no connection is free
