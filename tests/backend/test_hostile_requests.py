@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.metadata
 import json
 import re
+import socket
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
@@ -28,19 +28,16 @@ class Running(ServerProcess):
 
     def ask(self, target: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
         """Send a request; return the whole response."""
-        return asyncio.run(self._ask(target.encode("latin-1"), method, headers, body))
-
-    async def _ask(
-        self, target: bytes, method: str, headers: tuple[str, ...], body: bytes
-    ) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         lines = ["Host: localhost", "Connection: close", f"Content-Length: {len(body)}", *headers]
-        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        writer.write(method.encode() + b" " + target + b" HTTP/1.1\r\n" + head + body)
+        head = "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
         answer = b""
-        with contextlib.suppress(ConnectionError):
-            answer = await asyncio.wait_for(reader.read(), 20)
-        writer.close()
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection,
+            contextlib.suppress(ConnectionError),
+        ):
+            connection.sendall(head + body)
+            while piece := connection.recv(65536):
+                answer += piece
         return answer
 
     def create(self, title: str) -> str:
