@@ -43,7 +43,7 @@ PAGES: Mapping[str, Sheets] = {
             *_of("welcome", "welcome", "welcome_text"),
             *_of("transcript", "transcript", "reasoning", "prose", "code", "formulas", "tables"),
             *_of("transcript", "parts", "questions", "controls", "overlays", "views"),
-            *_of("composer", "composer", "own_options", "footer"),
+            *_of("composer", "composer", "own_options", "footer", "voice"),
             *_of("library"),
             *_of("palette"),
             *_of(

@@ -248,6 +248,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "TagView": _TAG,
     "Ticket": {"ticket": "…", "expires_in": 30},
     "TurnView": _TURN,
+    "Transcription": {"text": "When does the last train leave?"},
     "Upload": {"id": "u-8cVh2LQp", **_UPLOAD_NAME, "size_bytes": 48213, "created_at": _AT},
 }
 """An example of each schema, by name."""

@@ -73,6 +73,7 @@ class RoutePolicy:
         is_cacheable: complete responses may be kept in memory and sent to any caller.
         checks_host: requests with an untrusted ``Host`` are refused.
         has_frames: the page may show framed pages of this application.
+        uses_microphone: the page may ask for the microphone.
         is_framed: pages of this application may show the page in a frame.
         has_sign_in_session: a cookie carries the state of a sign-in that another service answers.
         has_openai_errors: errors have the shape of OpenAI's API.
@@ -90,6 +91,7 @@ class RoutePolicy:
     is_cacheable: bool = False
     checks_host: bool = True
     has_frames: bool = False
+    uses_microphone: bool = False
     is_framed: bool = False
     has_sign_in_session: bool = False
     has_openai_errors: bool = False

@@ -33,6 +33,7 @@ from wireside.api.routes.health import NOT_JOINED, Health, api_routes, health_ro
 from wireside.api.routes.metrics import metrics_routes
 from wireside.api.routes.presets import PresetRoutes
 from wireside.api.routes.prompts import PromptRoutes
+from wireside.api.routes.transcriptions import TranscriptionRoutes
 from wireside.api.routes.usage import UsageRoutes
 from wireside.api.websocket import ChatEndpoint, ChatSocket
 from wireside.auth.cookies import CookieKey
@@ -99,6 +100,7 @@ def _add_routes(
     )
     _add_router(app, ConversationRoutes(parts.render, time.time).build_router())
     _add_router(app, FileRoutes().build_router())
+    _add_router(app, TranscriptionRoutes().build_router())
     _add_router(app, FolderRoutes().build_router())
     _add_router(app, PromptRoutes().build_router())
     _add_router(app, PresetRoutes().build_router())

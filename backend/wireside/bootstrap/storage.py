@@ -71,6 +71,7 @@ def build_files(
         owner_bytes=None if owner_mb is None else owner_mb * MB,
         upload_s=settings.upload_hours * 3600,
         max_chars=settings.file_chars,
+        recording_s=settings.recording_s,
     )
     return Files(store.files, contents_of(settings), rules, time.time, transcriber=transcriber)
 

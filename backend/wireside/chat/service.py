@@ -353,6 +353,23 @@ class ChatService:
         """Return what the caller may still use."""
         return await self._quotas.allowance(self.caller)
 
+    async def transcribe(self, recording: bytes) -> str:
+        """Return what is spoken in a recording, "" for no speech; it is not kept.
+
+        It counts as a message, and in the usage as an answer of the model that transcribes.
+
+        Raises:
+            RateLimited: a quota of the caller is reached.
+            WiresideError: see ``CallerFiles.transcribe_recording``.
+        """
+        owner = self.caller.user_id
+        record = partial(self._quotas.record_message, self.caller)
+        text, model = await self.files.transcribe_recording(recording, record)
+        self.core.parts.usage.record_answer(
+            owner, model, input_tokens=0, output_tokens=0, cost=None
+        )
+        return text
+
     def _model_request(self, ask: Ask, model: str) -> ModelRequest:
         request = self._rules.model_request(ask.messages, ask.options, model)
         context = RequestContext(

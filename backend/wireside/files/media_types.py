@@ -51,7 +51,10 @@ _PARTS: Final = {
     b"ppt/presentation.xml": POWERPOINT,
 }
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
-_MP4_BRANDS: Final = (b"M4A ", b"M4B ", b"isom", b"iso2", b"mp41", b"mp42", b"3gp4", b"3gp5")
+_MP4_BRANDS: Final = (
+    *(b"M4A ", b"M4B ", b"isom", b"iso2", b"mp41", b"mp42", b"3gp4", b"3gp5"),
+    *(b"iso4", b"iso5", b"iso6"),  # recordings of browsers
+)
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -46,6 +46,9 @@ MB = 1024 * 1024
 UPLOADS_AT_ONCE = 4
 """Number of uploads of one account at a time."""
 
+MAX_RECORDING_BYTES = 10 * MB
+"""Largest recording: half an hour at the rate of the page takes 7 MB."""
+
 TRANSCRIPTIONS_AT_ONCE = 4
 """Number of audio files that are transcribed at a time; each is held in memory meanwhile."""
 
@@ -68,6 +71,7 @@ class FileRules:
         owner_bytes: total size of the files of an account; None: unlimited.
         upload_s: seconds for which an upload is kept that no question refers to.
         max_chars: characters of a file's text that a model gets.
+        recording_s: longest recording of a microphone in seconds; 0: pages don't record.
     """
 
     max_bytes: int = 25 * MB
@@ -75,6 +79,7 @@ class FileRules:
     owner_bytes: int | None = None
     upload_s: float = 86_400.0
     max_chars: int = 100_000
+    recording_s: int = 300
 
 
 class Files:
@@ -269,6 +274,46 @@ class CallerFiles:
             raise InvalidAttachment(f"{file.name} has no speech that can be transcribed.")
         return cut_text(text, max_chars)
 
+    @property
+    def recording_s(self) -> int:
+        """Longest recording in seconds that a page may make; 0: it has no microphone button."""
+        return self.rules.recording_s if self._files.transcriber is not None else 0
+
+    async def transcribe_recording(
+        self, content: bytes, before: Callable[[], Awaitable[None]]
+    ) -> tuple[str, str]:
+        """Return what is spoken in a recording, "" for no speech, and the model; keep nothing.
+
+        Args:
+            content: the recording; its type is determined from it.
+            before: called once the recording is accepted, before the model is asked.
+
+        Raises:
+            BadMessage: this server transcribes nothing.
+            InvalidAttachment: it is no audio.
+            TooLarge: it is larger than the limit.
+            TooMany: the account has too many uploads and recordings at once.
+            ProviderError: the service does not transcribe it now.
+        """
+        self._caller.require("chat")
+        transcriber = self._files.transcriber
+        if transcriber is None:
+            raise BadMessage(NO_TRANSCRIPTIONS)
+        if len(content) > MAX_RECORDING_BYTES:
+            raise TooLarge(
+                f"The recording is too large: it may have {_format_mb(MAX_RECORDING_BYTES)}."
+            )
+        sniffer = TypeSniffer()
+        sniffer.feed_bytes(content)
+        media_type = sniffer.media_type("")
+        if media_type not in AUDIO:
+            raise InvalidAttachment("The recording is not an audio file of a known type.")
+        with self._count_upload():
+            await before()
+            async with self._files.transcribing:
+                text = await transcriber.transcribe(content, media_type)
+        return text[: self.rules.max_chars], transcriber.model
+
     async def _decode_file(self, file: StoredFile) -> str:
         data, max_chars = bytearray(), self.rules.max_chars
         async for piece in await self.read_content(file):
@@ -362,6 +407,8 @@ def part_of_file(file: StoredFile) -> ImagePart | FilePart:
         return ImagePart(url=url, media_type=file.media_type, name=file.name)
     return FilePart(url=url, media_type=file.media_type, name=file.name, size_bytes=file.size_bytes)
 
+
+NO_TRANSCRIPTIONS = "This server transcribes no recordings (WIRESIDE_TRANSCRIPTION_MODEL)."
 
 NO_AUDIO = "is an audio file: this server transcribes none (WIRESIDE_TRANSCRIPTION_MODEL)."
 

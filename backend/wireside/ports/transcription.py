@@ -6,7 +6,13 @@ from typing import Protocol
 
 
 class Transcriber(Protocol):
-    """Transcribes audio files."""
+    """Transcribes audio files.
+
+    Attributes:
+        model: the id of the model that does it.
+    """
+
+    model: str
 
     async def transcribe(self, content: bytes, media_type: str) -> str:
         """Return the text that is spoken in an audio file; "" if there is none.

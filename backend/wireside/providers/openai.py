@@ -32,7 +32,7 @@ from wireside.errors import (
     WiresideError,
 )
 from wireside.messages import Delta, Finished, Message, ModelInfo, ModelRequest
-from wireside.openai_wire.decode import Completion, ErrorSent, Malformed
+from wireside.openai_wire.decode import Completion, ErrorSent, Malformed, without_surrogates
 from wireside.openai_wire.errors import (
     BROKE_OFF,
     FAILED,
@@ -256,7 +256,7 @@ class OpenAIProvider:
         with suppress(ValueError, RecursionError):
             found = json.loads(body)
             if isinstance(found, dict) and isinstance(text := found.get("text"), str):
-                return text.strip()
+                return without_surrogates(text).strip()
         raise ProviderUnavailable(NO_TRANSCRIPTION)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:

@@ -21,10 +21,10 @@ class ModelTranscriber(Transcriber):
         self, provider: OpenAIProvider, model: str, *, extensions: Mapping[str, str]
     ) -> None:
         self._provider = provider
-        self._model = model
+        self.model = model
         self._extensions = extensions
 
     async def transcribe(self, content: bytes, media_type: str) -> str:
         """See ``Transcriber``. The service does not get the name of the user's file."""
         file = (f"audio.{self._extensions[media_type]}", content, media_type)
-        return await self._provider.transcribe(self._model, file)
+        return await self._provider.transcribe(self.model, file)

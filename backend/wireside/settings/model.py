@@ -376,6 +376,13 @@ class Settings(BaseSettings):
         description="Model of the service that transcribes audio files, such as `whisper-1`; "
         "empty: audio files are not accepted.",
     )
+    recording_s: int = Field(
+        300,
+        ge=0,
+        le=1800,
+        description="Maximum length in seconds of a recording in the message box, which the "
+        "transcription model writes down; 0: no microphone button.",
+    )
     vision_models: Items = Field(
         (),
         description="Models that see images, comma-separated, with `*` for any characters; empty: "

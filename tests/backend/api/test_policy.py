@@ -132,6 +132,7 @@ def test_the_defaults_are_the_strictest() -> None:
         "is_cacheable": False,
         "checks_host": True,
         "has_frames": False,
+        "uses_microphone": False,
         "is_framed": False,
         "has_sign_in_session": False,
         "has_openai_errors": False,

@@ -155,6 +155,7 @@ DOORS = {
         OTHERS, "chat", body={"part": "p", "value": True}
     ),
     "POST /api/uploads": Door(201, "chat", body={"a": "file"}, query={"name": "a.json"}),
+    "POST /api/transcriptions": Door(400, "chat", body={"no": "audio"}),
     "GET /api/files/{file_id}": Door(OTHERS, "read"),
     "DELETE /api/files/{file_id}": Door(OTHERS, "chat"),
     "GET /api/folders": Door(200, "read"),

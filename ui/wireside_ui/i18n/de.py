@@ -194,6 +194,22 @@ WORDS: Mapping[str, str] = {
     "too_many_files": "In eine Nachricht passen höchstens {limit} Dateien.",
     "file_too_large": "{name} ist zu groß: eine Datei darf {limit} MB haben.",
     "upload_failed": "{name} konnte nicht hochgeladen werden. Bitte versuche es noch einmal.",
+    "voice": "Spracheingabe",
+    "voice_asking": "Erlaube dem Browser das Mikrofon.",
+    "voice_recording": "Aufnahme läuft. Der Text wird nicht von selbst gesendet.",
+    "voice_done": "Text einfügen",
+    "voice_discard": "Aufnahme verwerfen",
+    "voice_transcribing": "Die Aufnahme wird in Text umgewandelt …",
+    "voice_denied": (
+        "Das Mikrofon ist gesperrt. Erlaube es für diese Seite in den Einstellungen des Browsers."
+    ),
+    "voice_no_device": "Es gibt kein Mikrofon.",
+    "voice_busy": "Das Mikrofon ist nicht verwendbar; vielleicht benutzt es ein anderes Programm.",
+    "voice_failed": "Die Aufnahme konnte nicht in Text umgewandelt werden.",
+    "voice_limited": "Du hast ein Limit erreicht; versuch es später noch einmal.",
+    "voice_kept": "Die Aufnahme bleibt auf dieser Seite erhalten.",
+    "voice_nothing": "Es wurde keine Sprache erkannt.",
+    "voice_cut": "Die Aufnahme endete an ihrer Grenze von {time}.",
     "upload_refused": (
         "{name} kann nicht angehängt werden: beschädigt, geschützt, ohne Text oder von einer "
         "Art, die nicht gelesen werden kann."

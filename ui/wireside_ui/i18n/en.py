@@ -219,6 +219,20 @@ WORDS: Mapping[str, str] = {
     "remove_file": "Remove {name}",
     "too_many_files": "At most {limit} files fit in a message.",
     "file_too_large": "{name} is too large: a file may have {limit} MB.",
+    "voice": "Voice input",
+    "voice_asking": "Allow the microphone in the browser.",
+    "voice_recording": "Recording. The text is not sent by itself.",
+    "voice_done": "Insert text",
+    "voice_discard": "Discard the recording",
+    "voice_transcribing": "The recording is being transcribed …",
+    "voice_denied": "The microphone is blocked. Allow it for this page in the browser's settings.",
+    "voice_no_device": "There is no microphone.",
+    "voice_busy": "The microphone can't be used; another program may have it.",
+    "voice_failed": "The recording could not be transcribed.",
+    "voice_limited": "You have reached a limit; try again later.",
+    "voice_kept": "The recording is kept on this page.",
+    "voice_nothing": "No speech was recognised.",
+    "voice_cut": "The recording ended at its limit of {time}.",
     "upload_refused": (
         "{name} can't be attached: it is damaged, protected, without text, or of a type that "
         "can't be read."

@@ -190,6 +190,22 @@ WORDS: Mapping[str, str] = {
     "too_many_files": "Un mensaje admite {limit} archivos como máximo.",
     "file_too_large": "{name} es demasiado grande: un archivo puede tener {limit} MB.",
     "upload_failed": "No se pudo subir {name}. Inténtalo de nuevo.",
+    "voice": "Entrada de voz",
+    "voice_asking": "Permite el micrófono en el navegador.",
+    "voice_recording": "Grabando. El texto no se envía por sí solo.",
+    "voice_done": "Insertar texto",
+    "voice_discard": "Descartar la grabación",
+    "voice_transcribing": "La grabación se está transcribiendo…",
+    "voice_denied": (
+        "El micrófono está bloqueado. Permítelo para esta página en los ajustes del navegador."
+    ),
+    "voice_no_device": "No hay ningún micrófono.",
+    "voice_busy": "No se puede usar el micrófono; quizá lo usa otro programa.",
+    "voice_failed": "No se pudo transcribir la grabación.",
+    "voice_limited": "Has alcanzado un límite; inténtalo más tarde.",
+    "voice_kept": "La grabación se conserva en esta página.",
+    "voice_nothing": "No se reconoció ninguna voz.",
+    "voice_cut": "La grabación terminó en su límite de {time}.",
     "upload_refused": (
         "No se puede adjuntar {name}: está dañado, protegido, sin texto o es de un tipo que "
         "no se puede leer."

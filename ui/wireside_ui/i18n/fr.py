@@ -197,6 +197,22 @@ WORDS: Mapping[str, str] = {
     "too_many_files": "Un message accepte {limit} fichiers au plus.",
     "file_too_large": "{name} est trop grand : un fichier peut avoir {limit} Mo.",
     "upload_failed": "{name} n’a pas pu être envoyé. Veuillez réessayer.",
+    "voice": "Saisie vocale",
+    "voice_asking": "Autorisez le microphone dans le navigateur.",
+    "voice_recording": "Enregistrement en cours. Le texte ne part pas tout seul.",
+    "voice_done": "Insérer le texte",
+    "voice_discard": "Supprimer l’enregistrement",
+    "voice_transcribing": "Transcription de l’enregistrement…",
+    "voice_denied": (
+        "Le microphone est bloqué. Autorisez-le pour cette page dans les réglages du navigateur."
+    ),
+    "voice_no_device": "Aucun microphone n’est disponible.",
+    "voice_busy": "Le microphone est inutilisable ; un autre programme l’emploie peut-être.",
+    "voice_failed": "L’enregistrement n’a pas pu être transcrit.",
+    "voice_limited": "Vous avez atteint une limite ; réessayez plus tard.",
+    "voice_kept": "L’enregistrement est conservé sur cette page.",
+    "voice_nothing": "Aucune parole n’a été reconnue.",
+    "voice_cut": "L’enregistrement s’est arrêté à sa limite de {time}.",
     "upload_refused": (
         "{name} ne peut pas être joint : endommagé, protégé, sans texte ou d’un type illisible."
     ),

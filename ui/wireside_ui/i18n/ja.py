@@ -184,6 +184,22 @@ WORDS: Mapping[str, str] = {
     "too_many_files": "1 つのメッセージに添付できるファイルは最大 {limit} 個です。",
     "file_too_large": "{name} は大きすぎます。1 ファイルは {limit} MB までです。",
     "upload_failed": "{name} をアップロードできませんでした。もう一度お試しください。",
+    "voice": "音声入力",
+    "voice_asking": "ブラウザーでマイクを許可してください。",
+    "voice_recording": "録音中です。テキストは自動では送信されません。",
+    "voice_done": "テキストを挿入",
+    "voice_discard": "録音を破棄",
+    "voice_transcribing": "録音を文字に起こしています…",
+    "voice_denied": (
+        "マイクがブロックされています。ブラウザーの設定でこのページに許可してください。"
+    ),
+    "voice_no_device": "マイクがありません。",
+    "voice_busy": "マイクを使用できません。ほかのプログラムが使用している可能性があります。",
+    "voice_failed": "録音を文字に起こせませんでした。",
+    "voice_limited": "利用上限に達しました。しばらくしてから再試行してください。",
+    "voice_kept": "録音はこのページに残っています。",
+    "voice_nothing": "音声を認識できませんでした。",
+    "voice_cut": "録音は上限の{time}で終了しました。",
     "upload_refused": (
         "{name} は添付できません。壊れているか、保護されているか、文字がないか、読めない種類です。"
     ),

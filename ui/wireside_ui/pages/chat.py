@@ -77,7 +77,11 @@ class ChatPages:
 
     def register(self, pages: ApplicationPages) -> None:
         """Add the page to those of the application."""
-        policy = replace(PAGE, has_frames=bool(self._view_names))
+        policy = replace(
+            PAGE,
+            has_frames=bool(self._view_names),
+            uses_microphone=self._chat.files.recording_s > 0,
+        )
         pages.add("/", policy, self._serve)
         pages.add("/c/{conversation_id}", policy, self._serve)
 
@@ -427,6 +431,7 @@ class ChatPage:
             max_chars=self._chat.max_message_chars,
             max_files=self._chat.files.rules.per_message,
             max_file_mb=self._chat.files.rules.max_bytes // 2**20,
+            recording_s=self._chat.files.recording_s,
             is_reader=self._is_reader,
             footer=self._look.footer,
             links=self._look.links,

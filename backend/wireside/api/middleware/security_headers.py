@@ -12,17 +12,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireside.api.policy import policy_of
 
+
+def _permissions(microphone: bytes = b"()") -> tuple[bytes, bytes]:
+    """Return the header that says what a page may ask for; ``microphone`` is a list of origins."""
+    return (
+        b"permissions-policy",
+        b"camera=(), geolocation=(), microphone=" + microphone + b", payment=(), usb=()",
+    )
+
+
 _ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     # browsers may resolve the hosts of all links on a page: a name can leak data without a click
     (b"x-dns-prefetch-control", b"off"),
-    (
-        b"permissions-policy",
-        b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    ),
+    _permissions(),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+
+_NO_MICROPHONE: Final = _permissions()
+_OWN_MICROPHONE: Final = _permissions(b"(self)")
 
 _HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
 """HSTS for a year. Without subdomains, which may be run by others."""
@@ -130,8 +139,9 @@ class _Response:
         self._body = b""  # a page references its request, and so this response, for its whole life
         nonce = secrets.token_urlsafe(16)
         body = _SCRIPT.sub(b'<script nonce="%s"' % nonce.encode(), body)
+        route = policy_of(self._scope)
         out = [
-            item
+            _OWN_MICROPHONE if route.uses_microphone and item == _NO_MICROPHONE else item
             for item in start["headers"]
             if item[0] not in (b"content-length", b"content-security-policy")
         ]
@@ -140,7 +150,6 @@ class _Response:
             body = gzip.compress(body, 6, mtime=0)
             out += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         host = request[b"host"].decode("latin-1")
-        route = policy_of(self._scope)
         policy = self._guard.content_security_policy(
             nonce, host, has_frames=route.has_frames, is_framed=route.is_framed
         )

@@ -7,13 +7,17 @@ import gzip
 import itertools
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.backend.api.known_paths import guards
+from wireside.api.middleware.security_headers import SecurityHeaders
 from wireside.api.middleware.stack import Guards
+from wireside.api.policy import PAGE as PAGE_POLICY
+from wireside.api.policy import set_policy
 from wireside.settings.model import Settings
 
 Serve = Callable[..., Awaitable[Any]]
@@ -270,6 +274,21 @@ async def test_every_response_has_the_headers_and_keeps_its_own() -> None:
     assert headers["Referrer-Policy"] == "origin"
     refused = headers_of(await respond(guarded(answering([b""])), host=b"evil.example"))
     assert refused["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("uses", "headers", "allowed"),
+    [(True, [PAGE], "(self)"), (False, [PAGE], "()"), (True, [], "()")],
+)
+async def test_only_a_page_that_records_may_ask_for_the_microphone(
+    uses: bool, headers: list[tuple[bytes, bytes]], allowed: str
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        set_policy(scope, replace(PAGE_POLICY, uses_microphone=uses))
+        await answering([b""], *headers)(scope, receive, send)
+
+    permissions = headers_of(await respond(SecurityHeaders(app)))["permissions-policy"]
+    assert f"microphone={allowed}" in permissions.split(", ")
 
 
 async def test_browsers_keep_to_https_where_that_is_the_address() -> None:

@@ -55,6 +55,9 @@ interface ComposerRefs {
   options: HTMLElement;
   gauge: HTMLElement;
   tune: HTMLElement;
+  voice: HTMLElement;
+  voiceDone: HTMLElement;
+  levels: HTMLElement;
   system: HTMLElement;
 }
 
@@ -73,7 +76,8 @@ interface Composer
     PresetMethods,
     PromptMethods,
     TemporaryMethods,
-    TextMethods {}
+    TextMethods,
+    VoiceMethods {}
 
 type AddressMethods = typeof import("./modules/addresses.js").addresses;
 type FileMethods = typeof import("./modules/files.js").files;
@@ -106,6 +110,7 @@ type PresetMethods = typeof import("./modules/presets.js").presets;
 type PromptMethods = typeof import("./modules/prompts.js").prompts;
 type TemporaryMethods = typeof import("./modules/temporary.js").temporary;
 type TextMethods = Omit<typeof import("./modules/text.js").text, "text">;
+type VoiceMethods = Omit<typeof import("./modules/voice.js").voice, "voice">;
 
 interface ComposerState {
   conversation: string;
@@ -114,6 +119,7 @@ interface ComposerState {
   maxChars: number;
   maxFiles: number;
   maxFileMb: number;
+  recordingS: number;
   isReader: boolean;
   footer: string;
   links: [label: string, href: string][];
@@ -154,6 +160,9 @@ interface ComposerState {
   hasEnded: boolean;
   beginning: PresetOptions | null | undefined;
   allowance: string;
+  voice: "" | "asking" | "recording" | "transcribing" | "failed";
+  voiceS: number;
+  voiceProblem: string;
   editing: string;
   open: boolean;
   settings: Partial<Record<SettingName, string>>;
@@ -195,6 +204,10 @@ interface ComposerState {
   /** The edited question as it was. */
   original: string;
   observer: ResizeObserver;
+  recording: import("./modules/recording.js").Recording | null;
+  /** The recording that is transcribed, kept until that has worked. */
+  recorded: Blob | null;
+  voiceRequest: AbortController | null;
   timer?: ReturnType<typeof setTimeout>;
   choosing?: ReturnType<typeof setTimeout>;
 }

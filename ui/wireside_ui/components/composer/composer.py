@@ -44,6 +44,7 @@ class Composer(
         max_chars: int,
         max_files: int = 0,
         max_file_mb: int = 0,
+        recording_s: int = 0,
         is_reader: bool = False,
         footer: str = "",
         links: Mapping[str, str] | None = None,
@@ -69,6 +70,7 @@ class Composer(
             max_chars: maximum length of a question.
             max_files: maximum number of files of a question; 0: files are not accepted.
             max_file_mb: maximum size of a file in MB.
+            recording_s: longest recording in seconds; 0: there is no microphone button.
             is_reader: the user may not ask questions.
             footer: the line below the box, "" for the built-in one.
             links: addresses by label below it.
@@ -92,6 +94,7 @@ class Composer(
         self._props["max-chars"] = max_chars
         self._props["max-files"] = max_files
         self._props["max-file-mb"] = max_file_mb
+        self._props["recording-s"] = recording_s
         self._props["is-reader"] = is_reader
         self._props["footer"] = footer
         self._props["links"] = list((links or {}).items())

@@ -16,6 +16,7 @@ import { duration, sending } from "wireside-composer/sending.js";
 import { LIMITED, SETTINGS, settings } from "wireside-composer/settings.js";
 import { temporary } from "wireside-composer/temporary.js";
 import { MAX_BYTES, bytes, text } from "wireside-composer/text.js";
+import { voice } from "wireside-composer/voice.js";
 import { chat } from "wireside-kit/chat.js";
 import { choice, currentModel, isChosenModelGone } from "wireside-kit/choice.js";
 import { icon } from "wireside-kit/icons.js";
@@ -32,6 +33,7 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
     maxChars: Number,
     maxFiles: Number, // of a question; 0: none
     maxFileMb: Number,
+    recordingS: Number, // of voice input; 0: none
     isReader: Boolean,
     footer: String,
     links: Array, // pairs of label and address
@@ -68,6 +70,9 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
       isGaugeOpen: false,
       isCompacting: false,
       allowance: "", // what remains of the limits, when it is low
+      voice: "", // "asking", "recording", "transcribing" or "failed"
+      voiceS: 0, // length of the recording
+      voiceProblem: "",
       editing: "",
       open: false,
       settings: {}, // as typed in the panel
@@ -149,6 +154,7 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
     },
     hint() {
       const w = this.words;
+      if (this.voice) return this.voiceHint();
       if (this.warning)
         return h("span", { class: "ws-composer-hint-shown" }, [this.warning, this.countdown]);
       if (this.gone)
@@ -206,12 +212,14 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
     if (this.lost) this.salvage(this.lost);
     this.load(!window.wiresideShell?.isTyped()); // keeps text that is being typed
     this.id ? this.setChoice(this.id, this.chosen) : this.beginChoice();
+    chat.canSpeak = this.canSpeak();
   },
   mounted() {
     window.addEventListener("wireside:ask", this.onAsk);
     window.addEventListener("wireside:preset", this.onPreset);
     window.addEventListener("wireside:prompt", this.onPrompt);
     window.addEventListener("wireside:compact", this.compact);
+    window.addEventListener("wireside:voice", this.toggleVoice);
     window.addEventListener("wireside:compared", this.onCompare);
     window.addEventListener("wireside:open", this.onOpen);
     window.addEventListener("wireside:model", this.onModel);
@@ -245,10 +253,12 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
   unmounted() {
     clearTimeout(this.timer);
     clearTimeout(this.choosing);
+    this.dropVoice();
     window.removeEventListener("wireside:ask", this.onAsk);
     window.removeEventListener("wireside:preset", this.onPreset);
     window.removeEventListener("wireside:prompt", this.onPrompt);
     window.removeEventListener("wireside:compact", this.compact);
+    window.removeEventListener("wireside:voice", this.toggleVoice);
     window.removeEventListener("wireside:compared", this.onCompare);
     window.removeEventListener("wireside:open", this.onOpen);
     window.removeEventListener("wireside:model", this.onModel);
@@ -310,11 +320,13 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
           onKeydown: this.onKey,
           onPaste: this.onPaste,
         }),
+        this.voiceBar(),
         h("div", { class: "ws-composer-bar" }, [
           this.attachButton(),
           this.$slots.default?.(),
           this.options(),
           this.promptButton(),
+          this.voiceButton(),
           this.gaugeButton(),
           h("span", { class: "ws-composer-gap" }),
           this.canSteer && !this.stops ? this.steerButton() : null,
@@ -338,6 +350,7 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
     ...settings,
     ...temporary,
     ...text,
+    ...voice,
 
     onPreferences() {
       this.enterSends = memory.read("enter_sends", !isTouch());

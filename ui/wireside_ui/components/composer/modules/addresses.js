@@ -53,6 +53,7 @@ export const addresses = {
     this.once = "";
     this.hasAsked = this.isEnding = this.hasEnded = false;
     this.filling = null;
+    this.dropVoice();
     this.load();
     this.isChoiceNew = false;
     this.isChoiceKnown = !id; // until the server has sent the conversation's model
@@ -97,7 +98,7 @@ export const addresses = {
     window.dispatchEvent(new CustomEvent("wireside:open", { detail: id }));
   },
 
-  // The page is going to be loaded again: an upload, the variables of a prompt and a temporary chat would be lost.
+  // The page is going to be loaded again: an upload, a recording, the variables of a prompt and a temporary chat would be lost.
   /** @param {CustomEvent<MovingPage>} e */
   onMove(e) {
     const isUploading = [...this.attached, ...this.attachedBefore].some((one) => one.file);
@@ -106,7 +107,7 @@ export const addresses = {
       this.isEnding = this.hasAsked;
       e.detail.fleeting = { text: this.text, hasEnded: this.hasAsked };
     }
-    if (isUploading || isFleeting || this.filling) e.preventDefault();
+    if (isUploading || isFleeting || this.filling || this.voice) e.preventDefault();
   },
 
   /** @param {CustomEvent<string[]>} e */

@@ -231,6 +231,7 @@ export const sending = {
     if (e.key === "Escape") {
       if (this.open) this.closeOptions();
       else if (this.isGaugeOpen) this.closeGauge();
+      else if (this.voice === "asking" || this.voice === "recording") this.leaveVoice();
       else if (this.editing) this.stopEditing();
       else if (this.isAnswering) this.$emit("stop");
     } else if (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.altKey && !isTypedIn(e.target)) {

@@ -1,6 +1,6 @@
 // @ts-check
 // The commands of the palette, and its models, presets and prompts.
-import { TEMPORARY } from "wireside-kit/chat.js";
+import { TEMPORARY, chat } from "wireside-kit/chat.js";
 import { choice } from "wireside-kit/choice.js";
 import { firstLine, saved } from "wireside-kit/saved.js";
 
@@ -41,6 +41,7 @@ export const commands = {
         () => send("wireside:compare"),
         !this.isReader && choice.offered.filter((one) => one.canChat !== false).length > 1,
       ],
+      [w.voice, () => send("wireside:voice"), chat.canSpeak],
       [w.compact, () => send("wireside:compact"), Boolean(id) && !this.isReader],
       [w.export_markdown, () => this.exportShown("markdown"), Boolean(id)],
       [w.export_json, () => this.exportShown("json"), Boolean(id)],
