@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from wireside.protocol.frames import (
     parse_server_frame,
 )
 from wireside.providers import weights
+from wireside.providers.specs import MAIN, ProviderSpec
 from wireside.server.port_check import bind_problem
 from wireside.settings.load import (
     WrongSettings,
@@ -99,6 +100,7 @@ async def examine(
     checks += await asyncio.to_thread(check_bucket, settings)
     checks += [check_files(settings), check_memory(settings)]
     checks += await check_mcp_servers(settings)
+    checks += await check_providers(settings)
     if settings.unix_path is not None:
         checks += await check_answers(settings, None, make or _build_provider)
         checks.append(check_unix_socket(settings.unix_path))
@@ -308,6 +310,61 @@ async def check_mcp_servers(settings: Settings) -> list[Check]:
 
 def _count(tools: int) -> str:
     return "1 tool" if tools == 1 else f"{tools} tools"
+
+
+async def check_providers(settings: Settings) -> list[Check]:
+    """Check each of several providers, by listing its models with its key.
+
+    Providers of the administrators' page are not among them: that page tests them.
+    """
+    if not settings.providers:
+        return []
+    from wireside.bootstrap.providers import build_provider  # see `_build_provider`
+
+    specs = list(settings.provider_specs)
+    if settings.has_main_service:
+        key = settings.openai_api_key
+        main = ProviderSpec(
+            name=MAIN,
+            base_url=settings.openai_base_url,
+            api_key=key.get_secret_value() if key else None,
+        )
+        specs.insert(0, main)
+    upstreams = build_provider(settings)
+    try:
+        return list(await asyncio.gather(*(_check_spec(one, upstreams.test) for one in specs)))
+    finally:
+        await upstreams.aclose()
+
+
+async def _check_spec(
+    spec: ProviderSpec, list_models: Callable[[ProviderSpec], Awaitable[Sequence[str]]]
+) -> Check:
+    """Check one provider; ``list_models`` returns those of its models that are offered."""
+    where = f"{spec.name} ({spec.base_url or 'OpenAI'})"
+    remedy = f"correct `{spec.name}` in [[providers]] of wireside.toml, or in WIRESIDE_PROVIDERS"
+    if not spec.is_enabled:
+        return Check(name="Provider", state="skipped", finding=f"{where}: enabled = false")
+    try:
+        models = await list_models(spec)
+    except (WiresideError, TimeoutError) as error:
+        finding = f"{where}: {error or 'it does not answer in time'}"
+        if not isinstance(error, ProviderAuth | NotConfigured):
+            remedy = f"curl {spec.base_url or 'https://api.openai.com/v1'}/models  (is it running?)"
+        return Check(name="Provider", state="failed", finding=finding, remedy=remedy)
+    if not models:
+        finding = f"{where}: it lists no model that `include` and `exclude` leave"
+        return Check(name="Provider", state="failed", finding=finding, remedy=remedy)
+    finding = f"{where}: {_listed(models)}, {'with its key' if spec.api_key else 'without a key'}"
+    if missing := [alias for alias, model in spec.aliases.items() if model not in models]:
+        finding += f"; the model of `{missing[0]}` in `aliases` is not among them"
+        return Check(name="Provider", state="warning", finding=finding, remedy=remedy)
+    return Check(name="Provider", state="ok", finding=finding)
+
+
+def _listed(models: Sequence[str]) -> str:
+    count = "1 model" if len(models) == 1 else f"{len(models)} models"
+    return f"{count} ({', '.join(models[:3])}{', …' if len(models) > 3 else ''})"
 
 
 def check_bucket(settings: Settings) -> list[Check]:

@@ -32,6 +32,7 @@ from wireside.providers import weights
 from wireside.providers.scripted import ScriptedProvider
 from wireside.settings.model import Settings
 from wireside.store.store import SqlStore
+from wireside.testing import FakeOpenAI, failure
 
 
 def answering(error: WiresideError | None = None) -> ScriptedProvider:
@@ -127,6 +128,40 @@ async def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert [c.name for c in found] == ["Settings"]
     assert "WIRESIDE_PORT" in found[0].finding
     assert found[0].remedy == "export WIRESIDE_PORT=8080"
+
+
+async def test_each_provider_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await local.check_providers(Settings()) == []
+    async with FakeOpenAI() as good, FakeOpenAI() as keyed:
+        keyed.models_answer = failure(401, "Incorrect API key: sk-secret")
+        providers = [
+            {"name": "good", "base_url": good.url, "api_key": "sk-secret"},
+            {"name": "alias", "base_url": good.url, "aliases": {"fast": "gone"}},
+            {"name": "none", "base_url": good.url, "include": ["gpt-*"]},
+            {"name": "keyed", "base_url": keyed.url, "api_key": "sk-secret"},
+            {"name": "down", "base_url": "http://127.0.0.1:9/v1"},
+            {"name": "off", "base_url": good.url, "enabled": False},
+        ]
+        monkeypatch.setenv("OPENAI_BASE_URL", good.url)
+        monkeypatch.setenv("WIRESIDE_PROVIDERS", json.dumps(providers))
+        checks = await examine(port=0, make=lambda _: answering())
+    found = {one.finding.split(" ")[0]: one for one in checks if one.name == "Provider"}
+    assert {name: one.state for name, one in found.items()} == {
+        "main": "ok",
+        "good": "ok",
+        "alias": "warning",
+        "none": "failed",
+        "keyed": "failed",
+        "down": "failed",
+        "off": "skipped",
+    }
+    assert "2 models (lab-1, lab-2), with its key" in found["good"].finding
+    assert "without a key" in found["main"].finding
+    assert "`fast`" in found["alias"].finding
+    assert "`include`" in found["none"].finding
+    assert "`keyed` in [[providers]]" in str(found["keyed"].remedy)
+    assert str(found["down"].remedy).startswith("curl http://127.0.0.1:9/v1/models")
+    assert "sk-secret" not in repr(checks)
 
 
 async def test_a_public_address_without_accounts_is_warned_of(
