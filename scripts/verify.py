@@ -139,6 +139,7 @@ def main(which: str) -> int:
     """Run the steps of ``which``; return the exit code."""
     if which == "test":
         have_chromium()
+        have_firefox()
         have_proxies()
         have_fault_tools()
     results = [run(step) for step in (TEST if which == "test" else CHECK)]
@@ -282,6 +283,18 @@ def have_chromium() -> None:
             "The browser tests need Chromium: install your system's `chromium` package, or set"
             " WIRESIDE_CHROMIUM to the path of one."
         )
+
+
+def have_firefox() -> None:
+    """Install a Firefox if there is none; its tests are skipped if it can't be installed.
+
+    Only in containers, as `have_proxies` does.
+    """
+    from tests.e2e.firefox import find
+
+    if find() is None and not SYSTEMD.exists():
+        print("No Firefox yet; trying the system's package …", flush=True)
+        install("firefox-esr")
 
 
 PROXIES = {"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy"}
