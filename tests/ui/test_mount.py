@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -56,6 +57,15 @@ def test_a_teams_logo_is_served_and_changes_the_version(tmp_path: Path) -> None:
     before = version_of(logo)
     logo.write_bytes(b"other")
     assert version_of(logo) != before
+
+
+def test_the_built_in_logo_has_the_accent() -> None:
+    response = client(Branding(accent="#804000")).get("/logo")
+    assert response.headers["content-type"].startswith("image/svg+xml")
+    assert re.findall('stop-color="(#.{6})"', response.text) == ["#a07040", "#643200"]
+    logo = assets_folder() / "logo.svg"
+    assert client().get("/logo").content == logo.read_bytes()
+    assert version_of(logo, "#804000") != version_of(logo)
 
 
 def test_text_is_sent_compressed_and_fonts_as_they_are() -> None:

@@ -22,7 +22,7 @@ from wireside_ui.i18n.catalogue import direction_of, words_in
 from wireside_ui.offline import WORKER_PATH, WORKER_POLICY, ServiceWorker
 from wireside_ui.request_language import language_of_request
 from wireside_ui.static_files import KEPT, made_response
-from wireside_ui.theme import Branding
+from wireside_ui.theme import Branding, accented
 
 ICON_SIZES: Final = (192, 512)
 """Pixels of the icons in ``assets/icons``, whose margin is wide enough for any mask."""
@@ -47,14 +47,20 @@ def installing_router(
     """
     router = APIRouter(include_in_schema=False)
     worker = ServiceWorker(look, version, frame_ancestors=frame_ancestors)
+    own_logo = None
+    if look.accent and look.logo is None:
+        own_logo = accented(logo.read_text("utf-8"), look.accent)
     maskable = masked_icon(logo, look.backgrounds["light"])
 
     @router.get("/logo")
     @router.get("/favicon.ico")
     @router.get(f"{NICEGUI_PATH}/favicon.ico")
-    async def show_logo() -> FileResponse:
+    async def show_logo() -> Response:
+        headers = {"Cache-Control": KEPT}
+        if own_logo is not None:
+            return Response(own_logo, media_type="image/svg+xml", headers=headers)
         kind = mimetypes.guess_type(logo.name)[0]
-        return FileResponse(logo, media_type=kind, headers={"Cache-Control": KEPT})
+        return FileResponse(logo, media_type=kind, headers=headers)
 
     @router.get("/icon.svg")
     async def show_icon() -> Response:

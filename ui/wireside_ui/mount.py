@@ -70,7 +70,7 @@ def mount(
     """
     assets = assets_folder()
     logo = _logo(look, assets)
-    version = version_of(logo)
+    version = version_of(logo, look.accent)
     files = route_policy(ASSETS)(Packed(Assets()))
     app.mount("/assets", files)
     ancestors = tuple(frame_ancestors)

@@ -85,9 +85,12 @@ class Packed:
         await (self._packed if is_text else self._plain)(scope, receive, send)
 
 
-def version_of(logo: Path) -> str:
-    """Return a hash of all assets, so that browsers reload changed files."""
-    digest = hashlib.sha256()
+def version_of(logo: Path, accent: str | None = None) -> str:
+    """Return a hash of all assets, so that browsers reload changed files.
+
+    ``accent`` colours the built-in logo.
+    """
+    digest = hashlib.sha256((accent or "").encode())
     for file in (*sorted(assets_folder().rglob("*")), logo):
         if file.is_file():
             digest.update(file.name.encode() + file.read_bytes())

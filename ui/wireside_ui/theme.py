@@ -15,6 +15,7 @@ from wireside_ui.inline_scripts import inline
 BACKGROUNDS = {"light": "#fbfaf8", "dark": "#171614"}
 """``--ws-bg`` of ``theme.css``, for the browser's own interface around the page."""
 
+_STOP = re.compile(r'stop-color="#[0-9a-f]{6}"')
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _ADDRESS = re.compile(r"https?://[^/]|mailto:|/(?!/)")
 _VARIABLE = re.compile(r"--[a-zA-Z0-9_-]+")
@@ -89,6 +90,15 @@ class Branding:
             f":root{{{_declared(light)}}}"
             f"@media screen{{html.ws-dark,body.body--dark{{{_declared(dark)}}}}}"
         )
+
+
+def accented(logo: str, accent: str) -> str:
+    """Return the built-in logo, an SVG, with the colours of its gradient made from an accent."""
+    parts = [int(accent[at : at + 2], 16) for at in (1, 3, 5)]
+    light = "".join(f"{round(part + (255 - part) * 0.25):02x}" for part in parts)
+    dark = "".join(f"{round(part * 0.78):02x}" for part in parts)
+    colours = iter((light, dark))
+    return _STOP.sub(lambda _: f'stop-color="#{next(colours)}"', logo, count=2)
 
 
 def head_html(
