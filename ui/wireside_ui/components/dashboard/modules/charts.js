@@ -3,6 +3,7 @@
 import { echarts } from "nicegui-echart";
 import { h } from "vue";
 import { HOUR } from "./ranges.js";
+import { timeStep, valueStep } from "./ticks.js";
 
 // The charts: the first series in the accent's colour, the second in a different one.
 /** @type {ChartKind[]} */
@@ -87,6 +88,18 @@ export const charts = {
   },
 
   /**
+   * The end of an axis and the distance of its ticks: without it, the last tick is next to the end.
+   * @param {ChartKind} one
+   * @param {number} least
+   */
+  rounded(one, least) {
+    const values = one.series.flatMap((/** @type {string} */ name) => this.series[name] ?? []);
+    const most = values.reduce((/** @type {number} */ a, b) => Math.max(a, b ?? 0), least);
+    const interval = valueStep(most);
+    return { interval, max: Math.ceil(most / interval) * interval };
+  },
+
+  /**
    * @param {ChartKind} one
    * @param {ChartLook} look
    */
@@ -108,10 +121,11 @@ export const charts = {
       animation: false,
       grid: { left: 8, right: 20, top: 12, bottom: 4, containLabel: true },
       xAxis: {
-        type: "time",
+        type: "value", // the ticks of a time axis are at uneven distances
         min: this.span[0],
         max: this.span[1],
-        splitNumber: 4,
+        interval: timeStep(this.span[1] - this.span[0]),
+        splitLine: { show: false },
         axisLine: { lineStyle: { color: look.line } },
         axisTick: { show: false },
         axisLabel: {
@@ -125,8 +139,10 @@ export const charts = {
       yAxis: {
         type: "value",
         min: 0,
-        max: least && ((/** @type {{ max: number }} */ axis) => Math.max(least, axis.max)),
+        ...(least && this.rounded(one, least)),
         minInterval: one.digits ? 0 : 1,
+        axisLine: { show: false },
+        axisTick: { show: false },
         splitNumber: 3,
         splitLine: { lineStyle: { color: look.line } },
         axisLabel: {
