@@ -83,6 +83,11 @@ def test_a_banner_appears_at_once_and_stays_dismissed(
     reader.goto("/")
     connected(reader)
     expect(reader.get_by_test_id("banner")).to_have_count(0)
+    add_banner(opened, "Maintenance at noon, see https://status.example/" + "long" * 20)
+    for width in (320, 1280):
+        opened.set_viewport_size({"width": width, "height": 720})
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    opened.get_by_role("button", name="Remove: Maintenance").click()
     add_banner(opened, "Maintenance at noon")
     check(opened)
     banner = reader.get_by_test_id("banner")
