@@ -1223,6 +1223,32 @@ def test_ctrl_shift_f_finds_turns_that_have_no_dom(opened: Any) -> None:
     assert page.evaluate("CSS.highlights.has('ws-find')") is False
 
 
+@pytest.mark.parametrize("width", [1280, 375])
+def test_the_find_bar_covers_no_match_of_the_first_turn(opened: Any, width: int) -> None:
+    page = opened("total=200")
+    page.set_viewport_size({"width": width, "height": 700})
+    page.locator(".ws-transcript-scroller").focus()
+    page.keyboard.press("Home")
+    expect(page.get_by_text("Question 0", exact=True)).to_be_in_viewport()
+    page.keyboard.press("Control+Shift+f")
+    page.get_by_role("searchbox").fill("Question 0")
+    page.wait_for_function("() => CSS.highlights.get('ws-find-here')?.size === 1")
+    bar = page.get_by_test_id("find").bounding_box()
+    bubble = page.get_by_test_id("message-user").first.bounding_box()
+    assert bar and bubble
+    assert bubble["y"] >= bar["y"] + bar["height"]
+
+
+def test_an_edited_answer_keeps_its_actions_on_a_narrow_page(opened: Any, do: Do) -> None:
+    page = opened()
+    page.set_viewport_size({"width": 320, "height": 600})
+    do("append", id="e", question="?", html="<p>So</p>", edited=True, model="m")
+    for name in ("Copy", "Ask again", "Good answer"):
+        expect(page.locator('[data-id="e"]').get_by_role("button", name=name).last).to_be_visible()
+    expect(page.get_by_test_id("edited")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
 def test_marks_do_not_end_at_inline_markup_case_or_accents(opened: Any, do: Do) -> None:
     page = opened("total=200")
     expect(page.get_by_text("Question 199", exact=True)).to_be_visible()

@@ -92,6 +92,7 @@ export const find = {
         }
       });
       this.$el.append(bar);
+      this.arrange(); // the room for the bar moves nothing
       this.findings = { query: "", turns: [], at: -1, ranges: [], range: 0 };
       this.findFrom = /** @type {HTMLElement | null} */ (document.activeElement);
     }
@@ -107,6 +108,7 @@ export const find = {
     const turn = this.rows[this.findings.turns[this.findings.at]]?.el;
     this.findBar.remove();
     this.findBar = this.findings = null;
+    this.arrange();
     CSS.highlights?.delete("ws-find");
     CSS.highlights?.delete("ws-find-here");
     const to = turn?.isConnected
