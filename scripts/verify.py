@@ -84,11 +84,18 @@ ADAPTERS = (
 """Agent frameworks have an environment of their own, as not all accept the locked versions."""
 
 
-def files(folder: str, longest: str) -> tuple[str, ...]:
-    """Return the test files of a folder, with ``longest``, the slowest one, first."""
-    names = sorted(file.name for file in (ROOT / folder).glob("test_*.py"))
-    names.sort(key=lambda name: name != longest)
-    return tuple(f"{folder}/{name}" for name in names)
+def files(folder: str, *longest: str) -> tuple[str, ...]:
+    """Return the test files of a folder: ``longest``, the slowest ones, and then the largest first.
+
+    A long file that begins last leaves all workers but one without work.
+    """
+    found = {file.name: file.stat().st_size for file in (ROOT / folder).glob("test_*.py")}
+    others = sorted(found.keys() - set(longest), key=lambda name: (-found[name], name))
+    return tuple(f"{folder}/{name}" for name in (*longest, *others))
+
+
+LONG_FAULTS = ("storm", "fleet_storm", "soak", "flood", "many", "abuse")
+"""Short files that run long programs."""
 
 
 def files_with(mark: str, folders: Sequence[str]) -> tuple[str, ...]:
@@ -120,7 +127,13 @@ TEST = (
         True,
     ),
     Step("adapters", (*ADAPTERS, *PATIENT, "tests/adapters")),
-    Step("faults", tool("pytest", "-q", *BY_SCOPE, *files("tests/faults", "test_storm.py"))),
+    Step(
+        "faults",
+        tool(
+            *("pytest", "-q", *BY_SCOPE),
+            *files("tests/faults", *(f"test_{name}.py" for name in LONG_FAULTS)),
+        ),
+    ),
     Step("fuzzing", tool("pytest", "-q", *PATIENT, "tests/fuzz")),
     Step("clients", tool("pytest", "-q", *PATIENT, "tests/clients"), True),
     Step("doors", tool("pytest", "-q", *BY_SCOPE, "tests/doors"), True),
