@@ -156,6 +156,7 @@ async def parts(
         presets=store.presets,
         tasks=tasks,
         wall_clock=time.time,
+        accounts=store.accounts,
         quotas=quotas,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -12,6 +13,9 @@ Role = Literal["admin", "user", "viewer"]
 
 Scope = Literal["chat", "read", "admin"]
 """Permissions of an API key: ask and change, read, administer."""
+
+MAX_NAME_CHARS: Final = 64
+"""Characters of the name of an account."""
 
 SCOPES: Final[tuple[Scope, ...]] = ("chat", "read", "admin")
 
@@ -96,3 +100,13 @@ NOBODY: Final = Caller(user_id="nobody", name="", role="viewer", scopes=frozense
 def unauthenticated_at(address: str) -> Caller:
     """Return an unauthenticated caller at an address, for the audit log."""
     return replace(NOBODY, user_id="", address=address)
+
+
+def clean_name(name: str) -> str:
+    """Return the canonical form of a name: NFKC, case-folded, without invisible characters."""
+    shown = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_visible_char(char))
+    return " ".join(shown.casefold().split())[:MAX_NAME_CHARS]
+
+
+def _is_visible_char(char: str) -> bool:
+    return char == " " or unicodedata.category(char)[0] not in "CZ"

@@ -25,6 +25,29 @@ TitleSource = Literal["words", "model", "person"]
 """Origin of a title: the first words of the conversation, a model, or the user."""
 
 
+MemberKind = Literal["user", "group"]
+
+MemberAccess = Literal["read", "reply"]
+"""What a member may do: read a conversation, or ask in it too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A user or a group that a conversation is shared with.
+
+    ``id`` is that of the user's account, or the name of the group.
+    """
+
+    kind: MemberKind
+    id: str
+    access: MemberAccess
+
+    @property
+    def key(self) -> tuple[MemberKind, str]:
+        """What identifies it among the members of a conversation."""
+        return self.kind, self.id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationInfo:
     """A conversation as lists show it.
@@ -44,6 +67,8 @@ class ConversationInfo:
     folder_id: str | None = None
     """Its folder; None, or a folder that was deleted: it is in none."""
     owner: str = ""
+    members: tuple[Member, ...] = ()
+    """The users and groups that it is shared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +150,8 @@ class TurnRecord:
     is_waiting: bool = False
     feedback: Feedback | None = None
     segments: tuple[Segment, ...] = ()
+    asked_by: str | None = None
+    """The account that asked; None: the owner of the conversation."""
 
     @property
     def question(self) -> str:

@@ -24,6 +24,9 @@ _SUMMARY: Final[Mapping[str, Any]] = {
     "answering": False,
     "tags": ["networks"],
     "folder": "f-1",
+    "right": "own",
+    "owner": None,
+    "members": 1,
 }
 _UPLOAD_NAME: Final = {"name": "report.pdf", "media_type": "application/pdf"}
 _TEXT: Final = {"type": "text", "text": "A WebSocket is a connection that stays open."}
@@ -52,6 +55,7 @@ _TURN: Final[Mapping[str, Any]] = {
     "sibling": 0,
     "siblings": 1,
     "feedback": None,
+    "asked_by": "ada",
     "answer": [_STREAM_OF_ANSWER],
 }
 _MODEL: Final[Mapping[str, Any]] = {
@@ -117,6 +121,13 @@ _PROMPT_TEXT: Final[Mapping[str, Any]] = {
 
 _FOLDER: Final[Mapping[str, Any]] = {"id": "f-1", "name": "Networking", "created_at": _AT}
 
+_MEMBER: Final[Mapping[str, Any]] = {
+    "kind": "user",
+    "id": "u-2",
+    "name": "grace",
+    "access": "reply",
+}
+
 _TAG: Final[Mapping[str, Any]] = {"tag": "networks", "conversations": 3}
 
 _PROMPT: Final[Mapping[str, Any]] = {"id": "p-1", **_PROMPT_TEXT, **_SAVED}
@@ -124,6 +135,7 @@ _PROMPT: Final[Mapping[str, Any]] = {"id": "p-1", **_PROMPT_TEXT, **_SAVED}
 EXAMPLES: Final[Mapping[str, Any]] = {
     "AnswerPart": _TEXT,
     "AnswerStream": _STREAM_OF_ANSWER,
+    "Audience": {"owner": "ada", "members": [_MEMBER], "groups": ["research"]},
     "Changes": {"title": "WebSockets", "pinned": True},
     "ConversationList": {"conversations": [_SUMMARY], "cursor": None},
     "ConversationSummary": _SUMMARY,
@@ -191,6 +203,8 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "streams_left": None,
         "streams_limit": None,
     },
+    "MemberChange": {"kind": "user", "name": "grace", "access": "reply"},
+    "MemberView": _MEMBER,
     "Model": _MODEL,
     "ModelList": {"models": [_MODEL]},
     "NewConversation": {"title": "WebSockets explained"},

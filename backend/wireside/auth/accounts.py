@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,14 +10,12 @@ from wireside.auth.connections import LiveConnections
 from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, BadMessage, Forbidden, NotFound, RequestError
-from wireside.identity import LOCAL, Caller, Role
+from wireside.identity import LOCAL, MAX_NAME_CHARS, Caller, Role, clean_name
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
 from wireside.records import Invitation, UserAccount
 from wireside.tokens import hash_secret, new_record_id, new_secret
-
-MAX_NAME_CHARS = 64
 
 INVITATION_S = 7 * 86_400.0
 """Lifetime of an invitation link, in seconds."""
@@ -410,13 +407,3 @@ def checked_name(name: str) -> str:
     if not clean or len(clean) > MAX_NAME_CHARS:
         raise BadMessage(f"The name must have 1 to {MAX_NAME_CHARS} characters.")
     return clean
-
-
-def clean_name(name: str) -> str:
-    """Return the canonical form of a name: NFKC, case-folded, without invisible characters."""
-    shown = "".join(char for char in unicodedata.normalize("NFKC", name) if _is_visible_char(char))
-    return " ".join(shown.casefold().split())[:MAX_NAME_CHARS]
-
-
-def _is_visible_char(char: str) -> bool:
-    return char == " " or unicodedata.category(char)[0] not in "CZ"

@@ -7,13 +7,13 @@ from functools import cached_property
 
 from itsdangerous import BadSignature, Signer
 
-from wireside.auth.accounts import SEEN_S, Accounts, ExternalIdentity, clean_name
+from wireside.auth.accounts import SEEN_S, Accounts, ExternalIdentity
 from wireside.auth.connections import LiveConnections
 from wireside.auth.cookies import CookieKey
 from wireside.auth.login_throttle import LoginThrottle
 from wireside.auth.passwords import Passwords
 from wireside.errors import AccountDisabled, Forbidden, NotFound, Unauthorized
-from wireside.identity import Caller, unauthenticated_at
+from wireside.identity import Caller, clean_name, unauthenticated_at
 from wireside.ports.accounts import AccountStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock

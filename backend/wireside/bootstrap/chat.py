@@ -95,6 +95,7 @@ def build_chat(
         presets=store.presets,
         tasks=tasks,
         wall_clock=time.time,
+        accounts=store.accounts if auth.has_accounts else None,
         quotas=auth.quotas,
         usage=usage,
         administration=administration,

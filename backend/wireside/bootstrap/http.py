@@ -30,6 +30,7 @@ from wireside.api.routes.documents import add_documents
 from wireside.api.routes.files import FileRoutes
 from wireside.api.routes.folders import FolderRoutes
 from wireside.api.routes.health import NOT_JOINED, Health, api_routes, health_routes
+from wireside.api.routes.members import MemberRoutes
 from wireside.api.routes.metrics import metrics_routes
 from wireside.api.routes.presets import PresetRoutes
 from wireside.api.routes.prompts import PromptRoutes
@@ -99,6 +100,7 @@ def _add_routes(
         app, metrics_routes(exposition.render_metrics, token.get_secret_value() if token else None)
     )
     _add_router(app, ConversationRoutes(parts.render, time.time).build_router())
+    _add_router(app, MemberRoutes().build_router())
     _add_router(app, FileRoutes().build_router())
     _add_router(app, TranscriptionRoutes().build_router())
     _add_router(app, FolderRoutes().build_router())

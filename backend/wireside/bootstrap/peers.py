@@ -66,6 +66,7 @@ def connect_chat(peers: Peers, service: ChatService) -> None:
         with suppress(StoreError):  # a look for changes follows some seconds later
             if conversation_ids is None:
                 core.conversations.note_folders(None)
+                core.conversations.note_shared(None)
                 await core.look_for_changes()
             else:
                 await core.refresh_conversations(conversation_ids)
@@ -77,6 +78,7 @@ def connect_chat(peers: Peers, service: ChatService) -> None:
     peers.refresh_changed = refresh
     peers.exchange.handle("answering", note_answering)
     peers.exchange.handle("folders", lambda _, owner: core.conversations.note_folders(owner))
+    peers.exchange.handle("shared", lambda _, keys: core.conversations.note_shared(keys))
 
 
 def build_slots(peers: Peers, store: SqlStore, tasks: Tasks) -> SharedSlots:

@@ -77,8 +77,8 @@ class ConversationRunner:
     """Answers the turns of conversations, one after another.
 
     Each answer is started by the transitions of its conversation, whose lock the caller of a method
-    holds unless it says otherwise. Tokens are counted against the ``caller`` that is passed in, if
-    it is the owner, and otherwise against the owner.
+    holds unless it says otherwise. Tokens are counted against the ``caller`` that is passed in; for
+    a turn that has waited, that is the account that has asked it.
     """
 
     def __init__(
@@ -124,8 +124,9 @@ class ConversationRunner:
                 if self._runner.is_draining:  # the next process answers it
                     break
                 turn = await self._conversations.read_waiting_turn(conversation, turn_id)
-                self.slots.acquire_due(conversation, owner_of(conversation.info))
-                await self.start_answer(conversation, turn, caller)
+                asker = _asker_of(conversation, turn, caller)
+                self.slots.acquire_due(conversation, asker)
+                await self.start_answer(conversation, turn, asker)
             # withdrawn or deleted between two answers, the next turn needs no slot
             self.slots.release_unneeded(conversation)
 
@@ -297,7 +298,7 @@ class ConversationRunner:
             models = self._models_of(caller)
             model = await models.resolve_model(options.model)
             sees = partial(accepts_images, models, model)
-            messages = await self._with_files(conversation, messages, sees)
+            messages = await self._with_files(conversation, messages, sees, caller)
             request = self._rules.model_request(messages, options, model)
             context = RequestContext(
                 user_id=caller.host_id or caller.user_id,
@@ -309,7 +310,7 @@ class ConversationRunner:
                 states=states,
                 answered_parts=turn.answer if continues else (),
                 answer=answer,
-                answered_files=await self._contents_of(conversation, files, sees),
+                answered_files=await self._contents_of(conversation, files, sees, caller),
             )
             return replace(request, context=context)
         except Conflict:
@@ -404,9 +405,8 @@ class ConversationRunner:
                 _log.exception("answer_failed", turn=begun.turn_id)
                 what = End(None, InternalError())
             else:
-                payer = caller if caller.user_id == owner else owner_of(conversation.info)
                 self._run_in_background(
-                    count_tokens(self._quotas, self._usage, payer, stream, request_chars(what))
+                    count_tokens(self._quotas, self._usage, caller, stream, request_chars(what))
                 )
                 return stream
         return self._runner.failed_answer(segment.model, what, owner=owner, stored_as=stored_as)
@@ -506,20 +506,28 @@ class ConversationRunner:
         return context_messages(turns, turn.question_parts, limit), tuple(states.values())
 
     async def _with_files(
-        self, conversation: Conversation, messages: tuple[Message, ...], sees: CanSee
+        self,
+        conversation: Conversation,
+        messages: tuple[Message, ...],
+        sees: CanSee,
+        caller: Caller,
     ) -> tuple[Message, ...]:
         """Return messages with the contents of their files, as the model can read them."""
-        files = self._files.for_caller(owner_of(conversation.info))
+        files = self._files.for_caller(caller).within(conversation.id)
         return await with_contents(files, messages, can_see=sees)
 
     async def _contents_of(
-        self, conversation: Conversation, files: Sequence[ImagePart | FilePart], sees: CanSee
+        self,
+        conversation: Conversation,
+        files: Sequence[ImagePart | FilePart],
+        sees: CanSee,
+        caller: Caller,
     ) -> Mapping[str, Part]:
         """Return files with their contents, by their ids."""
         if not files:
             return {}
         asked = (Message("user", tuple(files)),)
-        (filled,) = await self._with_files(conversation, asked, sees)
+        (filled,) = await self._with_files(conversation, asked, sees, caller)
         return {upload_of(file) or "": part for file, part in zip(files, filled.parts, strict=True)}
 
     def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -542,6 +550,14 @@ def _with_results(answer: Sequence[Part], results: Sequence[ToolDelta]) -> Messa
 
 async def _do_nothing(_: Conversation) -> None:
     pass
+
+
+def _asker_of(conversation: Conversation, turn: ConversationTurn, caller: Caller) -> Caller:
+    """Return who has asked a turn that waits: ``caller``, or a caller for that account."""
+    user_id = turn.asked_by or conversation.info.owner
+    if caller.user_id == user_id:
+        return caller
+    return Caller(user_id=user_id, name="", role="user", is_stand_in=True)
 
 
 def owner_of(info: ConversationInfo) -> Caller:

@@ -95,6 +95,8 @@ class ConversationTurn:
     waiting: bool = False
     feedback: Feedback | None = None
     segments: list[Stream] = field(default_factory=list)
+    asked_by: str | None = None
+    """The account that asked; None: the owner of the conversation."""
 
     @property
     def question(self) -> str:
@@ -291,6 +293,7 @@ class Conversation:
             waiting=record.is_waiting,
             feedback=record.feedback,
             segments=segments,
+            asked_by=record.asked_by,
         )
         self._turns[turn.id] = turn
         if self.is_temporary:
@@ -316,17 +319,24 @@ class Conversation:
             raise TooMany(f"{WAITING_TURNS} messages are waiting already.")
 
     def append_turn(
-        self, turn_id: str, question: tuple[Part, ...], options: Options, *, now: float
+        self,
+        turn_id: str,
+        question: tuple[Part, ...],
+        options: Options,
+        *,
+        now: float,
+        asked_by: str | None = None,
     ) -> TurnAdded:
         """Ask at the end of the shown path. Raises ``NotFound`` or ``TooMany``.
 
-        The first question becomes the title.
+        The first question becomes the title. ``asked_by`` is an account other than the owner.
         """
         self.check_not_deleted()
         self.check_queue()
         title = self.title or title_from_question(text_of(question) or name_of_file(question))
         branch = tree.extend_branch(self.branches, self.shown)
         record = self._turn_record(turn_id, question, options, branch=branch, now=now)
+        record = replace(record, asked_by=asked_by)
         return self._turn_added(record, branch, replace(self.info, title=title))
 
     def fork_turn(
@@ -446,7 +456,7 @@ class Conversation:
         return FeedbackGiven(turn.id, feedback, self.version)
 
     def change_info(self, **changes: Any) -> InfoChanged:
-        """Change fields of ``info``: title, pin, archive, folder, tags."""
+        """Change fields of ``info``: title, pin, archive, folder, tags, members."""
         return InfoChanged(replace(self.info, **changes), self.version)
 
     def _turn_record(

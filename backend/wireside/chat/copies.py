@@ -71,6 +71,7 @@ def _copy_turn(record: TurnRecord, conversation_id: str, new_id: Callable[[], st
         conversation_id=conversation_id,
         is_waiting=False,
         feedback=None,
+        asked_by=None,
         segments=segments or (_no_answer(new_id(), record.created_at),),
     )
 

@@ -20,6 +20,7 @@ from wireside.generation.tasks import Tasks
 from wireside.identity import ModelAccess
 from wireside.messages import CLIENT_STATE, Message, ModelRequest, Options
 from wireside.openai_wire.requests import decode_tools
+from wireside.ports.accounts import AccountStore
 from wireside.ports.administration import UsageStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
@@ -73,6 +74,10 @@ class OtherServers(Protocol):
         """Announce that the folders of an owner have changed."""
         ...
 
+    def announce_shared(self, keys: Collection[str]) -> None:
+        """Announce that what is shared has changed in the lists of these keys."""
+        ...
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         """Announce whether an answer of a conversation is running at this server."""
         ...
@@ -107,6 +112,9 @@ class NoOtherServers(OtherServers):
     def announce_folders(self, owner: str) -> None:
         """Do nothing."""
 
+    def announce_shared(self, keys: Collection[str]) -> None:
+        """Do nothing."""
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         """Do nothing."""
 
@@ -137,6 +145,8 @@ class ChatDependencies:
     presets: PresetStore
     tasks: Tasks
     wall_clock: Clock
+    accounts: AccountStore | None = None
+    """Finds the users with whom conversations can be shared; None: there are no accounts."""
     quotas: Quotas = Unlimited()
     usage: UsageRecorder = field(default_factory=NoUsage)
     usage_store: UsageStore | None = None

@@ -15,10 +15,19 @@ from functools import partial
 from typing import Any, Literal
 
 from wireside.chat import tree
+from wireside.chat.access import (
+    NO_CONVERSATION,
+    Right,
+    check_right,
+    list_keys,
+    right_on,
+    watch_keys,
+)
 from wireside.chat.conversation import DELETED, Conversation, ConversationTurn
 from wireside.chat.copies import copy_turns, in_one_branch, path_to, title_of_copy
 from wireside.chat.core import ChatCore
 from wireside.chat.folders import Folders
+from wireside.chat.members import Members, private_view
 from wireside.chat.watchers import AskingChanged, Gone, ListChange, Listed
 from wireside.errors import BadMessage, Conflict, NotFound
 from wireside.generation.runner import new_stream_name
@@ -30,12 +39,14 @@ from wireside.ports.store import NO_FILTER, Store
 from wireside.records import (
     MAX_TAG_CHARS,
     MAX_TAGS,
+    Branch,
     ConversationInfo,
     Feedback,
     Hit,
     Imported,
     Listing,
     SearchFilter,
+    StoredFile,
     TagCount,
     TitleSource,
     TurnRecord,
@@ -90,6 +101,8 @@ class Library:
         """The files of the caller, to which questions can refer."""
         self.folders = Folders(core, caller)
         """The folders of the caller's conversations."""
+        self.members = Members(core, caller, self.open_conversation)
+        """The users and groups that conversations are shared with."""
         self._conversations = core.conversations
         self._others = core.parts.others
         self._usage_store = core.parts.usage_store
@@ -109,9 +122,56 @@ class Library:
         is_own = conversation is not None and conversation.info.owner == self._owner_id
         return conversation if is_own else None
 
+    async def find_readable(self, conversation_id: str) -> Conversation | None:
+        """Return the conversation of that id that the caller may read, own or shared, or None.
+
+        What the caller may do with it is checked by each method that it is passed to.
+        """
+        conversation = await self._conversations.open_conversation(conversation_id)
+        is_readable = conversation is not None and self.right_on(conversation) is not None
+        return conversation if is_readable else None
+
+    def right_on(self, conversation: Conversation) -> Right | None:
+        """Return the right of the caller on a conversation; None: it does not exist for it."""
+        return right_on(conversation.info, self.caller)
+
+    def check_right(self, conversation: Conversation, needed: Right) -> None:
+        """Raise ``NotFound`` or ``Forbidden`` if the caller lacks a right on a conversation."""
+        check_right(conversation.info, self.caller, needed)
+
+    def view_of(self, info: ConversationInfo) -> ConversationInfo:
+        """Return a conversation as the caller may see it: without the choices of another owner."""
+        return info if info.owner == self._owner_id else private_view(info)
+
+    def outline(
+        self, conversation: Conversation
+    ) -> tuple[ConversationInfo, tuple[Branch, ...], int]:
+        """Return what the caller may see of a conversation, and the branch that is shown.
+
+        That are all branches of an own one, the shown path of one of another account.
+        """
+        if self.right_on(conversation) == "own":
+            return conversation.info, tuple(conversation.branches.values()), conversation.shown
+        path = Branch(id=0, parent=None, first=0, last=conversation.total - 1)
+        return private_view(conversation.info), (path,), 0
+
+    async def find_file(self, file_id: str) -> StoredFile:
+        """Return a file of the caller, or of a conversation that it may read.
+
+        Raises ``NotFound``.
+        """
+        try:
+            return await self.files.find_file(file_id)
+        except NotFound:
+            for conversation_id in await self.files.conversations_using(file_id):
+                if await self.find_readable(conversation_id):
+                    return await self.files.within(conversation_id).find_file(file_id)
+            raise
+
     async def usage_of(self, conversation: Conversation) -> Sequence[tuple[str, UsageSum]]:
         """Return the usage of a conversation by currency, "" for answers of unknown cost."""
         self.caller.require("read")
+        self.check_right(conversation, "own")
         store = self._usage_store
         return () if store is None else await store.conversation_usage(conversation.id)
 
@@ -167,6 +227,7 @@ class Library:
     ) -> list[ConversationTurn]:
         """Return the shown turns at the depths ``first`` … ``last``, both included."""
         self.caller.require("read")
+        self.check_right(conversation, "read")
         if not conversation.is_stored:
             return []
 
@@ -178,6 +239,7 @@ class Library:
 
     async def read_turn(self, conversation: Conversation, turn_id: str) -> ConversationTurn:
         """Return a turn of any branch. Raises ``NotFound``."""
+        self.check_right(conversation, "read")
         return await self._conversations.read_current(
             conversation, partial(self._conversations.read_turn, conversation, turn_id)
         )
@@ -207,6 +269,14 @@ class Library:
             limit=limit,
         )
 
+    async def list_shared(self, *, cursor: str | None = None, limit: int = 50) -> Listing:
+        """Return a page of the conversations that others share with the caller, newest first."""
+        self.caller.require("read")
+        listing = await self._store.shared_conversations(
+            user=self._owner_id, groups=self.caller.groups, cursor=cursor, limit=limit
+        )
+        return Listing(tuple(map(self.view_of, listing.conversations)), listing.cursor)
+
     async def search(
         self,
         query: str,
@@ -229,6 +299,10 @@ class Library:
         """Ids of the conversations in which an answer is being generated."""
         return self._conversations.answering_ids(self._owner_id)
 
+    def is_answering(self, info: ConversationInfo) -> bool:
+        """Return whether an answer is being generated in a conversation of any owner."""
+        return info.id in self._conversations.answering_ids(info.owner)
+
     async def asking(self) -> frozenset[str]:
         """Return the ids of the conversations whose shown turns have an open question."""
         self.caller.require("read")
@@ -239,7 +313,14 @@ class Library:
 
         ``changed`` must be cheap.
         """
-        return self._conversations.list_watchers.add_watcher(self._owner_id, changed)
+        watchers = self._conversations.list_watchers
+        unwatch = [watchers.add_watcher(key, changed) for key in watch_keys(self.caller)]
+
+        def unwatch_all() -> None:
+            for one in unwatch:
+                one()
+
+        return unwatch_all
 
     def _notify_added(self, info: ConversationInfo) -> None:
         """Report a conversation that was added to the list, with its questions."""
@@ -319,6 +400,7 @@ class Library:
         for conversation_id in gone:
             if conversation := self._conversations.conversation_in_memory(conversation_id):
                 self._conversations.publish_events(conversation, conversation.delete())
+                self._conversations.announce_shared(list_keys(conversation.info.members))
         self._conversations.list_watchers.notify_watchers(owner, Gone(tuple(gone), owner))
         self._conversations.stop_waiting(owner, frozenset(gone))
         self._others.announce_changes(gone)
@@ -340,6 +422,7 @@ class Library:
             if conversation := await self.open_conversation(conversation_id):
                 infos.append(conversation.info)
                 self._notify_added(conversation.info)
+                self._conversations.announce_shared(list_keys(conversation.info.members))
         return infos
 
     async def clean_up(self, retention: Retention) -> None:
@@ -378,7 +461,7 @@ class Library:
         self.caller.require("chat")
         conversation = await self.open_conversation(conversation_id)
         if conversation is None:
-            raise NotFound("There is no such conversation.")
+            raise NotFound(NO_CONVERSATION)
 
         async def change_info() -> ConversationInfo:
             conversation.check_not_deleted()
@@ -393,15 +476,18 @@ class Library:
 
     @runs_to_completion
     async def duplicate(self, conversation_id: str) -> ConversationInfo:
-        """Copy a conversation with all of its branches. Raises ``NotFound``."""
+        """Copy a conversation with all of its branches, those that the caller may see.
+
+        Raises ``NotFound``.
+        """
         conversation = await self._find_to_copy(conversation_id)
 
         async def read() -> Imported:
             records = [record async for record in self.iterate_turns(conversation, "all")]
-            branches = tuple(conversation.branches.values())
+            _, branches, shown = self.outline(conversation)
             self._check_complete(records, sum(one.last + 1 - one.first for one in branches))
             info = self._info_of_copy(conversation)
-            return copy_turns(info, records, branches, conversation.shown, new_id=new_stream_name)
+            return copy_turns(info, records, branches, shown, new_id=new_stream_name)
 
         return await self._add_copy(conversation, read)
 
@@ -418,6 +504,8 @@ class Library:
                 clipped = tree.clip_spans(spans, first, first + PAGE - 1)
                 records += await self._store.read_turns(conversation.id, clipped)
             self._check_complete(records, turn.depth + 1)
+            if self.right_on(conversation) != "own":
+                records = list(map(_without_private, records))
             flat, branch = in_one_branch(records)
             info = self._info_of_copy(conversation)
             return copy_turns(info, flat, [branch], branch.id, new_id=new_stream_name)
@@ -426,9 +514,9 @@ class Library:
 
     async def _find_to_copy(self, conversation_id: str) -> Conversation:
         self.caller.require("chat")
-        conversation = await self.open_conversation(conversation_id)
+        conversation = await self.find_readable(conversation_id)
         if conversation is None:
-            raise NotFound("There is no such conversation.")
+            raise NotFound(NO_CONVERSATION)
         return conversation
 
     def _check_complete(self, records: Sequence[TurnRecord], count: int) -> None:
@@ -439,8 +527,10 @@ class Library:
     def _info_of_copy(self, conversation: Conversation) -> ConversationInfo:
         now = self._now()
         return replace(
-            conversation.info,
+            self.view_of(conversation.info),
             id=new_stream_name(),
+            owner=self._owner_id,
+            members=(),
             title=title_of_copy(conversation.title, max_chars=MAX_TITLE_CHARS),
             title_source="person",  # the number must stay when the next answer ends
             created_at=now,
@@ -454,9 +544,16 @@ class Library:
     ) -> ConversationInfo:
         # the lock keeps turns in their places from the first page to the last
         copied = await self._conversations.change(conversation, read)
-        info = copied.info
-        await self._store.add_imported(info, copied.branches, copied.shown, copied.turns)
-        if conversation.options is not None:
+        info, turns = copied.info, list(copied.turns)
+        is_own = self.right_on(conversation) == "own"
+        if not is_own:
+            files = self.files.within(conversation.id)
+            turns = [
+                replace(turn, question_parts=await files.copy_parts(turn.question_parts))
+                for turn in turns
+            ]
+        await self._store.add_imported(info, copied.branches, copied.shown, turns)
+        if conversation.options is not None and is_own:
             await self._keep_options(info.id, conversation.options)
         self._others.announce_changes((info.id,))
         self._notify_added(info)
@@ -467,10 +564,20 @@ class Library:
     async def iterate_turns(
         self, conversation: Conversation, which: Literal["shown", "all"]
     ) -> AsyncIterator[TurnRecord]:
-        """Iterate over the shown turns, or over those of all branches, one page at a time."""
+        """Iterate over the shown turns, or over those of all branches, one page at a time.
+
+        Of a conversation of another account, these are the shown turns, as ``outline`` has them.
+        """
         self.caller.require("read")
-        async for record in iterate_turns(self._store, conversation, which):
-            yield record
+        self.check_right(conversation, "read")
+        if self.right_on(conversation) == "own":
+            async for record in iterate_turns(self._store, conversation, which):
+                yield record
+            return
+        depth = 0
+        async for record in iterate_turns(self._store, conversation, "shown"):
+            yield replace(_without_private(record), branch=0, depth=depth)
+            depth += 1
 
     @runs_to_completion
     async def add_imported(self, imported: Imported) -> ConversationInfo:
@@ -602,6 +709,11 @@ async def iterate_turns(
         after = records[-1].branch, records[-1].depth
 
 
+def _without_private(record: TurnRecord) -> TurnRecord:
+    """Return a turn without what only its owner may see, as in links (``transfer.sharing``)."""
+    return replace(record, options=Options(), feedback=None, asked_by=None)
+
+
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1_000_000) // 1000  # truncated, not rounded, as exports write times
 
@@ -627,6 +739,7 @@ def _with_choices(info: ConversationInfo, earlier: ConversationInfo) -> Conversa
         pinned_at=earlier.pinned_at or info.pinned_at,
         archived_at=earlier.archived_at or info.archived_at,
         folder_id=earlier.folder_id,
+        members=earlier.members,
         tags=tuple(dict.fromkeys((*earlier.tags, *info.tags)))[:MAX_TAGS],
     )
 

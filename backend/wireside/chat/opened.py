@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar, assert_never
 from weakref import WeakValueDictionary
 
+from wireside.chat.access import list_keys
 from wireside.chat.changes import (
     AnsweredElsewhere,
     AnsweringChanged,
@@ -41,6 +42,7 @@ from wireside.chat.watchers import (
     Gone,
     ListChange,
     Listed,
+    SharedChanged,
     Watchers,
 )
 from wireside.errors import BadMessage, Conflict, NotFound, Overloaded, StoreError
@@ -306,16 +308,20 @@ class OpenConversations:
     async def _reload(self, conversation: Conversation) -> None:
         """Make a conversation what the store has. Its lock is held."""
         turn_ids = conversation.turns_in_memory
+        had_members = conversation.info.members
         found = await self._store.conversation_with_turns(conversation.id, turn_ids)
         if found is not None:
             stored, records = found
             stream_of = self._streams_of(conversation)
             events = conversation.reload_from(stored, records, stream_of, looked_up=turn_ids)
             self.publish_events(conversation, events)
+            if had_members != stored.info.members:
+                self.note_shared(list_keys(had_members))
         elif not conversation.is_deleted:
             owner = conversation.info.owner
             self.publish_events(conversation, conversation.delete())
             self.list_watchers.notify_watchers(owner, Gone((conversation.id,), owner))
+            self.note_shared(list_keys(had_members))
             self.stop_waiting(owner, frozenset((conversation.id,)))
 
     def request_stop(self, stream: Stream) -> None:
@@ -435,6 +441,8 @@ class OpenConversations:
     def _publish_entry(self, conversation: Conversation, info: ConversationInfo) -> None:
         if not conversation.is_temporary:
             self.list_watchers.notify_watchers(info.owner, Listed(info))
+            if info.members:
+                self.note_shared(list_keys(info.members))
 
     def _publish_answering(self, conversation: Conversation, is_answering: bool) -> None:
         owner = conversation.info.owner
@@ -493,6 +501,18 @@ class OpenConversations:
         owners = self.list_watchers.watched_keys() if owner is None else (owner,)
         for one in owners:
             self.list_watchers.notify_watchers(one, FoldersChanged(one))
+
+    # ---- sharing -----------------------------------------------------------------------------
+
+    def announce_shared(self, keys: Collection[str]) -> None:
+        """Notify the pages of all servers that what is shared has changed in the lists of keys."""
+        self._others.announce_shared(keys)
+        self.note_shared(keys)
+
+    def note_shared(self, keys: Collection[str] | None) -> None:
+        """Notify the pages of this server; None: those of all lists."""
+        for key in self.list_watchers.watched_keys() if keys is None else keys:
+            self.list_watchers.notify_watchers(key, SharedChanged())
 
     def _notify_answering(self, owner: str) -> None:
         change = Answering(self.answering_ids(owner), owner)

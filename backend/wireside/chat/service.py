@@ -17,14 +17,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeVar
 
 from wireside.chat import tree
+from wireside.chat.access import Right
 from wireside.chat.administration import Administration
 from wireside.chat.answering import count_tokens, request_chars
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
@@ -54,6 +55,7 @@ from wireside.errors import (
     BadMessage,
     Conflict,
     Expired,
+    Forbidden,
     InvalidAttachment,
     NotFound,
     StoreError,
@@ -107,6 +109,8 @@ KEPT_FOLLOW_UPS = 1_000
 
 MAX_ANSWER_CHARS = 800_000
 """Maximum number of characters of an answer that a user has edited."""
+
+T = TypeVar("T")
 
 NEW = "new"
 """The conversation id that requests a new conversation."""
@@ -303,14 +307,19 @@ class ChatService:
             if ask.key is not None and batch.stopped:
                 self.core.remember_stopped(digest, frozenset(batch.stopped))
 
-    async def find_stream(self, name: str) -> Stream:
+    async def find_stream(self, name: str, *, includes_shared: bool = False) -> Stream:
         """Return the stream of that name, from memory or from the store.
+
+        With ``includes_shared``, it may be one of a conversation that others share with the caller,
+        who must stop reading it as soon as ``watch_access`` says so.
 
         Raises ``Expired`` for a stream that was never stored and has left the resume window, and
         ``NotFound`` for unknown streams and those of other accounts.
         """
         self.caller.require("read", "chat")
         owner = self.caller.user_id
+        if includes_shared and (conversation := await self._shared_conversation(name)):
+            return await self._shared_stream(name, conversation)
         if (stream := self._runner.stream_in_memory(name)) is not None:
             if stream.is_stored and await self._is_deleted(stream):
                 raise NotFound
@@ -319,6 +328,58 @@ class ChatService:
             if await self.library.open_conversation(conversation_id):
                 return self._conversations.stream_of(segment, owner)
         return await self._find_unstored(name)
+
+    async def _shared_conversation(self, stream: str) -> Conversation | None:
+        """Return the conversation of a stream, if it is one that others share with the caller."""
+        known = self._runner.stream_in_memory(stream)
+        if known is not None and (known.owner == self.caller.user_id or not known.is_stored):
+            return None
+        place = await self._store.turn_of_stream(stream)
+        conversation = place and await self.library.find_readable(place[0])
+        is_own = conversation and self.library.right_on(conversation) == "own"
+        return None if is_own else conversation or None
+
+    async def _shared_stream(self, name: str, conversation: Conversation) -> Stream:
+        if stream := self._runner.stream_in_memory(name):
+            return stream
+        if stored := await self._store.read_segment(name):
+            return self._conversations.stream_of(stored[0], conversation.info.owner)
+        raise NotFound
+
+    async def watch_access(
+        self, stream: Stream, ended: Callable[[], None], conversation_id: str | None = None
+    ) -> Callable[[], None]:
+        """Call ``ended`` once the caller may no longer read a stream that others share with it.
+
+        That is when sharing ends, or the conversation is deleted. Returns a function that
+        unsubscribes. ``conversation_id`` is that of the stream, if it is known. Raises ``NotFound``
+        if the caller may not read it already.
+        """
+        if stream.owner == self.caller.user_id or not stream.is_stored:
+            return lambda: None
+        if conversation_id is None:
+            conversation = await self._shared_conversation(stream.name)
+        else:
+            conversation = await self.library.find_readable(conversation_id)
+        if conversation is None:
+            raise NotFound
+
+        def check(_: str | None) -> None:
+            if conversation.is_deleted or self.library.right_on(conversation) is None:
+                ended()
+
+        unwatch = self.watch_conversation(conversation, check)
+        check(None)
+        return unwatch
+
+    async def may_stop(self, stream: Stream) -> bool:
+        """Return whether the caller may stop a stream that it reads."""
+        if not self.caller.may("chat"):
+            return False
+        if stream.owner == self.caller.user_id or not stream.is_stored:
+            return True
+        conversation = await self._shared_conversation(stream.name)
+        return conversation is not None and self.library.right_on(conversation) == "reply"
 
     async def _find_unstored(self, name: str) -> Stream:
         """Return an answer outside of conversations, from the server that has it.
@@ -346,6 +407,8 @@ class ChatService:
     async def stop_stream(self, stream: Stream) -> None:
         """Stop an answer; returns when the upstream response is closed and the end published."""
         self.caller.require("chat")
+        if not await self.may_stop(stream):
+            raise Forbidden("This conversation is shared with you to read only.")
         stream.stop_answer()
         await stream.wait_ended()
 
@@ -427,7 +490,7 @@ class ChatService:
                 await self.conversation_for(turn_id) if key else self.library.new_conversation()
             )
         else:
-            conversation = await self.library.open_conversation(conversation_id)
+            conversation = await self.library.find_readable(conversation_id)
         if conversation is None:
             raise NotFound("conversation: there is none of that id.")
         turn = await self.send_question(
@@ -551,7 +614,9 @@ class ChatService:
                 if files:
                     check_images(files, can_see=await accepts_images(self._models, model))
                 await message.record()
-                added = conversation.append_turn(turn_id, parts, options, now=self._now())
+                added = conversation.append_turn(
+                    turn_id, parts, options, now=self._now(), asked_by=self._asker_in(conversation)
+                )
                 turn = await self._store_turn(conversation, added, message)
             if steers:
                 stop_before(turn)
@@ -560,9 +625,14 @@ class ChatService:
         def stop_before(turn: ConversationTurn) -> None:
             self._conversations.publish_events(conversation, conversation.stop_before(turn))
 
-        turn = await self._conversations.change(conversation, ask)
+        turn = await self._change(conversation, ask, needs="reply")
         self._answers.schedule_next(conversation, self.caller)
         return turn
+
+    def _asker_in(self, conversation: Conversation) -> str | None:
+        """Return the account that asks in a conversation, None for its owner."""
+        user_id = self.caller.user_id
+        return None if user_id == conversation.info.owner else user_id
 
     @runs_to_completion
     async def compare(
@@ -609,7 +679,7 @@ class ChatService:
             await self._conversations.perform_change(conversation, conversation.show_turn(first))
             return first
 
-        return await self._conversations.change(conversation, ask)
+        return await self._change(conversation, ask)
 
     async def _ask_compared(
         self,
@@ -654,6 +724,7 @@ class ChatService:
 
         None, if it is no comparison, one was kept, or the conversation has gone on.
         """
+        self.library.check_right(conversation, "read")
         first = comparison_of(turn.question_parts)
         if first is None or turn.depth + 1 != conversation.total:
             return []
@@ -691,7 +762,7 @@ class ChatService:
             others = [StopAnswer(one.segments[-1]) for one in turns if one.is_live and one != turn]
             self._conversations.publish_events(conversation, others)
 
-        await self._conversations.change(conversation, keep)
+        await self._change(conversation, keep)
 
     async def check_question(
         self, conversation: Conversation, question: str, options: Options, *, file_count: int
@@ -703,6 +774,7 @@ class ChatService:
                 would refuse it.
         """
         self.caller.require("chat")
+        self.library.check_right(conversation, "reply")
         conversation.check_not_deleted()
         conversation.check_queue()
         self._check_question(question, has_files=bool(file_count))
@@ -758,7 +830,7 @@ class ChatService:
                     )
                 return await self._store_turn(conversation, added, message)
 
-        turn = await self._conversations.change(conversation, ask)
+        turn = await self._change(conversation, ask)
         self._answers.schedule_next(conversation, self.caller)
         return turn
 
@@ -769,10 +841,11 @@ class ChatService:
 
         async def withdraw() -> str:
             turn = await self._conversations.read_turn(conversation, turn_id)
+            self._check_asker(conversation, turn)
             await self._conversations.perform_change(conversation, conversation.withdraw_turn(turn))
             return turn.question
 
-        return await self._conversations.change(conversation, withdraw)
+        return await self._change(conversation, withdraw, needs="reply")
 
     @runs_to_completion
     async def choose_options(self, conversation: Conversation, options: Options) -> None:
@@ -787,13 +860,19 @@ class ChatService:
             change = conversation.choose_options(options)
             await self._conversations.perform_change(conversation, change)
 
-        await self._conversations.change(conversation, choose)
+        await self._change(conversation, choose)
 
     async def options_of(self, conversation: Conversation) -> Options:
         """Return the options for the next answer in a conversation.
 
-        These are the options chosen for it, otherwise those of the last shown turn.
+        These are the options chosen for it, otherwise those of the last shown turn. In a
+        conversation of another account only its model: the owner's settings stay private.
         """
+        options = await self._options_of(conversation)
+        is_own = self.library.right_on(conversation) == "own"
+        return options if is_own else Options(model=options.model)
+
+    async def _options_of(self, conversation: Conversation) -> Options:
         if conversation.options is not None:
             return conversation.options
         last = conversation.total - 1
@@ -853,7 +932,7 @@ class ChatService:
                     message=message,
                 )
 
-        again = await self._conversations.change(conversation, retry)
+        again = await self._change(conversation, retry)
         self._answers.schedule_next(conversation, self.caller)
         return again
 
@@ -890,7 +969,7 @@ class ChatService:
             self._conversations.publish_events(conversation, stops)
             return edited
 
-        return await self._conversations.change(conversation, edit)
+        return await self._change(conversation, edit)
 
     @property
     def suggests_follow_ups(self) -> bool:
@@ -906,6 +985,8 @@ class ChatService:
         None for temporary conversations.
         """
         if not self.suggests_follow_ups or conversation.is_temporary or not turn.text:
+            return ()
+        if self.library.right_on(conversation) in (None, "read"):
             return ()
         if turn.end is None or turn.end.reason != "stop":
             return ()
@@ -938,6 +1019,7 @@ class ChatService:
     async def context_use(self, conversation: Conversation) -> ContextUse:
         """Return how much of the context the next question of a conversation will use."""
         self.caller.require("read", "chat")
+        self.library.check_right(conversation, "read")
         return await self.core.compactor.use_of(conversation)
 
     @runs_to_completion
@@ -950,6 +1032,7 @@ class ChatService:
             TooMany, RateLimited, UnknownModel, WiresideError: it can't be written now.
         """
         self.caller.require("chat")
+        self.library.check_right(conversation, "own")
         conversation.check_not_deleted()
         model = await self._resolve_model(await self.options_of(conversation))
         await self._quotas.record_message(self.caller)
@@ -959,6 +1042,7 @@ class ChatService:
     async def undo_compaction(self, conversation: Conversation, turn_id: str) -> None:
         """Undo the summary in the answer of a turn. Raises ``NotFound``, ``TooMany``."""
         self.caller.require("chat")
+        self.library.check_right(conversation, "own")
         await self.core.compactor.undo(conversation, turn_id)
 
     @runs_to_completion
@@ -1005,7 +1089,7 @@ class ChatService:
                     message=message,
                 )
 
-        edited = await self._conversations.change(conversation, edit)
+        edited = await self._change(conversation, edit)
         self._answers.schedule_next(conversation, self.caller)
         return edited
 
@@ -1027,7 +1111,7 @@ class ChatService:
                     conversation, turn, self.caller, continues=True, options=options
                 )
 
-        await self._conversations.change(conversation, go_on)
+        await self._change(conversation, go_on)
 
     @runs_to_completion
     async def answer_question(
@@ -1051,6 +1135,7 @@ class ChatService:
 
         async def answer() -> ConversationTurn:
             turn = await self._asking_turn(conversation, turn_id, part_id)
+            self._check_asker(conversation, turn)
             if turn.is_live:
                 raise AlreadyAnswered
             question = open_question(turn.answer)
@@ -1069,11 +1154,12 @@ class ChatService:
                 )
             return turn
 
-        return await self._conversations.change(conversation, answer)
+        return await self._change(conversation, answer, needs="reply")
 
     async def last_turn(self, conversation: Conversation) -> ConversationTurn | None:
         """Return the last shown turn of a conversation, None if it has none."""
         self.caller.require("read", "chat")
+        self.library.check_right(conversation, "read")
 
         async def read() -> ConversationTurn | None:
             last = conversation.total - 1
@@ -1137,7 +1223,7 @@ class ChatService:
                 )
             return turn.segments[-1]
 
-        return await self._conversations.change(conversation, give)
+        return await self._change(conversation, give)
 
     async def turn_of_stream(self, name: str) -> tuple[Conversation, ConversationTurn]:
         """Return the turn that a stored stream answers. Raises ``NotFound``."""
@@ -1175,14 +1261,14 @@ class ChatService:
         raise NotFound("part: there is no such question.")
 
     async def read_data_part(self, turn_id: str, part_id: str) -> DataPart:
-        """Return a part of an answer of the caller.
+        """Return a part of an answer that the caller may read.
 
         Raises:
             NotFound: there is no such part.
             StoreError: the store can't be read.
         """
         record = await self._store.read_turn(turn_id)
-        conversation = record and await self.library.open_conversation(record.conversation_id)
+        conversation = record and await self.library.find_readable(record.conversation_id)
         if conversation:
             turn = await self.library.read_turn(conversation, turn_id)
             for part in turn.answer:
@@ -1197,7 +1283,7 @@ class ChatService:
 
         Raises the errors of ``answer_question``.
         """
-        conversation = await self.library.open_conversation(conversation_id)
+        conversation = await self.library.find_readable(conversation_id)
         if conversation is None:
             raise NotFound("conversation: there is none of that id.")
         turn = await self.answer_question(conversation, None, part_id, value)
@@ -1217,12 +1303,12 @@ class ChatService:
                 conversation, conversation.show_sibling(turn, step)
             )
 
-        await self._conversations.change(conversation, show)
+        await self._change(conversation, show)
 
     @runs_to_completion
     async def show_turn(self, conversation: Conversation, turn_id: str) -> ConversationTurn:
         """Put a turn on the shown path and return it. Raises ``NotFound``."""
-        if not self.caller.may("chat"):
+        if not self.caller.may("chat") or self.library.right_on(conversation) != "own":
             return await self.library.read_turn(conversation, turn_id)
 
         async def show() -> ConversationTurn:
@@ -1230,7 +1316,7 @@ class ChatService:
             await self._conversations.perform_change(conversation, conversation.show_turn(turn))
             return turn
 
-        return await self._conversations.change(conversation, show)
+        return await self._change(conversation, show)
 
     @runs_to_completion
     async def give_feedback(
@@ -1244,7 +1330,7 @@ class ChatService:
             change = conversation.give_feedback(turn, feedback)
             await self._conversations.perform_change(conversation, change)
 
-        await self._conversations.change(conversation, give)
+        await self._change(conversation, give)
         event = FeedbackEvent(
             user=User.of(self.caller),
             conversation=conversation.id,
@@ -1269,6 +1355,29 @@ class ChatService:
         return self._conversations.watchers.add_watcher(conversation.id, changed)
 
     # ---- internals -----------------------------------------------------------------------------
+
+    async def _change(
+        self,
+        conversation: Conversation,
+        make_change: Callable[[], Awaitable[T]],
+        *,
+        needs: Right = "own",
+    ) -> T:
+        """Change a conversation on which the caller has a right; see ``OpenConversations.change``.
+
+        The right is checked at each attempt. Raises ``NotFound`` or ``Forbidden`` without it.
+        """
+
+        async def checked() -> T:
+            self.library.check_right(conversation, needs)
+            return await make_change()
+
+        return await self._conversations.change(conversation, checked)
+
+    def _check_asker(self, conversation: Conversation, turn: ConversationTurn) -> None:
+        """Raise ``Forbidden`` unless the caller owns the conversation or has asked the turn."""
+        if turn.asked_by is None or turn.asked_by != self.caller.user_id:
+            self.library.check_right(conversation, "own")
 
     async def _resolve_model(self, options: Options) -> str:
         """Return the model that answers. Raises ``UnknownModel``, ``BadMessage`` and others."""

@@ -48,7 +48,12 @@ class FoldersChanged:
     owner: str
 
 
-ListChange = Listed | Gone | Answering | AskingChanged | FoldersChanged
+@dataclass(frozen=True, slots=True)
+class SharedChanged:
+    """The conversations that others share with the account may have changed."""
+
+
+ListChange = Listed | Gone | Answering | AskingChanged | FoldersChanged | SharedChanged
 
 
 class Watchers(Generic[T]):

@@ -293,8 +293,8 @@ async def _open_accounts(settings: Settings) -> AsyncIterator[_Opened]:
 
 
 async def _find_user(opened: _Opened, name: str) -> UserAccount:
-    from wireside.auth.accounts import clean_name
     from wireside.errors import NotFound
+    from wireside.identity import clean_name
 
     user = await opened.store.user_named(clean_name(name))
     if user is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -149,10 +149,16 @@ class Files:
 class CallerFiles:
     """The files of one account. The methods raise ``Forbidden`` and ``StoreError``."""
 
-    def __init__(self, files: Files, caller: Caller) -> None:
+    def __init__(self, files: Files, caller: Caller, conversation_id: str | None = None) -> None:
+        """``conversation_id``: one that the caller may read, whose files are included."""
         self.rules = files.rules
         self._files = files
         self._caller = caller
+        self._conversation_id = conversation_id
+
+    def within(self, conversation_id: str) -> CallerFiles:
+        """Return these files and those of a conversation, which the caller must be able to read."""
+        return CallerFiles(self._files, self._caller, conversation_id)
 
     async def upload_file(self, name: str, pieces: AsyncIterator[bytes]) -> StoredFile:
         """Keep a file and return it. Its type is determined from its content.
@@ -227,7 +233,7 @@ class CallerFiles:
         return await self._file_of_caller(file_id)
 
     async def _file_of_caller(self, file_id: str) -> StoredFile:
-        found = await self._files.store.find_files(self._caller.user_id, [file_id])
+        found = await self.existing_files([file_id])
         if not found:
             raise NotFound("There is no such file.")
         return found[0]
@@ -325,7 +331,7 @@ class CallerFiles:
     async def remove_file(self, file_id: str) -> None:
         """Remove a file that no question refers to. Raises ``NotFound``, ``BadMessage``."""
         self._caller.require("chat")
-        file = await self._file_of_caller(file_id)
+        file = await CallerFiles(self._files, self._caller)._file_of_caller(file_id)
         async with self._files.lock.removing():
             if not await self._files.store.remove_file(file.owner, file.id):
                 raise BadMessage(
@@ -362,7 +368,43 @@ class CallerFiles:
 
     async def existing_files(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
         """Return those of the files that exist, in any order."""
-        return await self._files.store.find_files(self._caller.user_id, file_ids)
+        return await self._files.store.find_files(
+            self._caller.user_id, file_ids, conversation_id=self._conversation_id
+        )
+
+    async def conversations_using(self, file_id: str) -> Sequence[str]:
+        """Return the ids of all conversations, of any account, whose turns refer to a file."""
+        return await self._files.store.conversations_using(file_id)
+
+    async def copy_parts(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """Return the parts of another account's question with copies of its files for the caller.
+
+        A file that is gone, or for which the caller has no room, leaves only its name.
+        """
+        ids = [file_id for part in parts if (file_id := upload_of(part))]
+        if not ids:
+            return tuple(parts)
+        known = {file.id: file for file in await self.existing_files(ids)}
+        return tuple([await self._copy_part(part, known) for part in parts])
+
+    async def _copy_part(self, part: Part, known: Mapping[str, StoredFile]) -> Part:
+        file_id = upload_of(part)
+        if file_id is None or not isinstance(part, ImagePart | FilePart):
+            return part
+        file = known.get(file_id)
+        if file is None:
+            return replace(part, url="")
+        if file.owner == self._caller.user_id:
+            return part
+        files = self._files
+        copy = replace(file, id=new_secret(), owner=self._caller.user_id, created_at=files.now())
+        async with files.lock.adding():
+            if await files.store.unknown_hashes([file.sha256]):  # removed since it was looked up
+                return replace(part, url="")
+            limit = self.rules.owner_bytes
+            if await files.store.add_file_record(copy, max_owner_bytes=limit):
+                return part_of_file(copy)
+        return replace(part, url="")
 
     def check_count(self, count: int) -> None:
         """Raise ``BadMessage`` if a question may not have that many files."""

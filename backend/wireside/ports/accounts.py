@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from wireside.identity import Role
@@ -35,6 +35,10 @@ class AccountStore(Protocol):
 
     async def user_named(self, name: str) -> UserAccount | None:
         """Return the account with that sign-in name."""
+        ...
+
+    async def names_of_users(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        """Return the names of those of the accounts that exist, by id."""
         ...
 
     async def find_user_by_subject(self, subject: str) -> UserAccount | None:

@@ -71,8 +71,17 @@ class FileStore(Protocol):
         """Add a file. Returns False if its owner's files would take more than that together."""
         ...
 
-    async def find_files(self, owner: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
-        """Return those of the files that exist and belong to ``owner``, in any order."""
+    async def find_files(
+        self, owner: str, file_ids: Sequence[str], *, conversation_id: str | None = None
+    ) -> Sequence[StoredFile]:
+        """Return those of the files that exist and belong to ``owner``, in any order.
+
+        With ``conversation_id``, also those to which turns of that conversation refer.
+        """
+        ...
+
+    async def conversations_using(self, file_id: str) -> Sequence[str]:
+        """Return the ids of the conversations whose turns refer to a file."""
         ...
 
     async def keep_text(self, file_id: str, text: str) -> None:

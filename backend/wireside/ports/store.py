@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from wireside.messages import Options
@@ -90,6 +90,15 @@ class Store(Protocol):
 
         Pinned ones come first, newest ``pinned_at`` first, then the others, newest ``updated_at``
         first. Deleted conversations are left out.
+        """
+        ...
+
+    async def shared_conversations(
+        self, *, user: str, groups: Collection[str], cursor: str | None, limit: int
+    ) -> Listing:
+        """Return a page of the conversations of others that are shared with a user.
+
+        ``groups`` are those of the user. The newest ``updated_at`` comes first.
         """
         ...
 

@@ -92,6 +92,11 @@ class Peers:
         """Announce that the folders of an owner have changed."""
         self.exchange.post("folders", owner)
 
+    def announce_shared(self, keys: Collection[str]) -> None:
+        """Announce that what is shared has changed in the lists of these keys."""
+        if keys:
+            self.exchange.post("shared", sorted(keys))
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         """Announce whether an answer of a conversation is running at this server."""
         self.exchange.post("answering", (owner, conversation_id, is_answering))

@@ -17,7 +17,7 @@ import structlog
 from wireside.chat.batches import BatchQuestions, BatchRun
 from wireside.chat.context import ContextText
 from wireside.chat.service import Ask, ChatService
-from wireside.errors import InternalError, WiresideError
+from wireside.errors import InternalError, NotFound, WiresideError
 from wireside.files.service import question_parts
 from wireside.generation.runner import Stream
 from wireside.messages import End, Message, Options, parts_of
@@ -76,6 +76,11 @@ class Running:
         self.stream: Stream | None = None
         self.outgoing: Outgoing | None = None
         self.is_stopped = False
+        self.may_stop = True
+        """Whether the client may stop the answer."""
+        self.is_withdrawn = False
+        """Whether the caller may no longer read the answer, which others have shared with it."""
+        self.unwatch: Callable[[], None] = lambda: None
 
     @property
     def id(self) -> str | None:
@@ -195,6 +200,7 @@ class Session:
         for task in tuple(self._asking):
             task.cancel()
         for running in self._running.values():
+            running.unwatch()
             if running.outgoing is not None:
                 running.outgoing.stop_reading()
             if running.id is None and running.stream is not None:
@@ -276,6 +282,7 @@ class Session:
 
     async def _begin_answer(self, running: Running, request: OpenRequest) -> None:
         stream, conversation = await self._ask_question(request)
+        await self._watch_access(running, stream, conversation)
         self._show_stream(running, request, stream, conversation)
         if request.cancelled:
             stream.stop_answer()
@@ -291,6 +298,7 @@ class Session:
         if outcome is None:
             del self._running[request]
             return self._end_cancelled(request)
+        await self._watch_access(running, outcome.stream, outcome.conversation)
         self._show_stream(running, request, outcome.stream, outcome.conversation)
 
     def _batch_of_request(self, request: OpenRequest, frame: BatchFrame) -> BatchRun:
@@ -372,8 +380,21 @@ class Session:
             self._attach_stream(running, resume), lambda error: self._refuse_resume(resume, error)
         )
 
+    async def _watch_access(
+        self, running: Running, stream: Stream, conversation: str | None = None
+    ) -> None:
+        """End a request once its caller may no longer read the answer."""
+
+        def withdraw() -> None:
+            running.is_withdrawn = True
+            self._wake.set()
+
+        running.unwatch = await self._chat.watch_access(stream, withdraw, conversation)
+
     async def _attach_stream(self, running: Running, resume: ResumeFrame) -> None:
-        stream = await self._chat.find_stream(resume.stream)
+        stream = await self._chat.find_stream(resume.stream, includes_shared=True)
+        await self._watch_access(running, stream)
+        running.may_stop = await self._chat.may_stop(stream)
         reader = stream.new_reader(resume.offset, self._wake.set)
         running.stream = stream
         running.outgoing = Outgoing(
@@ -392,7 +413,7 @@ class Session:
             is_saved=lambda: stream.is_saved,
             max_frame_bytes=resume.max_frame_bytes or self._max_frame_bytes,
         )
-        if running.is_stopped:
+        if running.is_stopped and running.may_stop:
             stream.stop_answer()
         self._wake.set()
 
@@ -409,7 +430,7 @@ class Session:
         for running in self._running.values():
             if running.id == request_id and index in (None, running.index):
                 running.is_stopped = True
-                if running.stream is not None:
+                if running.stream is not None and running.may_stop:
                     running.stream.stop_answer()
 
     def _refuse_request(self, request: OpenRequest, error: WiresideError) -> None:
@@ -445,7 +466,10 @@ class Session:
         if outgoing is None:
             return []
         try:
-            share = outgoing.next_frames()
+            if running.is_withdrawn:
+                share = outgoing.error_frames(NotFound())
+            else:
+                share = outgoing.next_frames()
         except Exception:  # the writer task serves all answers of the connection
             _log.exception("request_failed")
             share = outgoing.error_frames(InternalError())
@@ -457,6 +481,7 @@ class Session:
     def _finish_answer(self, running: Running, end: End) -> None:
         if end.error is not None:
             self._counters.count_error(end.error.code, is_of_answer=True)
+        running.unwatch()
         if running.outgoing is not None:
             running.outgoing.stop_reading()
         origin = running.origin

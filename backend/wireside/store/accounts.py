@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from wireside.identity import Role
 from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, UserAccount
+from wireside.store import conversations as its_conversations
 from wireside.store import files, folders, saved
 from wireside.store.database import Database
 from wireside.store.sql import is_sqlite
@@ -48,6 +49,15 @@ class SqlAccounts:
     async def user_named(self, name: str) -> UserAccount | None:
         """See ``AccountStore``."""
         return await self._fetch_one(_user_from_row, select(users).where(users.c.name == name))
+
+    async def names_of_users(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        """See ``AccountStore``."""
+        statement = select(users.c.id, users.c.name).where(users.c.id.in_(user_ids))
+
+        def select_names(connection: Connection) -> dict[str, str]:
+            return {row.id: row.name for row in connection.execute(statement)}
+
+        return await self._database.read(select_names) if user_ids else {}
 
     async def find_user_by_subject(self, subject: str) -> UserAccount | None:
         """See ``AccountStore``."""
@@ -168,6 +178,7 @@ class SqlAccounts:
             files.release_all(connection, user_id)
             folders.remove_all_of(connection, user_id)
             saved.remove_all_of(connection, user_id, heir=by)
+            its_conversations.remove_member_everywhere(connection, user_id)
             connection.execute(delete(users).where(users.c.id == user_id))
             return True
 

@@ -112,11 +112,7 @@ def begin_answers(
     _BEGIN(connection, rows)
     files.use(
         connection,
-        [
-            files.FileUse(answer.conversation_id, answer.turn_id, file_id)
-            for answer in begun
-            for file_id in answer.file_ids
-        ],
+        [files.FileUse(answer.turn_id, file_id) for answer in begun for file_id in answer.file_ids],
     )
     _STOP_WAITING(connection, rows)
 

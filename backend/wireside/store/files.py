@@ -6,13 +6,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, delete, exists, func, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from wireside.parts import upload_of
 from wireside.records import StoredFile, TurnRecord
 from wireside.store.database import Database
 from wireside.store.sql import insert_into, is_sqlite
-from wireside.store.tables import conversations, file_uses, files
+from wireside.store.tables import conversations, file_uses, files, turns
 
 AT_ONCE = 500
 
@@ -38,14 +50,41 @@ class SqlFiles:
 
         return await self._database.write(insert_file)
 
-    async def find_files(self, owner: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def find_files(
+        self, owner: str, file_ids: Sequence[str], *, conversation_id: str | None = None
+    ) -> Sequence[StoredFile]:
         """See ``FileStore``."""
 
         def select_files(connection: Connection) -> list[StoredFile]:
-            statement = select(files).where(files.c.owner == owner, files.c.id.in_(file_ids))
+            is_readable: ColumnElement[bool] = files.c.owner == owner
+            if conversation_id is not None:
+                is_used_there = (
+                    exists()
+                    .select_from(file_uses.join(turns))
+                    .where(
+                        file_uses.c.file_id == files.c.id,
+                        turns.c.conversation_id == conversation_id,
+                    )
+                )
+                is_readable = or_(is_readable, is_used_there)
+            statement = select(files).where(is_readable, files.c.id.in_(file_ids))
             return [_file_from_row(row) for row in connection.execute(statement)]
 
         return await self._database.read(select_files)
+
+    async def conversations_using(self, file_id: str) -> Sequence[str]:
+        """See ``FileStore``."""
+
+        def select_conversations(connection: Connection) -> list[str]:
+            statement = (
+                select(turns.c.conversation_id)
+                .select_from(file_uses.join(turns))
+                .where(file_uses.c.file_id == file_id)
+                .distinct()
+            )
+            return list(connection.scalars(statement))
+
+        return await self._database.read(select_conversations)
 
     async def keep_text(self, file_id: str, text: str) -> None:
         """See ``FileStore``."""
@@ -103,7 +142,6 @@ class SqlFiles:
 class FileUse(NamedTuple):
     """A turn that refers to a file."""
 
-    conversation_id: str
     turn_id: str
     file_id: str
 
@@ -118,16 +156,14 @@ def record_uses(connection: Connection, turns: Iterable[TurnRecord]) -> None:
     """Record the files to which the questions of turns refer."""
     use(
         connection,
-        [
-            FileUse(turn.conversation_id, turn.id, file_id)
-            for turn in turns
-            for file_id in _uploads_of(turn)
-        ],
+        [FileUse(turn.id, file_id) for turn in turns for file_id in _uploads_of(turn)],
     )
 
 
 def use(connection: Connection, uses: Sequence[FileUse]) -> None:
-    """Record files of their owners to which turns refer; others are left out.
+    """Record the files to which turns refer, of the conversation's owner or of the asker's.
+
+    Others are left out.
 
     The turns of one commit may be those of several owners. A file that was removed since its
     question was checked must not fail the commit.
@@ -135,18 +171,19 @@ def use(connection: Connection, uses: Sequence[FileUse]) -> None:
     if not uses:
         return
     statement = (
-        select(conversations.c.id.label("conversation_id"), files.c.id.label("file_id"))
-        .join(files, conversations.c.owner == files.c.owner)
+        select(turns.c.id.label("turn_id"), files.c.id.label("file_id"))
+        .join(conversations)
+        .join(files, or_(conversations.c.owner == files.c.owner, turns.c.asked_by == files.c.owner))
         .where(
-            conversations.c.id.in_({one.conversation_id for one in uses}),
+            turns.c.id.in_({one.turn_id for one in uses}),
             files.c.id.in_({one.file_id for one in uses}),
         )
     )
-    there = {(row.conversation_id, row.file_id) for row in connection.execute(statement)}
+    there = {(row.turn_id, row.file_id) for row in connection.execute(statement)}
     rows = [
         {"turn_id": one.turn_id, "file_id": one.file_id}
         for one in uses
-        if (one.conversation_id, one.file_id) in there
+        if (one.turn_id, one.file_id) in there
     ]
     if rows:
         connection.execute(

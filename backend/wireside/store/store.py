@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, assert_never
@@ -228,6 +228,14 @@ class SqlStore:
                 cursor=cursor,
                 limit=limit,
             )
+        )
+
+    async def shared_conversations(
+        self, *, user: str, groups: Collection[str], cursor: str | None, limit: int
+    ) -> Listing:
+        """See ``Store``."""
+        return await self._database.read(
+            partial(conversations.list_shared, user=user, groups=groups, cursor=cursor, limit=limit)
         )
 
     async def list_all_conversations(self) -> Sequence[tuple[str, str]]:

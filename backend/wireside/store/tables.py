@@ -108,6 +108,21 @@ tags = Table(
     Index("tags_of", "conversation_id"),
 )
 
+# the users and groups that a conversation is shared with
+members = Table(
+    "conversation_members",
+    metadata,
+    Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), primary_key=True),
+    # user or group
+    Column("kind", String, primary_key=True),
+    # the id of the account, or the name of the group
+    Column("member", AnyText, primary_key=True),
+    # read or reply
+    Column("access", String, nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Index("members_of", "kind", "member"),
+)
+
 folders = Table(
     "folders",
     metadata,
@@ -144,6 +159,8 @@ turns = Table(
     Column("is_waiting", Boolean, nullable=False),
     Column("verdict", String),
     Column("words", AnyText),
+    # the account that asked; NULL: the owner of the conversation
+    Column("asked_by", AnyId),
     # not unique: when a turn is withdrawn, the turns after it move up one by one
     Index("turns_in_order", "conversation_id", "branch", "depth"),
 )

@@ -246,6 +246,7 @@ def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[Turn
             is_waiting=row.is_waiting,
             feedback=Feedback(row.verdict, row.words or "") if row.verdict else None,
             segments=tuple(found.get(row.id, ())),
+            asked_by=row.asked_by,
         )
         for row in rows
     ]
@@ -264,6 +265,7 @@ def _row_from_turn(turn: TurnRecord) -> dict[str, Any]:
         "is_waiting": turn.is_waiting,
         "verdict": turn.feedback.verdict if turn.feedback else None,
         "words": turn.feedback.words if turn.feedback else None,
+        "asked_by": turn.asked_by,
     }
 
 

@@ -147,6 +147,13 @@ DOORS = {
     "POST /api/conversations/{conversation_id}/copies": Door(
         OTHERS, "chat", body={"turn": "{turn}"}
     ),
+    "GET /api/conversations/{conversation_id}/members": Door(OTHERS, "read"),
+    "PUT /api/conversations/{conversation_id}/members": Door(
+        OTHERS, "chat", body={"name": "eve", "access": "reply"}
+    ),
+    "DELETE /api/conversations/{conversation_id}/members": Door(
+        OTHERS, "chat", query={"kind": "user", "id": "{user_id}"}
+    ),
     "GET /api/conversations/{conversation_id}/usage": Door(OTHERS, "read"),
     "GET /api/conversations/{conversation_id}/export": Door(
         OTHERS, "read", query={"format": "json"}

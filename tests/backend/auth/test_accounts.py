@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tests.backend.auth.conftest import PASSWORD, House, as_caller
-from wireside.auth.accounts import INVITATION_S, RESET_S, ExternalIdentity, clean_name
+from wireside.auth.accounts import INVITATION_S, RESET_S, ExternalIdentity
 from wireside.auth.login_throttle import OF_NAME_THERE
 from wireside.errors import BadMessage, Forbidden, NotFound, RateLimited, Unauthorized
-from wireside.identity import Caller, Scope
+from wireside.identity import Caller, Scope, clean_name
 from wireside.records import ConversationInfo
 
 

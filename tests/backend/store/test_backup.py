@@ -34,6 +34,7 @@ from wireside.records import (
     FigureStep,
     Folder,
     Invitation,
+    Member,
     ModelRule,
     Preset,
     Prompt,
@@ -134,7 +135,14 @@ async def fill(store: SqlStore) -> None:
     folder = Folder(id="f", owner="u", name="\0📁", created_at=1.0)
     assert await store.folders.add_folder(folder, max_count=9)
     await store.create_conversation(
-        replace(INFO, owner="u", tags=("b", "a"), pinned_at=0.1, folder_id="f")
+        replace(
+            INFO,
+            owner="u",
+            tags=("b", "a"),
+            pinned_at=0.1,
+            folder_id="f",
+            members=(Member(kind="group", id="\0👥", access="reply"),),
+        )
     )
     first = TurnRecord(
         id="t",

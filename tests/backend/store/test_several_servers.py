@@ -106,6 +106,9 @@ class Neighbours(OtherServers):
     def announce_folders(self, owner: str) -> None:
         """Do nothing: no folders here."""
 
+    def announce_shared(self, keys: Collection[str]) -> None:
+        """Do nothing: no lists here."""
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         for one in self._others:
             if self._random.random() >= self.lost_share:

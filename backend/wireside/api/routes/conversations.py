@@ -24,6 +24,7 @@ from starlette.types import Message, Receive
 from wireside.api.dependencies import CallerChat, CallerLibrary
 from wireside.api.errors import PROBLEMS
 from wireside.api.policy import API, route_policy, with_policy
+from wireside.chat.access import NO_CONVERSATION, right_on
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.instructions import is_instruction
 from wireside.chat.library import MAX_TITLE_CHARS, Library
@@ -102,6 +103,15 @@ class ConversationSummary(BaseModel):
     answering: bool = Field(description="Whether an answer is being made in it now.")
     tags: list[str]
     folder: str | None = Field(description="The id of its folder; null if it is in none.")
+    right: Literal["own", "reply", "read"] = Field(
+        "own", description="What the user may do: everything, read and ask, or read."
+    )
+    owner: str | None = Field(
+        None, description="The name of the user who shares it; null for one of the user's own."
+    )
+    members: int = Field(
+        0, description="How many users and groups it is shared with; 0 for one of another user."
+    )
 
 
 class ConversationList(BaseModel):
@@ -178,6 +188,9 @@ class TurnView(BaseModel):
     sibling: int
     siblings: int
     feedback: Literal["up", "down"] | None
+    asked_by: str | None = Field(
+        None, description="The name of the user who asked, in a shared conversation."
+    )
     instruction: str | None = Field(
         default=None, description="What the page added to the question, such as `Shorter`'s text."
     )
@@ -335,14 +348,22 @@ class ConversationRoutes:
         archived: bool = False,
         tag: Annotated[str | None, Query(max_length=40)] = None,
         folder: Annotated[str | None, Query(max_length=64)] = None,
+        shared: bool = False,
         cursor: Cursor | None = None,
         limit: Limit = 50,
     ) -> ConversationList:
         """List conversations page by page: pinned ones first, then newest first.
 
         `folder` restricts the list to the conversations of a folder; an empty one to pinned
-        conversations and those that are in none.
+        conversations and those that are in none. With `shared`, the list has the conversations that
+        others share with the user instead of the user's own.
         """
+        if shared:
+            listing = await library.list_shared(cursor=cursor, limit=limit)
+            return ConversationList(
+                conversations=await _summary_views(library, listing.conversations),
+                cursor=listing.cursor,
+            )
         listing = await library.list_page(
             archived=archived, tag=tag, folder=folder, cursor=cursor, limit=limit
         )
@@ -406,13 +427,23 @@ class ConversationRoutes:
         limit: Limit = 50,
     ) -> ConversationView:
         """Read a page of the shown turns: the last ones, or those with an index below `before`."""
-        conversation = await self._find_conversation(library, conversation_id)
+        conversation = await self._find_readable(library, conversation_id)
         end = conversation.total if before is None else min(before, conversation.total)
         turns = await library.read_turns(conversation, max(0, end - limit), end - 1)
+        (summary,) = await _summary_views(library, [conversation.info])
+        names = await _names_of_askers(library, conversation, turns)
         return ConversationView(
-            **_summary_view(library, conversation.info).model_dump(),
+            **summary.model_dump(),
             total=conversation.total,
-            turns=[_turn_view(conversation, turn) for turn in turns],
+            turns=[
+                _turn_view(
+                    conversation,
+                    turn,
+                    is_own=summary.right == "own",
+                    asked_by=names.get(turn.id),
+                )
+                for turn in turns
+            ],
         )
 
     async def usage(self, library: CallerLibrary, conversation_id: Id) -> ConversationUsage:
@@ -473,7 +504,7 @@ class ConversationRoutes:
         self, chat: CallerChat, conversation_id: Id, answer: QuestionAnswer
     ) -> AnswerStream:
         """Answer an open question of an answer, which then goes on. The first answer counts."""
-        conversation = await self._find_conversation(chat.library, conversation_id)
+        conversation = await self._find_readable(chat.library, conversation_id)
         turn = await chat.answer_question(conversation, None, answer.part, answer.value)
         return _stream_view(turn.segments[-1])
 
@@ -491,7 +522,7 @@ class ConversationRoutes:
         at most; Markdown names them.
         """
         library.caller.require("read")
-        conversation = await self._find_conversation(library, conversation_id)
+        conversation = await self._find_readable(library, conversation_id)
         zone = _parse_time_zone(tz)
         library.witness.record(
             library.caller, "conversation_exported", f"{conversation.id} {format}"
@@ -517,7 +548,7 @@ class ConversationRoutes:
         """Export several conversations, with all branches, as one importable JSON file."""
         library.caller.require("read")
         found = [
-            await self._find_conversation(library, name)
+            await self._find_readable(library, name)
             for name in dict.fromkeys(ids.split(","))
             if name
         ]
@@ -587,16 +618,25 @@ class ConversationRoutes:
             self._importers.discard(caller.user_id)
 
     async def _find_conversation(self, library: Library, conversation_id: str) -> Conversation:
-        conversation = await library.open_conversation(conversation_id)
+        """Return a conversation of the caller. Raises ``NotFound`` or ``Forbidden``."""
+        conversation = await self._find_readable(library, conversation_id)
+        library.check_right(conversation, "own")
+        return conversation
+
+    async def _find_readable(self, library: Library, conversation_id: str) -> Conversation:
+        """Return a conversation of the caller, or one that others share with it."""
+        conversation = await library.find_readable(conversation_id)
         if conversation is None:
-            raise NotFound("There is no such conversation.")
+            raise NotFound(NO_CONVERSATION)
         return conversation
 
     async def _export_pieces(
         self, library: Library, conversation: Conversation, exporter: Exporter
     ) -> AsyncIterator[str]:
-        yield exporter.text_before_turns(conversation.info, tuple(conversation.branches.values()))
-        images = PageImages(library.files) if isinstance(exporter, HtmlExport) else None
+        info, branches, _ = library.outline(conversation)
+        yield exporter.text_before_turns(info, branches)
+        files = library.files.within(conversation.id)
+        images = PageImages(files) if isinstance(exporter, HtmlExport) else None
         async for record in library.iterate_turns(conversation, "shown"):
             turn = record if images is None else await images.embed_images(record)
             yield await run_in_worker(exporter.text_of_turn, turn)
@@ -609,11 +649,10 @@ class ConversationRoutes:
         exporter = JsonExport(names)
         yield exporter.begin_file()
         for conversation in conversations:
-            yield exporter.text_before_turns(
-                conversation.info, tuple(conversation.branches.values()), conversation.shown
-            )
+            yield exporter.text_before_turns(*library.outline(conversation))
+            files = library.files.within(conversation.id)
             async for record in library.iterate_turns(conversation, "all"):
-                async for piece in with_contents(exporter.text_of_turn(record), library.files):
+                async for piece in with_contents(exporter.text_of_turn(record), files):
                     yield piece
             yield exporter.text_after_turns()
         yield exporter.finish_file()
@@ -659,7 +698,35 @@ def _summary_view(library: Library, info: ConversationInfo) -> ConversationSumma
         answering=info.id in library.answering,
         tags=list(info.tags),
         folder=info.folder_id,
+        members=len(info.members),
     )
+
+
+async def _summary_views(
+    library: Library, infos: Sequence[ConversationInfo]
+) -> list[ConversationSummary]:
+    """Return the summaries of conversations of any owner that the caller may read."""
+    names = await library.members.names_of_owners(infos)
+    views: list[ConversationSummary] = []
+    for info in infos:
+        view = _summary_view(library, library.view_of(info))
+        right = right_on(info, library.caller) or "read"
+        if right != "own":
+            view.right, view.owner, view.members = right, names.get(info.owner, ""), 0
+            view.answering = library.is_answering(info)
+        views.append(view)
+    return views
+
+
+async def _names_of_askers(
+    library: Library, conversation: Conversation, turns: Sequence[ConversationTurn]
+) -> dict[str, str]:
+    """Return who has asked each turn of a conversation that is or was shared, by turn id."""
+    owner = conversation.info.owner
+    if not conversation.info.members and not any(turn.asked_by for turn in turns):
+        return {}
+    names = await library.members.names_of({turn.asked_by or owner for turn in turns})
+    return {turn.id: names.get(turn.asked_by or owner, "") for turn in turns}
 
 
 def _parse_time_zone(name: str) -> tzinfo:
@@ -687,7 +754,13 @@ def _download_response(
     )
 
 
-def _turn_view(conversation: Conversation, turn: ConversationTurn) -> TurnView:
+def _turn_view(
+    conversation: Conversation,
+    turn: ConversationTurn,
+    *,
+    is_own: bool,
+    asked_by: str | None,
+) -> TurnView:
     sibling, siblings = conversation.siblings(turn)
     return TurnView(
         id=turn.id,
@@ -702,7 +775,8 @@ def _turn_view(conversation: Conversation, turn: ConversationTurn) -> TurnView:
         waiting=turn.waiting,
         sibling=sibling,
         siblings=siblings,
-        feedback=turn.feedback.verdict if turn.feedback else None,
+        feedback=turn.feedback.verdict if turn.feedback and is_own else None,
+        asked_by=asked_by,
         instruction=next((part.text for part in turn.question_parts if is_instruction(part)), None),
         answer=[_stream_view(stream) for stream in turn.segments],
     )

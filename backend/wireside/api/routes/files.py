@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from wireside.api.dependencies import OwnFiles
+from wireside.api.dependencies import CallerLibrary, OwnFiles
 from wireside.api.errors import PROBLEMS
 from wireside.api.policy import API, route_policy, with_policy
 from wireside.errors import BadMessage, TooLarge
@@ -77,9 +77,12 @@ class FileRoutes:
             return _upload_view(await _upload_of_form(files, request, name))
         return _upload_view(await files.upload_file(name or "file", request.stream()))
 
-    async def show(self, files: OwnFiles, request: Request, file_id: Id) -> Response:
-        """Read a file. Browsers show images and download everything else."""
-        file = await files.find_file(file_id)
+    async def show(self, library: CallerLibrary, request: Request, file_id: Id) -> Response:
+        """Read a file of the user, or of a conversation that others share with the user.
+
+        Browsers show images and download everything else.
+        """
+        file, files = await library.find_file(file_id), library.files
         headers = {
             "Cache-Control": "private, no-cache",
             "Content-Disposition": _disposition(file),
