@@ -14,6 +14,7 @@
   };
   try {
     root.dataset.textSize = localStorage.getItem(keys + "text_size") ?? "";
+    root.dataset.accent = localStorage.getItem(keys + "accent") ?? "";
   } catch {}
   dark.addEventListener("change", paint);
   paint();
@@ -58,7 +59,7 @@
   document.addEventListener("submit", (e) => {
     const form = /** @type {HTMLFormElement} */ (e.target);
     if (!new URL(form.action).pathname.endsWith("/logout")) return;
-    const kept = ["theme", "sidebar", "text_size", "density"].map((name) => keys + name);
+    const kept = ["theme", "sidebar", "text_size", "density", "accent"].map((name) => keys + name);
     try {
       for (const storage of [localStorage, sessionStorage]) {
         for (const key of Object.keys(storage))

@@ -134,6 +134,8 @@ def test_an_answer_that_is_ready_marks_the_title_of_a_hidden_page(
     page.get_by_test_id("app-menu").click()
     page.get_by_test_id("open-preferences").click()
     page.get_by_test_id("notify").check()
+    page.wait_for_function("window.notes.length")
+    assert page.evaluate("window.notes.splice(0)") == [["Wireside", "Notifications are on."]]
     page.keyboard.press("Escape")
     lab.answer_with(answer(["so", " it", " is"]).stalled(1))
     page.get_by_test_id("input-chat").fill("How is it?")

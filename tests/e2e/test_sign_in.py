@@ -327,3 +327,14 @@ def test_a_password_is_shown_where_it_is_typed(ada: Page) -> None:
     ada.get_by_label("Show the characters").check()
     expect(field).to_have_attribute("type", "text")
     expect(ada.get_by_label("Current password")).to_have_attribute("type", "text")
+
+
+def test_the_settings_lead_to_the_parts_of_the_account(guarded: Any, ada: Page) -> None:
+    ada.goto(f"{guarded.url}/settings")
+    ada.get_by_role("link", name="Appearance, message box").click()
+    dialog = ada.get_by_role("dialog", name="Settings")
+    dialog.get_by_role("searchbox").fill("token")
+    expect(dialog.locator("[data-setting]")).to_have_count(1)
+    dialog.get_by_role("link", name="API keys").click()
+    expect(ada).to_have_url(f"{guarded.url}/settings#keys")
+    expect(ada.locator("#keys")).to_be_in_viewport()

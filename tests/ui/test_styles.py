@@ -57,8 +57,8 @@ SHARED = {
     "ws-panel": {"composer", "model_picker"},
     "ws-strong": {"sidebar", "welcome", "library", "composer"},
     "ws-text-tool": {"composer", "header", "status", "model_picker", "welcome"},
-    "ws-tool": {"banners", "sidebar", "composer", "header", "library"},
-    "ws-unseen": {"sidebar", "status", "palette"},
+    "ws-tool": {"banners", "sidebar", "composer", "header", "library", "preferences"},
+    "ws-unseen": {"sidebar", "status", "palette", "preferences"},
 }
 """Classes of the frame, in ``frame.css``, and the components that use each of them.
 
@@ -82,8 +82,8 @@ PAGES = {
         page: tuple(file.stem for files in sheets.values() for file in files)
         for page, sheets in styles.PAGES.items()
     },
-    "accounts": ("theme", "account"),
-    "doctor": ("theme", "account", "doctor"),
+    "accounts": ("theme", "account", "accent"),
+    "doctor": ("theme", "account", "accent", "doctor"),
 }
 """The style sheets of each page, in order."""
 

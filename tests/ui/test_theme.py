@@ -53,6 +53,37 @@ def test_every_font_is_there_with_its_licence() -> None:
     assert sum((assets_folder() / "fonts" / name).stat().st_size for name in there) < 250_000
 
 
+def luminance(colour: str) -> float:
+    """Return the relative luminance of WCAG 2."""
+    digits = colour.lstrip("#")
+    digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+    values = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_accent_can_be_read_in_light_and_dark() -> None:
+    folder = assets_folder() / "css"
+    sheets = ((folder / f"{name}.css").read_text("utf-8") for name in ("theme", "accent"))
+    theme, accents = ("".join(text) for text in sheets)
+    grounds = [
+        re.findall(rf"--ws-{name}: (#\w+)", theme)
+        for name in ("bg", "surface", "bubble", "code-bg")
+    ]
+    pairs = re.findall(r"--ws-accent: (#\w+);\s+--ws-on-accent: (#\w+)", accents)
+    assert len(pairs) == 14
+    for at, (accent, text) in enumerate(pairs):
+        is_dark = at >= len(pairs) // 2
+        assert contrast(accent, text) >= 4.5, accent
+        for ground in grounds:
+            assert contrast(accent, ground[is_dark]) >= 4.5, (accent, ground[is_dark])
+
+
 def test_css_variables_have_values_for_light_and_dark() -> None:
     look = Branding(css_variables={"--ws-bg": ("#fff", "#000"), "--ws-radius": "4px"})
     css = head(look)

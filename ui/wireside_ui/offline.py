@@ -31,7 +31,7 @@ WORKER_POLICY: Final = "default-src 'none'; connect-src 'self'"
 PASSED: Final = ("api/", "v1/", "ws/", "oidc/", "assets/", "_nicegui/", "_nicegui_ws/")
 """Beginnings of paths below the application's whose navigations the worker leaves alone."""
 
-SHEETS: Final = ("theme", "account")
+SHEETS: Final = ("theme", "account", "accent")
 
 MAX_KEPT: Final = 8
 """Number of scripts in memory: a server is reached below few paths."""
@@ -63,7 +63,7 @@ class ServiceWorker:
 
         ``base`` is the path that the application is mounted at, without a trailing slash.
         """
-        css = _styles(base) + self._look.css
+        css = f"{_styles(base)}{self._look.css}"
         script = f"({inline('offline_page')})()"
         html = _templates.get_template("offline.html").render(
             look=self._look,

@@ -50,15 +50,16 @@ PAGES: Mapping[str, Sheets] = {
                 "sidebar", "sidebar", "list", "folders", "search", "notices", "bottom", "own_pages"
             ),
         ),
-        "": _of("transcript", "katex"),
+        "": (_shared("accent"), *_of("transcript", "katex")),
     },
     "own": {
         "theme": (_shared("theme"),),
-        "": _of("own_page"),
+        "": (_shared("accent"), *_of("own_page")),
     },
     "dashboard": {
         "theme": (_shared("theme"),),
         "components": (_shared("account"), *_of("dashboard")),
+        "": (_shared("accent"),),
     },
 }
 """The sheets of the pages that NiceGUI builds; the plain pages link theirs one by one."""

@@ -395,6 +395,32 @@ class Library:
         for conversation_id in gone:
             self.witness.record(self.caller, "conversation_deleted", conversation_id)
 
+    @runs_to_completion
+    async def delete_all(self) -> int:
+        """Delete all conversations, archived ones too, and stop their answers; return how many."""
+        self.caller.require("chat")
+        count = 0
+        while gone := await self._delete_of_owner(await self.list_ids(PAGE), self._owner_id):
+            count += len(gone)
+            for conversation_id in gone:
+                self.witness.record(self.caller, "conversation_deleted", conversation_id)
+        return count
+
+    async def list_ids(self, limit: int | None = None) -> list[str]:
+        """Return the ids of all conversations, or of the first ``limit``; archived ones last."""
+        ids: list[str] = []
+        for archived in (False, True):
+            cursor: str | None = None
+            while limit is None or len(ids) < limit:
+                listing = await self._store.conversations(
+                    owner=self._owner_id, archived=archived, cursor=cursor, limit=PAGE
+                )
+                ids += [info.id for info in listing.conversations]
+                cursor = listing.cursor
+                if cursor is None:
+                    break
+        return ids[:limit]
+
     async def _delete_of_owner(self, conversation_ids: Sequence[str], owner: str) -> Sequence[str]:
         gone = await self._store.delete_conversations(conversation_ids, self._now(), owner=owner)
         for conversation_id in gone:

@@ -306,6 +306,8 @@ DOORS = {
     "GET /dashboard": Door(SIGN_IN, "admin", SIGN_IN),
     "GET /": Door(200, "read", SIGN_IN, query={"turn": "{turn}"}),
     "GET /c/{conversation_id}": Door(OTHERS, "read", SIGN_IN, query={"turn": "{turn}"}),
+    # behind those that make conversations of the caller
+    "DELETE /api/conversations": Door(204, "chat", query={"all": "true"}),
     "POST /logout": Door(303, "nothing", forms=({},)),  # the last one: it signs Eve out
 }
 

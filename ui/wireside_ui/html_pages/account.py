@@ -88,6 +88,8 @@ class AccountPages:
         router = APIRouter(include_in_schema=False)
         router.get("/login")(self.show_login)
         router.get("/doctor")(self.show_doctor)
+        if not self._auth.has_account_pages:
+            router.get("/settings")(self.show_dialog)
         if self._auth.gate.mode == "host":
             return with_policy(router, PAGE)
         router.post("/login")(self.login)
@@ -282,6 +284,10 @@ class AccountPages:
         return set_cookie(value, days=self._auth.days, is_secure=is_secure, root_path=root_path)
 
     # ---- the caller's settings ---------------------------------------------------------------
+
+    async def show_dialog(self, request: Request) -> Response:
+        """Redirect to the chat, whose dialog has all settings where there are no accounts."""
+        return self._go(request, "/#settings")
 
     async def show_settings(self, request: Request) -> Response:
         """Show the caller's account."""

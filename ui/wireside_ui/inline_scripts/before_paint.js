@@ -63,6 +63,7 @@
     try {
       root.dataset.textSize = localStorage.getItem(keys + "text_size") ?? "";
       root.dataset.density = localStorage.getItem(keys + "density") ?? "";
+      root.dataset.accent = localStorage.getItem(keys + "accent") ?? "";
     } catch {}
   };
   addEventListener("wireside:preferences", look);

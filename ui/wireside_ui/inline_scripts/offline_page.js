@@ -22,6 +22,7 @@
   let theme = given;
   try {
     theme = localStorage.getItem(`wireside${base}.theme`) || theme;
+    root.dataset.accent = localStorage.getItem(`wireside${base}.accent`) ?? "";
     root.dataset.textSize = localStorage.getItem(`wireside${base}.text_size`) ?? "";
   } catch {}
   const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -29,7 +29,7 @@ from wireside_ui.components.header import Header
 from wireside_ui.components.library import Library
 from wireside_ui.components.model_picker import ModelPicker
 from wireside_ui.components.palette import Palette
-from wireside_ui.components.preferences import Preferences
+from wireside_ui.components.preferences import Preferences, settings_of
 from wireside_ui.components.sidebar import Sidebar
 from wireside_ui.components.status import Status
 from wireside_ui.components.transcript import Transcript
@@ -238,7 +238,7 @@ class ChatPage:
             sidebar = self._sidebar(opening)
             header = self._header(opening)
             banners = Banners(banners=self._presenter.banners, words=self._words)
-            Preferences(base=self._base, words=self._words)
+            Preferences(base=self._base, words=self._words, settings=self._settings)
             with ui.element("main").classes("ws-main"):
                 is_strict = self._chat.saving.is_strict
                 behind = "answers_stand_still" if is_strict else "saving_is_behind"
@@ -321,6 +321,16 @@ class ChatPage:
                 title=seen(opening.title),
                 is_reader=self._is_reader,
             )
+        )
+
+    @property
+    def _settings(self) -> Sequence[str]:
+        caller = self._chat.caller
+        return settings_of(
+            is_reader=self._is_reader,
+            has_account=bool(caller.name) and self._has_account_pages,
+            has_session=caller.credential.startswith("session "),
+            is_sharing=self._sharing != "off" and not self._is_reader,
         )
 
     def _sidebar(self, opening: Opening) -> Sidebar:
@@ -415,12 +425,16 @@ class ChatPage:
     def _palette(self) -> None:
         library, words = self._chat.library, self._words
         links = {page.title: f"{self._base}{page.path}" for page in self._own_pages}
-        if library.caller.name and self._has_account_pages:
-            links[words["account_settings"]] = f"{self._base}/settings"
         if library.caller.may("admin"):
             links[words["dashboard"]] = f"{self._base}/dashboard"
         links[words["doctor_title"]] = f"{self._base}/doctor"
-        Palette(base=self._base, words=words, is_reader=self._is_reader, links=links)
+        Palette(
+            base=self._base,
+            words=words,
+            is_reader=self._is_reader,
+            links=links,
+            settings=self._settings,
+        )
 
     def _composer(self, opening: Opening, link: ChatLink) -> tuple[Composer, ModelPicker]:
         presenter = self._presenter

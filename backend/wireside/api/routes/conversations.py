@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -328,6 +328,7 @@ class ConversationRoutes:
         )
         router.get("")(self.page)
         router.post("", status_code=201)(self.create)
+        router.delete("", status_code=204)(self.delete_all)
         router.get("/search")(self.search)
         router.get("/tags")(self.tags)
         router.get("/export", response_class=StreamingResponse)(self.export_many)
@@ -481,6 +482,20 @@ class ConversationRoutes:
         await library.delete([conversation_id])
         return Response(status_code=204)
 
+    async def delete_all(
+        self,
+        library: CallerLibrary,
+        all: Annotated[Literal["true"], Query()],  # noqa: A002  # the query's name
+    ) -> Response:
+        """Delete all conversations of the user, archived ones too, and stop their answers.
+
+        `all=true` is required, so that a request for one conversation whose id is missing does not
+        delete the others.
+        """
+        del all
+        await library.delete_all()
+        return Response(status_code=204)
+
     async def restore(self, library: CallerLibrary, conversation_id: Id) -> ConversationSummary:
         """Undo a deletion, within 30 seconds. The request is idempotent."""
         infos = await library.restore([conversation_id])
@@ -529,7 +544,9 @@ class ConversationRoutes:
         )
         if format == "json":
             return _download_response(
-                self._export_json_pieces(library, [conversation]), JsonExport(), conversation.title
+                self._export_json_pieces(library, _each([conversation])),
+                JsonExport(),
+                conversation.title,
             )
         exporter = (
             MarkdownExport(zone=zone)
@@ -543,10 +560,19 @@ class ConversationRoutes:
     async def export_many(
         self,
         library: CallerLibrary,
-        ids: Annotated[str, Query(max_length=15_000, pattern="^[A-Za-z0-9_,-]*$")],
+        ids: Annotated[str | None, Query(max_length=15_000, pattern="^[A-Za-z0-9_,-]*$")] = None,
     ) -> StreamingResponse:
-        """Export several conversations, with all branches, as one importable JSON file."""
+        """Export several conversations, with all branches, as one importable JSON file.
+
+        Without `ids`, these are all conversations of the user, archived ones too.
+        """
         library.caller.require("read")
+        if ids is None:
+            library.witness.record(library.caller, "conversation_exported", "all json")
+            everything = self._open_each(library, await library.list_ids())
+            return _download_response(
+                self._export_json_pieces(library, everything), JsonExport(), "conversations"
+            )
         found = [
             await self._find_readable(library, name)
             for name in dict.fromkeys(ids.split(","))
@@ -555,8 +581,14 @@ class ConversationRoutes:
         for one in found:
             library.witness.record(library.caller, "conversation_exported", f"{one.id} json")
         return _download_response(
-            self._export_json_pieces(library, found), JsonExport(), "conversations"
+            self._export_json_pieces(library, _each(found)), JsonExport(), "conversations"
         )
+
+    async def _open_each(self, library: Library, ids: Sequence[str]) -> AsyncIterator[Conversation]:
+        """Open conversations one after another; those that were deleted meanwhile are left out."""
+        for name in ids:
+            if conversation := await library.open_conversation(name):
+                yield conversation
 
     @route_policy(replace(API, max_body_bytes=None))  # read as a stream, up to ``max_bytes``
     async def import_file(self, library: CallerLibrary, request: Request) -> Imports:
@@ -643,12 +675,12 @@ class ConversationRoutes:
         yield exporter.text_after_turns()
 
     async def _export_json_pieces(
-        self, library: Library, conversations: Sequence[Conversation]
+        self, library: Library, conversations: AsyncIterator[Conversation]
     ) -> AsyncIterator[str]:
         names = {folder.id: folder.name for folder in await library.folders.list_folders()}
         exporter = JsonExport(names)
         yield exporter.begin_file()
-        for conversation in conversations:
+        async for conversation in conversations:
             yield exporter.text_before_turns(*library.outline(conversation))
             files = library.files.within(conversation.id)
             async for record in library.iterate_turns(conversation, "all"):
@@ -656,6 +688,11 @@ class ConversationRoutes:
                     yield piece
             yield exporter.text_after_turns()
         yield exporter.finish_file()
+
+
+async def _each(items: Iterable[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
 
 
 async def _in_a_thread(items: Iterator[T]) -> AsyncIterator[T]:

@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -447,3 +448,27 @@ async def test_a_search_has_filters(http: httpx2.AsyncClient, ask: Any) -> None:
     assert await found(model="none") == await found(folder="none") == []
     wrong = await http.get("/search", params={"q": "x", "kind": "other"})
     assert wrong.status_code == 422
+
+
+async def test_all_conversations_are_exported_and_deleted(
+    http: httpx2.AsyncClient, ask: Any, chat: ChatService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wireside.chat.library.PAGE", 2)
+    names = [await ask(f"question {number}") for number in range(3)]
+    await http.patch(f"/{names[0]}", json={"archived": True})
+    others = replace(chat.caller, user_id="another")
+    kept = await chat.for_caller(others).library.create("Of another user")
+
+    everything = (await http.get("/export")).json()["conversations"]
+    assert len(everything) == 3
+    assert (await http.get("/export", params={"ids": ""})).json()["conversations"] == []
+
+    assert (await http.delete("")).status_code == 422, "not by a missing id"
+    assert (await http.delete("", params={"all": "false"})).status_code == 422
+    assert (await http.delete("", params={"all": "true"})).status_code == 204
+    for archived in (False, True):
+        listing = (await http.get("", params={"archived": archived})).json()
+        assert listing["conversations"] == []
+    assert (await http.get(f"/{names[1]}")).status_code == 404
+    assert await chat.for_caller(others).library.open_conversation(kept.id) is not None
+    assert (await http.delete("", params={"all": "true"})).status_code == 204

@@ -5,6 +5,8 @@ interface PaletteEntry {
   label: string;
   /** A second, quiet line. */
   line?: string;
+  /** Other words by which it is found. */
+  also?: string;
   run: () => void;
 }
 
@@ -24,6 +26,7 @@ interface Palette
   words: Words;
   isReader: boolean;
   links: [label: string, href: string][];
+  settings: string[];
   query: string;
   at: number;
   isOpen: boolean;

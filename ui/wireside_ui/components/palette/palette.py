@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nicegui.element import Element
 
@@ -19,6 +19,7 @@ class Palette(Element, component="wireside_palette.js", esm=KIT | {"wireside-pal
         words: Mapping[str, str],
         is_reader: bool,
         links: Mapping[str, str],
+        settings: Sequence[str],
     ) -> None:
         """Create the element.
 
@@ -27,9 +28,11 @@ class Palette(Element, component="wireside_palette.js", esm=KIT | {"wireside-pal
             words: texts of the interface.
             is_reader: the user may change nothing.
             links: addresses of other pages by their labels.
+            settings: see ``settings_of`` of the dialog of settings.
         """
         super().__init__()
         self._props["base"] = base
         self._props["words"] = dict(words)
         self._props["is-reader"] = is_reader
         self._props["links"] = list(links.items())
+        self._props["settings"] = list(settings)

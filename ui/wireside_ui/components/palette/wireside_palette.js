@@ -14,7 +14,7 @@ const MAX_OF_GROUP = 8;
 const MAX_FOUND = 50; // of a group; more would make each key slow
 
 export default /** @satisfies {ComponentOptions<Palette>} */ ({
-  props: { base: String, words: Object, isReader: Boolean, links: Array },
+  props: { base: String, words: Object, isReader: Boolean, links: Array, settings: Array },
   data: () => ({
     query: "",
     at: 0,
@@ -28,9 +28,13 @@ export default /** @satisfies {ComponentOptions<Palette>} */ ({
     entries() {
       const wanted = this.query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
       /** @param {PaletteEntry} entry */
-      const matches = ({ label }) =>
-        wanted.every((word) => label.toLocaleLowerCase().includes(word));
-      const others = [...this.commandEntries(), ...this.choiceEntries()].filter(matches);
+      const matches = ({ label, also = "" }) =>
+        wanted.every((word) => `${label} ${also}`.toLocaleLowerCase().includes(word));
+      const others = [
+        ...this.commandEntries(),
+        ...this.choiceEntries(),
+        ...this.settingEntries(),
+      ].filter(matches);
       return wanted.length
         ? [...others, ...this.conversationEntries()]
         : [...this.conversationEntries(), ...others];

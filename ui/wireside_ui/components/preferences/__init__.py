@@ -1,5 +1,5 @@
-"""The dialog of preferences."""
+"""The dialog of settings."""
 
-from wireside_ui.components.preferences.preferences import Preferences
+from wireside_ui.components.preferences.preferences import Preferences, settings_of
 
-__all__ = ["Preferences"]
+__all__ = ["Preferences", "settings_of"]

@@ -170,6 +170,7 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
     window.addEventListener("wireside:share", this.onShare);
     window.addEventListener("wireside:search", this.beginSearch);
     window.addEventListener("wireside:folder", this.newFolder);
+    window.addEventListener("wireside:import", this.chooseFiles);
     window.addEventListener("wireside:open", this.closeDrawer);
     window.addEventListener("popstate", this.closeDrawer);
     document.addEventListener("keydown", this.onPageKey);
@@ -187,6 +188,7 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
     window.removeEventListener("wireside:share", this.onShare);
     window.removeEventListener("wireside:search", this.beginSearch);
     window.removeEventListener("wireside:folder", this.newFolder);
+    window.removeEventListener("wireside:import", this.chooseFiles);
     window.removeEventListener("wireside:open", this.closeDrawer);
     window.removeEventListener("popstate", this.closeDrawer);
     document.removeEventListener("keydown", this.onPageKey);

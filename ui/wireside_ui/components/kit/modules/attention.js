@@ -9,11 +9,38 @@ export const canNotify = () => "Notification" in window && window.isSecureContex
 export const notifies = () =>
   canNotify() && Notification.permission === "granted" && memory.read("notify", false);
 
+let isRefusingToShow = false; // the browser has the permission, but shows notifications of workers only
+
 /**
- * Asks for the permission to notify; returns whether it is given.
+ * Why no notifications can be switched on: the user has refused them, or there are none; "" if they can be.
+ * @returns {"" | "refused" | "unavailable"}
  */
-export async function allowNotifying() {
-  return canNotify() && (await Notification.requestPermission()) === "granted";
+export function notifyingState() {
+  if (!canNotify() || isRefusingToShow) return "unavailable";
+  return Notification.permission === "denied" ? "refused" : "";
+}
+
+/**
+ * Asks for the permission to notify, and shows a first notification; returns whether the browser shows it.
+ *
+ * @param {string} sentence
+ */
+export async function allowNotifying(sentence) {
+  if (!canNotify() || (await Notification.requestPermission()) !== "granted") return false;
+  isRefusingToShow = !show(document.title, sentence);
+  return !isRefusingToShow;
+}
+
+/**
+ * @param {string} title
+ * @param {string} sentence
+ */
+function show(title, sentence) {
+  try {
+    return new Notification(title, { body: sentence, tag: `wireside:${title}` });
+  } catch {
+    return null; // Chrome on Android
+  }
 }
 
 /**
@@ -27,7 +54,8 @@ export function callAttention(sentence, title, open) {
   if (!document.hidden) return;
   if (!document.title.startsWith(MARK)) document.title = MARK + document.title;
   if (!notifies()) return;
-  const note = new Notification(title, { body: sentence, tag: `wireside:${title}` });
+  const note = show(title, sentence);
+  if (!note) return;
   note.onclick = () => {
     window.focus();
     note.close();

@@ -2,7 +2,7 @@
 // Signing out deletes drafts and unsent questions, so that the next user of the browser does not see them.
 import { PREFIX } from "./storage.js";
 
-const KEPT = ["theme", "sidebar", "text_size", "density"].map((name) => PREFIX + name);
+const KEPT = ["theme", "sidebar", "text_size", "density", "accent"].map((name) => PREFIX + name);
 
 export function forgetUser() {
   try {

@@ -3,6 +3,7 @@
 import { TEMPORARY, chat } from "wireside-kit/chat.js";
 import { choice } from "wireside-kit/choice.js";
 import { firstLine, saved } from "wireside-kit/saved.js";
+import { settingsOf } from "wireside-kit/all_settings.js";
 
 /**
  * @param {string} name
@@ -68,6 +69,20 @@ export const commands = {
     link.href = `${this.base}/api/conversations/${this.shownId()}/export?format=${format}`;
     link.download = "";
     link.click();
+  },
+
+  // Only found by a query: they would make the whole list twice as long.
+  /** @returns {PaletteEntry[]} */
+  settingEntries() {
+    if (!this.query.trim()) return [];
+    return settingsOf(this.settings, this.words).map(({ id, group, label, also }) => ({
+      key: `setting ${id}`,
+      group: this.words.preferences,
+      label,
+      line: group === label ? "" : group,
+      also: `${this.words.preferences} ${also}`,
+      run: () => send("wireside:show", `preferences/${id}`),
+    }));
   },
 
   /** @returns {PaletteEntry[]} */

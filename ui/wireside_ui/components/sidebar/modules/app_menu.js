@@ -85,7 +85,7 @@ export const appMenu = {
           ...this.unlessReader(() => [
             act("upload", "import", w.import_file, () => {
               this.closeApp();
-              this.$refs.file.click();
+              this.chooseFiles();
             }),
           ]),
           link("gear", "administration-link", w.administration, ways.administration),

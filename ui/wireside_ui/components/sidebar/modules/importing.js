@@ -4,6 +4,10 @@ import { SAY_MS } from "./bottom.js";
 
 /** @satisfies {ThisType<Sidebar>} */
 export const importing = {
+  chooseFiles() {
+    this.$refs.file?.click();
+  },
+
   /** @param {DragEvent} e */
   onDrag(e) {
     if (this.isReader || !e.dataTransfer?.types.includes("Files")) return; // text may be dropped into the search box
