@@ -6,10 +6,18 @@ import { duration, tookText } from "./durations.js";
 import { ReasoningText } from "./reasoning.js";
 
 /**
+ * The elements of an answer that match a selector, of the outermost ones: a query would look at all of a long text.
+ * @param {Row} row
+ * @param {string} selector
+ */
+const outermost = (row, selector) =>
+  /** @type {HTMLElement[]} */ ([...row.body.children].filter((el) => el.matches(selector)));
+
+/**
  * The blocks of an answer's text.
  * @param {Row} row
  */
-export const textBlocks = (row) => [...row.body.querySelectorAll(":scope > .ws-prose")];
+export const textBlocks = (row) => outermost(row, ".ws-prose");
 
 /**
  * Whether some text of an answer is shown.
@@ -38,10 +46,8 @@ export const parts = {
   /** @param {Row} row */
   clearParts(row) {
     // what is being written in a question stays
-    const asks = /** @type {NodeListOf<AskElement>} */ (
-      row.body.querySelectorAll(":scope > .ws-turn-ask")
-    );
-    row.keptQuestions = new Map([...asks].map((el) => [el.dataset.part ?? "", el]));
+    const asks = /** @type {AskElement[]} */ (outermost(row, ".ws-turn-ask"));
+    row.keptQuestions = new Map(asks.map((el) => [el.dataset.part ?? "", el]));
     row.body.replaceChildren();
     row.partsById = new Map();
     row.sources = new Map();
@@ -122,9 +128,7 @@ export const parts = {
    */
   paintReasoning(row) {
     const isOpen = row.data.state === "thinking" || row.data.state === "streaming";
-    const folds = /** @type {NodeListOf<ReasoningElement>} */ (
-      row.body.querySelectorAll(":scope > .ws-turn-think")
-    );
+    const folds = /** @type {ReasoningElement[]} */ (outermost(row, ".ws-turn-think"));
     for (const el of folds) {
       const isLive = isOpen && el === row.body.lastElementChild;
       el.classList.toggle("ws-turn-is-live", isLive);
