@@ -121,6 +121,7 @@ export const sources = {
    */
   paintSourceList(row) {
     const all = [...row.sources.values()];
+    if (all.length) this.$el.classList.add("ws-transcript-cites"); // its rule costs time with the length of a turn
     const isOpen = row.sourcePart.querySelector("details")?.open ?? false;
     if (all.length < 2 && !all.some(({ text }) => text)) return row.sourcePart.replaceChildren();
     const el = this.fold("ws-turn-source-list");
