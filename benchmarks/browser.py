@@ -35,6 +35,13 @@ new PerformanceObserver(list => {
   for (const task of list.getEntries()) bench.tasks.push([task.startTime, task.duration]);
 }).observe({type: "longtask", buffered: true});
 const watch = look => requestAnimationFrame(() => look() || watch(look));
+// Whether the last answer has ended, by its last characters: reading all of it costs time with its length
+const hasEnded = () => {
+  const answers = document.querySelectorAll('[data-testid="message-assistant"]');
+  let last = answers[answers.length - 1];
+  while (last?.lastChild) last = last.lastChild;
+  return last?.data?.slice(-50).includes("END_MARK") ?? false;
+};
 watch(() => {
   const input = document.querySelector('[data-testid="input-chat"]');
   if (!input || input.disabled || input.readOnly) return false;
@@ -42,9 +49,7 @@ watch(() => {
   return true;
 });
 watch(() => {
-  const answers = document.querySelectorAll('[data-testid="message-assistant"]');
-  if (!answers.length || !answers[answers.length - 1].textContent.includes("END_MARK"))
-    return false;
+  if (!hasEnded()) return false;
   bench.shown = performance.now();
   return true;
 });
@@ -58,9 +63,7 @@ window.benchAsk = every => {
   const begin = () => { bench.asked = performance.now(); };
   addEventListener("click", begin, {capture: true, once: true});
   const look = () => {
-    const answers = document.querySelectorAll('[data-testid="message-assistant"]');
-    const last = answers[answers.length - 1];
-    if (last && last.textContent.includes("END_MARK"))
+    if (hasEnded())
       // painted with the next frame
       requestAnimationFrame(() => setTimeout(() => { bench.done = performance.now(); }));
     else if (every) setTimeout(look, every);
