@@ -143,7 +143,7 @@ export const painting = {
       const isImage = media_type.startsWith("image/");
       const link = make("a", isImage ? "ws-turn-question-image" : "ws-turn-question-file", {
         href: `${this.files}/${encodeURIComponent(id)}`,
-        ...(isImage ? { target: "_blank", rel: "noopener" } : { download: name }),
+        ...(isImage ? { target: "_blank", rel: "noopener" } : { download: name, title: name }),
       });
       if (isImage) {
         link.append(make("img", "", { src: link.href, alt: name, loading: "lazy" }));
