@@ -589,3 +589,23 @@ async def test_answers_are_shown_side_by_side_until_one_is_kept(
             await asyncio.sleep(0.001)
     kept = [rows[-1] for _, rows, _ in await screen.changes("transcript.replace_from")]
     assert (kept[-1].id, kept[-1].beside) == ("t1-2", ())
+
+
+async def test_answers_that_come_after_an_update_of_the_page_are_shown_beside(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ChatService._ask_version
+
+    async def ask_and_update(chat: ChatService, *args: Any) -> None:
+        await ask(chat, *args)
+        if len(screen.conversation.branches) == 1:  # only the first of them
+            await screen.presenter.transcript.update()
+
+    monkeypatch.setattr(ChatService, "_ask_version", ask_and_update)
+    sending = {"turn_id": "t1", "question": "Hi", "options": Options(), "edits": None}
+    models = ("model-a", "model-b")
+    await screen.presenter.send(Sending(**sending, compared=models))  # type: ignore[arg-type]
+    changes = await screen.changes("transcript.replace_from")
+    assert [one.id for one in changes[-1][1][-1].beside] == ["t1-2"]
+    await screen.presenter.transcript.update()
+    assert await screen.changes("transcript.replace_from") == []

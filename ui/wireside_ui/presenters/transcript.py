@@ -122,6 +122,8 @@ class TranscriptPresenter:
         """The answers next to that of the last turn, in a comparison of models."""
         self._compared_at: int | None = None
         """Depth of the turn next to which others are shown; None if there is none."""
+        self._branches = 0
+        """Number of branches when the shown turns were read; a new one may be an answer beside."""
         self._suggested = ""
         """Id of the turn after which questions are suggested, "" for none."""
         self.changed_answers = 0
@@ -166,6 +168,7 @@ class TranscriptPresenter:
         self._unwatch = self._chat.watch_conversation(conversation, self.note_change)
         self._path, self._total = conversation.shown_path(), conversation.total
         self._removals = conversation.removals
+        self._branches = len(conversation.branches)
         try:
             turns = await self._turns(self._total - self._limits.page_size, self._total - 1)
             await self._read_beside(turns)
@@ -236,13 +239,14 @@ class TranscriptPresenter:
         if conversation is None:
             return
         path, total = conversation.shown_path(), conversation.total
-        kept = tree.shared_length(self._path, path)
-        if conversation.removals != self._removals:
-            kept = max(0, min(kept, total - WAITING_TURNS))
-        if self._compared_at is not None and total > self._total:
-            kept = min(kept, self._compared_at)  # the conversation goes on from one of the answers
+        kept = self._kept(conversation, path)
+        branches = len(conversation.branches)
         if kept == total == self._total:
-            return
+            if branches == self._branches or not await self._is_beside_new(conversation):
+                self._branches = branches
+                return
+            kept = total - 1
+        self._branches = branches
         turns = await self._turns(kept, min(total, kept + self._limits.page_size) - 1)
         await self._read_beside(turns)
         if conversation is not self._conversation:
@@ -257,6 +261,15 @@ class TranscriptPresenter:
         for follower in tuple(self._followers.values()):
             if not self.shows(follower.turn):
                 self._stop_following(follower.turn.id)
+
+    def _kept(self, conversation: Conversation, path: list[Span]) -> int:
+        """Return the number of shown turns that stay as they are on another path."""
+        kept, total = tree.shared_length(self._path, path), conversation.total
+        if conversation.removals != self._removals:
+            kept = max(0, min(kept, total - WAITING_TURNS))
+        if self._compared_at is not None and total > self._total:
+            kept = min(kept, self._compared_at)  # the conversation goes on from one of the answers
+        return kept
 
     async def _update_turn(self, conversation: Conversation, turn_id: str) -> None:
         if turn_id not in self._marks:
@@ -359,6 +372,14 @@ class TranscriptPresenter:
             compared = await self._chat.compared_turns(conversation, turns[-1])
             self._beside = [turn for turn in compared if turn is not turns[-1]]
         self._compared_at = turns[-1].depth if self._beside else None
+
+    async def _is_beside_new(self, conversation: Conversation) -> bool:
+        """Return whether other answers belong next to the last turn than are shown there."""
+        turns = await self._turns(conversation.total - 1, conversation.total - 1)
+        if not turns:
+            return False
+        compared = await self._chat.compared_turns(conversation, turns[-1])
+        return {one.id for one in compared} - {turns[-1].id} != {one.id for one in self._beside}
 
     async def _end_comparison(self, conversation: Conversation, turn: ConversationTurn) -> None:
         """Show the last answer alone if it, or another one next to it, was kept."""
