@@ -3,7 +3,7 @@
 The import takes most of the two seconds of CPU that a start takes, and the tests start hundreds of
 servers. One process, itself started as ``python -m tests.fork_server``, imports what the command
 imports and forks for each server; the fork gets its own folder, environment, output and arguments,
-and then runs the command as ``python -m wireside`` does.
+and then runs the command as ``python -m wireside`` does. The workers of a test run share it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import runpy
+import secrets
 import select
 import signal
 import socket
@@ -23,11 +24,14 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import psutil
 
 MAX_REQUEST_BYTES = 100_000
+
+IMPORTED_S = 120.0
+"""Seconds. The import takes less on any machine."""
 
 AT_START = ("PYTHON", "LD_", "NICEGUI_", "HOME", "XDG_", "MALLOC_")
 """Prefixes of variables that are read when a process starts or imports its modules."""
@@ -71,7 +75,7 @@ class ForkedProcess(psutil.Process):
 
 
 class ForkServer:
-    """The fork server of this test process; it is started when it is first used."""
+    """The fork server of this test run; it is started when it is first used."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -103,21 +107,32 @@ class ForkServer:
         return ForkedProcess(pid, os.fdopen(reading, encoding="utf-8"), status)
 
     def _start(self, environment: dict[str, str]) -> None:
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._environment = environment
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
-            cwd=Path(__file__).parents[1],
-            env=environment,
-            pass_fds=(theirs.fileno(),),
-        )
-        theirs.close()
-        atexit.register(self._end, self._channel, process)
+        """Connect to the fork server of this run; start it if no other worker has.
 
-    @staticmethod
-    def _end(channel: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        channel.close()
-        process.wait()
+        It ends when all workers have closed their connections.
+        """
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{secrets.token_hex(8)}")
+        name = f"wireside-tests-{run}"
+        process = None
+        own = b""
+        while not own:  # it may end between the two steps, when another worker leaves
+            channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            channel.settimeout(IMPORTED_S)
+            while channel.connect_ex(f"\0{name}"):  # an abstract name, which is free after the end
+                if process is None or process.poll() is not None:
+                    process = subprocess.Popen(
+                        [sys.executable, "-m", "tests.fork_server", name],
+                        cwd=Path(__file__).parents[1],
+                        env=environment,
+                    )
+                time.sleep(0.01)
+            own = channel.recv(MAX_REQUEST_BYTES)
+        if process is not None:
+            process.returncode = 0  # it may outlive this worker
+        self._environment = json.loads(own)
+        channel.settimeout(None)
+        self._channel = channel
+        atexit.register(channel.close)
 
 
 def at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -148,8 +163,10 @@ def import_modules() -> None:
     gc.enable()
 
 
-def fork_until_closed(channel: socket.socket) -> list[str] | None:
+def fork_until_closed(listener: socket.socket) -> list[str] | None:
     """Fork for each request; return the command's arguments in a fork, None when it is over."""
+    own_environment = json.dumps(at_start(os.environ)).encode()
+    channels: list[socket.socket] = []
     reports: dict[int, int] = {}
     ended, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -157,26 +174,37 @@ def fork_until_closed(channel: socket.socket) -> list[str] | None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # in the terminal, it is for the tests
     while True:
-        ready, _, _ = select.select([channel.fileno(), ended], [], [])
+        waited_for: list[Any] = [ended, listener, *channels]
+        ready, _, _ = select.select(waited_for, [], [])
         if ended in ready:
             os.read(ended, 1000)
             report_ends(reports)
-        if channel.fileno() not in ready:
-            continue
-        message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST_BYTES, 3)
-        if not message:
-            return None
-        pid = os.fork()
-        if pid == 0:
-            for own in (ended, wake, *reports.values()):
-                os.close(own)
-            channel.close()
-            return become(message, descriptors)
-        stdout, stderr, report = descriptors
-        os.close(stdout)
-        os.close(stderr)
-        reports[pid] = report
-        channel.send(str(pid).encode())
+        if listener in ready:
+            channels.append(listener.accept()[0])
+            channels[-1].send(own_environment)
+        for channel in [channel for channel in channels if channel in ready]:
+            try:
+                message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST_BYTES, 3)
+            except ConnectionError:
+                message = b""
+            if not message:
+                channels.remove(channel)
+                channel.close()
+                if not channels:
+                    return None
+                continue
+            pid = os.fork()
+            if pid == 0:
+                for own in (ended, wake, *reports.values()):
+                    os.close(own)
+                for one in (listener, *channels):
+                    one.close()
+                return become(message, descriptors)
+            stdout, stderr, report = descriptors
+            os.close(stdout)
+            os.close(stderr)
+            reports[pid] = report
+            channel.send(str(pid).encode())
 
 
 def report_ends(reports: dict[int, int]) -> None:
@@ -212,9 +240,14 @@ def become(message: bytes, descriptors: list[int]) -> list[str]:
 
 
 def main() -> None:
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    import_modules()
-    arguments = fork_until_closed(channel)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        try:
+            listener.bind(f"\0{sys.argv[1]}")
+        except OSError:  # another worker was faster
+            return
+        listener.listen()
+        import_modules()
+        arguments = fork_until_closed(listener)
     if arguments is not None:
         sys.argv = ["wireside", *arguments]
         runpy.run_module("wireside", run_name="__main__", alter_sys=True)
