@@ -12,7 +12,7 @@ Times are seconds since 1970. All values are frozen; ids are unguessable strings
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from wireside.identity import Role, Scope
@@ -113,10 +113,51 @@ class ConversationVersion:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A user's feedback on an answer."""
+    """A user's feedback on an answer.
+
+    ``is_shown``: administrators may read the question, the answer and the words. ``at`` is in
+    seconds since 1970, 0 if unknown.
+    """
 
     verdict: Verdict
     words: str = ""
+    is_shown: bool = False
+    at: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackQuery:
+    """Which feedback is read: of which verdict and model, None for all, and of which time.
+
+    ``until`` is the first moment that does not count; both are in seconds since 1970.
+    """
+
+    since: float
+    until: float
+    verdict: Verdict | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedAnswer:
+    """Feedback as administrators see it: without its user; texts are "" unless ``is_shown``."""
+
+    at: float
+    verdict: Verdict
+    model: str
+    is_shown: bool
+    question: str = ""
+    answer: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackCount:
+    """How often the answers of a model were rated."""
+
+    model: str
+    up: int
+    down: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,3 +150,24 @@ def test_the_cost_is_in_the_details_and_in_the_usage(opened: Page, lab: FakeOpen
     expect(limits).to_contain_text("spent in 30 days€3")
     expect(limits).to_contain_text("tokens a day")
     check(page)
+
+
+def test_ratings_are_listed_with_their_numbers(opened: Page, lab: FakeOpenAI) -> None:
+    page = opened
+    page.goto("/")
+    connected(page)
+    lab.answer_with(answer(["x"]))
+    say(page, "Hi")
+    ended(page)
+    page.get_by_test_id("message-assistant").hover()
+    page.get_by_role("button", name="Bad answer").click()
+    expect(page.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "true")
+    page.goto("/admin/feedback")
+    expect(page.get_by_test_id("rating")).to_contain_text("Bad answer")
+    expect(page.get_by_test_id("rating")).to_contain_text("text not shared")
+    expect(page.get_by_role("row", name="a 0 1 0 %")).to_be_visible()
+    check(page)
+    page.get_by_label("Rating").select_option("Good answer")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_test_id("rating")).to_have_count(0)
+    expect(page.get_by_text("There are no ratings in this period.")).to_be_visible()

@@ -803,6 +803,30 @@ def test_words_can_be_left_out(opened: Any, do: Do, events: Any) -> None:
     assert [event["name"] for event in events()[before:]] == ["up", "down"]
 
 
+def test_administrators_may_read_an_answer_until_that_is_taken_back(
+    opened: Any, do: Do, events: Any
+) -> None:
+    page = opened("consent=true")
+    do("append", id="m", question="Q", html="<p>An answer</p>")
+    page.get_by_role("button", name="Bad answer").click()
+    consent = page.get_by_role("checkbox", name="Let administrators read this question")
+    expect(consent).not_to_be_checked()
+    page.get_by_label("What was wrong? (optional)").press("Tab")
+    expect(consent).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    note = page.get_by_test_id("feedback-consent")
+    expect(note).to_contain_text("Administrators may read this answer.")
+    wait_for(lambda: events()[-1]["name"] == "say")
+    assert events()[-1] == {"name": "say", "id": "m", "automatic": False, "shown": True}
+    do("change", id="m", feedback="down", is_shown=True)
+    note.get_by_role("button", name="Withdraw").click()
+    expect(note).to_have_count(0)
+    expect(page.get_by_role("button", name="Bad answer")).to_be_focused()
+    wait_for(lambda: events()[-1]["name"] == "unshow")
+
+
 # ---- copying -----------------------------------------------------------------------------------
 
 TO_COPY = """# Title

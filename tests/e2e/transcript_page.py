@@ -65,17 +65,20 @@ def history_row(index: int) -> Row:
 
 
 @ui.page("/")
-def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) -> None:
+def page(
+    client: Client, total: int = 0, rich: bool = False, misses: int = 0, consent: bool = False
+) -> None:
     """Build the page, with the style sheets of the chat page, in their order.
 
-    ``misses`` is the number of initial reads of turns that fail.
+    ``misses`` is the number of initial reads of turns that fail, ``consent``: feedback asks for it.
     """
     ui.add_head_html(head_html(Branding(), base="", version="0", language="en", direction="ltr"))
     client.page_container.set_visibility(False)
 
     def acted(action: Action) -> None:
         event = {"name": action.name, "id": action.row_id, "automatic": action.automatic}
-        events.append({**event, "words": action.words} if action.words else event)
+        event |= {"words": action.words} if action.words else {}
+        events.append({**event, "shown": True} if action.is_shown else event)
 
     def sought(query: str) -> None:
         places = [i for i in range(total) if query in f"Question {i} Answer number {i}"]
@@ -98,6 +101,7 @@ def page(client: Client, total: int = 0, rich: bool = False, misses: int = 0) ->
             on_find=sought,
             on_answer=lambda answer: events.append({"name": "answer", **asdict(answer)}),
             answer_text=lambda row_id: f"**Markdown** of {row_id}",
+            asks_consent=consent,
         )
     transcripts[:] = [transcript]
     if total:

@@ -119,6 +119,16 @@ _PROMPT_TEXT: Final[Mapping[str, Any]] = {
     "text": "Translate into {{language}}:",
 }
 
+_RATED: Final[Mapping[str, Any]] = {
+    "at": _AT,
+    "rating": "down",
+    "model": "gpt-4o-mini",
+    "is_shown": True,
+    "question": "What is a port?",
+    "answer": "A harbour.",
+    "comment": "I meant the one of TCP.",
+}
+_MODEL_FEEDBACK: Final = {"model": "gpt-4o-mini", "up": 12, "down": 1}
 _FOLDER: Final[Mapping[str, Any]] = {"id": "f-1", "name": "Networking", "created_at": _AT}
 
 _MEMBER: Final[Mapping[str, Any]] = {
@@ -158,7 +168,9 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "subject": "nightly job",
         "address": "192.0.2.7",
     },
+    "FeedbackList": {"ratings": [_RATED], "models": [_MODEL_FEEDBACK]},
     "FolderList": {"folders": [_FOLDER]},
+    "ModelFeedback": _MODEL_FEEDBACK,
     "FolderName": {"name": "Networking"},
     "FolderView": _FOLDER,
     "ImportedPrompts": {"imported": 3},
@@ -262,6 +274,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "TagView": _TAG,
     "Ticket": {"ticket": "…", "expires_in": 30},
     "TurnView": _TURN,
+    "Rated": _RATED,
     "Transcription": {"text": "When does the last train leave?"},
     "Upload": {"id": "u-8cVh2LQp", **_UPLOAD_NAME, "size_bytes": 48213, "created_at": _AT},
 }

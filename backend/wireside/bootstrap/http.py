@@ -27,6 +27,7 @@ from wireside.api.routes.accounts import AccountRoutes
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.doctor import Doctor, DoctorRules
 from wireside.api.routes.documents import add_documents
+from wireside.api.routes.feedback import FeedbackRoutes
 from wireside.api.routes.files import FileRoutes
 from wireside.api.routes.folders import FolderRoutes
 from wireside.api.routes.health import NOT_JOINED, Health, api_routes, health_routes
@@ -108,6 +109,7 @@ def _add_routes(
     _add_router(app, PresetRoutes().build_router())
     has_accounts = parts.auth.has_accounts
     _add_router(app, UsageRoutes(parts.auth.accounts if has_accounts else None).build_router())
+    _add_router(app, FeedbackRoutes().build_router())
     accounts = AccountRoutes(parts.auth, parts.sharing, settings.public_url or "")
     _add_router(app, accounts.build_router())
     _add_router(app, accounts.build_page_router())

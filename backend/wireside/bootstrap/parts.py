@@ -196,6 +196,7 @@ def build_parts(
     administration = Administration(
         store.administration,
         usage=store.usage,
+        feedback=store.feedback,
         presets=store.presets,
         upstreams=upstreams,
         box=SecretBox(lambda: cookie_key.value),

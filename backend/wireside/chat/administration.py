@@ -21,7 +21,7 @@ from wireside.generation.reader import Signal
 from wireside.generation.runner import new_stream_name
 from wireside.identity import Caller, ModelAccess
 from wireside.invisible_text import seen
-from wireside.ports.administration import AdministrationStore, UsageStore
+from wireside.ports.administration import AdministrationStore, FeedbackStore, UsageStore
 from wireside.ports.audit import AuditRecorder
 from wireside.ports.clock import Clock
 from wireside.ports.saved import PresetStore
@@ -38,8 +38,11 @@ from wireside.providers.upstreams import ProviderFailure, Upstreams
 from wireside.records import (
     AdministeredState,
     Banner,
+    FeedbackCount,
+    FeedbackQuery,
     ModelRule,
     Preset,
+    RatedAnswer,
     Severity,
     StoredProvider,
     UsageKey,
@@ -87,6 +90,7 @@ class Administration:
     Args:
         store: keeps it.
         usage: the stored usage.
+        feedback: the stored feedback.
         presets: the presets of all users.
         upstreams: uses the providers and prices; None if no provider can be added.
         box: encrypts keys.
@@ -100,6 +104,7 @@ class Administration:
         store: AdministrationStore,
         *,
         usage: UsageStore,
+        feedback: FeedbackStore,
         presets: PresetStore,
         upstreams: Upstreams | None,
         box: SecretBox,
@@ -109,6 +114,7 @@ class Administration:
     ) -> None:
         self._store = store
         self._usage = usage
+        self._feedback = feedback
         self._presets = presets
         self._upstreams = upstreams
         self._box = box
@@ -362,6 +368,23 @@ class Administration:
         """Return the usage of the caller on the last ``days`` days, today included."""
         today = self.today
         return await self._usage.read_usage(today - days + 1, today, owner=caller.user_id)
+
+    # ---- feedback ----------------------------------------------------------------------------
+
+    async def read_feedback(
+        self, caller: Caller, query: FeedbackQuery, *, offset: int = 0, limit: int
+    ) -> Sequence[RatedAnswer]:
+        """Return ratings of all accounts, the newest first.
+
+        They have texts only where the user has allowed that.
+        """
+        caller.require("admin")
+        return await self._feedback.read_feedback(query, offset=offset, limit=limit)
+
+    async def count_feedback(self, caller: Caller, query: FeedbackQuery) -> Sequence[FeedbackCount]:
+        """Return the number of ratings by model."""
+        caller.require("admin")
+        return await self._feedback.count_feedback(query)
 
     @property
     def today(self) -> int:

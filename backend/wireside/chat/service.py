@@ -1327,7 +1327,8 @@ class ChatService:
 
         async def give() -> None:
             turn = await self._conversations.read_turn(conversation, turn_id)
-            change = conversation.give_feedback(turn, feedback)
+            given = replace(feedback, at=self._now()) if feedback else None
+            change = conversation.give_feedback(turn, given)
             await self._conversations.perform_change(conversation, change)
 
         await self._change(conversation, give)

@@ -8,7 +8,10 @@ from typing import Protocol
 from wireside.records import (
     AdministeredState,
     Banner,
+    FeedbackCount,
+    FeedbackQuery,
     ModelRule,
+    RatedAnswer,
     StoredProvider,
     UsageKey,
     UsageSum,
@@ -73,4 +76,21 @@ class UsageStore(Protocol):
 
     async def conversation_usage(self, conversation_id: str) -> Sequence[tuple[str, UsageSum]]:
         """Return the usage of a conversation's answers, by currency, "" for unknown costs."""
+        ...
+
+
+class FeedbackStore(Protocol):
+    """Reads feedback on answers of all accounts. Every method raises ``StoreError``.
+
+    Feedback in deleted conversations is not read.
+    """
+
+    async def read_feedback(
+        self, query: FeedbackQuery, *, offset: int, limit: int
+    ) -> Sequence[RatedAnswer]:
+        """Return ratings, the newest first."""
+        ...
+
+    async def count_feedback(self, query: FeedbackQuery) -> Sequence[FeedbackCount]:
+        """Return the number of ratings by model, the most rated first."""
         ...

@@ -41,6 +41,7 @@ from wireside.store.accounts import SqlAccounts
 from wireside.store.administration import SqlAdministration, SqlUsage
 from wireside.store.connections import warn_of_few_connections
 from wireside.store.database import BUSY_S, Postgresql, create_database
+from wireside.store.feedback import SqlFeedback
 from wireside.store.figures import SqlFigures
 from wireside.store.files import SqlFiles
 from wireside.store.folders import SqlFolders
@@ -108,6 +109,7 @@ class SqlStore:
         self.administration = SqlAdministration(self._database)
         """What administrators set, in the same database."""
         self.usage = SqlUsage(self._database)
+        self.feedback = SqlFeedback(self._database)
         """Usage by day, account and model, in the same database."""
         self.tickets = SqlTickets(self._database)
         """The tickets of several servers, in the same database."""

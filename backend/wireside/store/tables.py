@@ -161,6 +161,9 @@ turns = Table(
     Column("words", AnyText),
     # the account that asked; NULL: the owner of the conversation
     Column("asked_by", AnyId),
+    # whether administrators may read the question, the answer and the words
+    Column("feedback_shown", Boolean, nullable=False, server_default=false()),
+    Column("rated_at", Double),
     # not unique: when a turn is withdrawn, the turns after it move up one by one
     Index("turns_in_order", "conversation_id", "branch", "depth"),
 )
@@ -170,6 +173,13 @@ Index(
     turns.c.depth,
     sqlite_where=turns.c.is_waiting,
     postgresql_where=turns.c.is_waiting,
+)
+
+Index(
+    "turns_rated",
+    turns.c.rated_at,
+    sqlite_where=turns.c.verdict.is_not(None),
+    postgresql_where=turns.c.verdict.is_not(None),
 )
 
 segments = Table(

@@ -91,6 +91,8 @@ def set_feedback(connection: Connection, turn_id: str, feedback: Feedback | None
         .values(
             verdict=feedback.verdict if feedback else None,
             words=feedback.words if feedback else None,
+            feedback_shown=feedback is not None and feedback.is_shown,
+            rated_at=feedback.at if feedback else None,
         )
     )
 
@@ -244,7 +246,7 @@ def _with_answers(connection: Connection, rows: Iterable[Row[Any]]) -> list[Turn
             created_at=row.created_at,
             options=options_from(row.options),
             is_waiting=row.is_waiting,
-            feedback=Feedback(row.verdict, row.words or "") if row.verdict else None,
+            feedback=_feedback_of(row),
             segments=tuple(found.get(row.id, ())),
             asked_by=row.asked_by,
         )
@@ -266,7 +268,15 @@ def _row_from_turn(turn: TurnRecord) -> dict[str, Any]:
         "verdict": turn.feedback.verdict if turn.feedback else None,
         "words": turn.feedback.words if turn.feedback else None,
         "asked_by": turn.asked_by,
+        "feedback_shown": turn.feedback is not None and turn.feedback.is_shown,
+        "rated_at": (turn.feedback.at or turn.created_at) if turn.feedback else None,
     }
+
+
+def _feedback_of(row: Row[Any]) -> Feedback | None:
+    if not row.verdict:
+        return None
+    return Feedback(row.verdict, row.words or "", row.feedback_shown, row.rated_at or 0.0)
 
 
 def _question_of(row: Row[Any]) -> tuple[Part, ...]:

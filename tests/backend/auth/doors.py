@@ -300,6 +300,9 @@ DOORS = {
         403, "admin", forms=({"do": "put", "text": "Hi", "severity": "info"}, {"do": "remove"})
     ),
     "GET /admin/usage": Door(403, "admin", SIGN_IN),
+    "GET /admin/feedback": Door(403, "admin", SIGN_IN, query={"model": "nothing"}),
+    "GET /api/feedback": Door(403, "admin"),
+    "GET /api/feedback.csv": Door(403, "admin"),
     "GET /api/usage": Door(403, "admin"),
     "GET /api/usage/own": Door(200, "read"),
     "GET /api/usage.csv": Door(403, "admin"),

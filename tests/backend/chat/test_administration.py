@@ -39,6 +39,7 @@ async def server_on(
     administration = Administration(
         store.administration,
         usage=store.usage,
+        feedback=store.feedback,
         presets=store.presets,
         upstreams=upstreams,
         box=SecretBox(lambda: "the key of all servers of this database"),

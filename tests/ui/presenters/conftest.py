@@ -104,8 +104,8 @@ class Screen:
         )
         await self.presenter.send(sending)
 
-    async def act(self, name: Any, turn_id: str) -> None:
-        await self.presenter.act(Action(name=name, row_id=turn_id))
+    async def act(self, name: Any, turn_id: str, **fields: Any) -> None:
+        await self.presenter.act(Action(name=name, row_id=turn_id, **fields))
 
 
 NewScreen = Callable[..., Awaitable[Screen]]

@@ -23,6 +23,7 @@ from wireside.extension.turn import User
 from wireside.identity import LOCAL
 from wireside.messages import Finished, ModelInfo, Options
 from wireside.providers.scripted import ScriptedProvider
+from wireside.records import Feedback
 from wireside.store.store import SqlStore
 from wireside_ui.markdown.dialect import Markup
 from wireside_ui.presenters.answer import row_of
@@ -230,6 +231,25 @@ async def test_feedback_is_shown_on_every_page(screen: Any, new_screen: Any, beg
         )
     await screen.act("no-feedback", "t1")
     assert any(patch.get("feedback") == "" for _, patch in await other.changes("transcript.change"))
+
+
+async def test_consent_is_kept_with_the_feedback_until_it_is_taken_back(
+    screen: Any, chat: ChatService, begun: Any
+) -> None:
+    await screen.ask("q", "t1")
+    await (await begun(1))("a", ends=True)
+    await screen.shown()
+    for name, fields, feedback in (
+        ("say", {"words": "no rating yet", "is_shown": True}, None),
+        ("down", {}, Feedback("down")),
+        ("say", {"words": "too long", "is_shown": True}, Feedback("down", "too long", True)),
+        ("up", {}, Feedback("up", "too long", True)),
+        ("unshow", {}, Feedback("up", "too long")),
+        ("no-feedback", {}, None),
+    ):
+        await screen.act(name, "t1", **fields)
+        turn = await chat.library.read_turn(screen.conversation, "t1")
+        assert turn.feedback == feedback, name
 
 
 async def test_a_deleted_conversation_leaves_every_page(

@@ -1,21 +1,34 @@
-"""The pages of administrators: providers, models, banners and usage. Server-rendered HTML forms."""
+"""The pages of administrators, server-rendered: providers, models, banners, usage, feedback."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, cast, get_args
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
 from wireside.api.policy import PAGE, with_policy
 from wireside.chat.administration import Administration, ProviderView, price_fields
 from wireside.chat.service import ChatService
+from wireside.chat.usage import DAY_S
 from wireside.errors import BadMessage, Forbidden, NotFound, ProviderError, WiresideError
 from wireside.identity import Caller, Role
+from wireside.invisible_text import seen
 from wireside.providers.specs import Price
-from wireside.records import Banner, Severity, UsageKey, UsageSum
+from wireside.records import (
+    Banner,
+    FeedbackCount,
+    FeedbackQuery,
+    RatedAnswer,
+    Severity,
+    UsageKey,
+    UsageSum,
+    Verdict,
+)
 from wireside_ui.html_pages.account import (
     AccountPages,
     first_field,
@@ -36,7 +49,13 @@ SHOWN_MODELS: Final = 30
 """Maximum number of models of a provider that are named."""
 
 DAYS: Final = 30
-"""Days of usage that are shown first."""
+"""Days of usage and feedback that are shown first."""
+
+RATINGS_PAGE: Final = 50
+"""Ratings per page."""
+
+SHOWN_CHARS: Final = 4_000
+"""Length of a question or an answer that the page shows; the CSV has the whole."""
 
 ROLES: Final = get_args(Role)
 SEVERITIES: Final = get_args(Severity)
@@ -68,6 +87,7 @@ class AdministrationPages:
         router.get("/admin/banners")(self.show_banners)
         router.post("/admin/banners")(self.change_banners)
         router.get("/admin/usage")(self.show_usage)
+        router.get("/admin/feedback")(self.show_feedback)
         return with_policy(router, PAGE)
 
     async def show_first(self, request: Request) -> Response:
@@ -309,6 +329,64 @@ class AdministrationPages:
             rows=_usage_rows(found, by, names, words),
         )
 
+    # ---- feedback ----------------------------------------------------------------------------
+
+    async def show_feedback(self, request: Request) -> Response:
+        """Show ratings of answers; administrators only."""
+        return await self._shown(request, self._feedback)
+
+    async def _feedback(
+        self, request: Request, who: Caller, done: ActionResult, error: WiresideError | None
+    ) -> Response:
+        words = _words(request)
+        who.require("admin")
+        params = request.query_params
+        rating, model = params.get("rating", ""), params.get("model", "")[:500]
+        verdict = cast("Verdict", rating) if rating in get_args(Verdict) else None
+        text = params.get("skip", "")
+        skip = int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
+        until = date(1970, 1, 1) + timedelta(days=self._administration.today)
+        since = until - timedelta(days=DAYS - 1)
+        counts: Sequence[FeedbackCount] = ()
+        found: Sequence[RatedAnswer] = ()
+        try:
+            since = _day(params.get("from", "")) or since
+            until = _day(params.get("to", "")) or until
+            query = FeedbackQuery(
+                since=_number_of(since) * DAY_S, until=(_number_of(until) + 1) * DAY_S
+            )
+            counts = await self._administration.count_feedback(who, query)
+            found = await self._administration.read_feedback(
+                who,
+                replace(query, verdict=verdict, model=model or None),
+                offset=skip,
+                limit=RATINGS_PAGE + 1,
+            )
+        except BadMessage as wrong:
+            error = error or wrong
+        filters = {"from": since.isoformat(), "to": until.isoformat()}
+        filters |= {"rating": verdict} if verdict else {}
+        filters |= {"model": model} if model else {}
+        older = {**filters, "skip": str(skip + RATINGS_PAGE)}
+        return self._accounts.framed(
+            request,
+            "admin_feedback.html",
+            who,
+            done=done,
+            error=error,
+            here="feedback",
+            title=words["admin_feedback"],
+            since=filters["from"],
+            until=filters["to"],
+            rating=verdict or "",
+            model=model,
+            models=sorted({one.model for one in counts} | ({model} if model else set())),
+            counts=[_feedback_count(one) for one in counts],
+            ratings=[_rating(one, words) for one in found[:RATINGS_PAGE]],
+            csv_query=urlencode(filters),
+            older=urlencode(older) if len(found) > RATINGS_PAGE else "",
+        )
+
     # ---- all pages ---------------------------------------------------------------------------
 
     async def _shown(self, request: Request, show: Show) -> Response:
@@ -480,6 +558,28 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise BadMessage(f"{text[:40]} is no day.") from error
+
+
+def _feedback_count(one: FeedbackCount) -> dict[str, str]:
+    share = 100 * one.up // (one.up + one.down)
+    return {"model": one.model, "up": f"{one.up:,}", "down": f"{one.down:,}", "share": f"{share} %"}
+
+
+def _rating(one: RatedAnswer, words: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "verdict": one.verdict,
+        "rating": words["good" if one.verdict == "up" else "bad"],
+        "model": one.model,
+        "at": moment(one.at),
+        "is_shown": one.is_shown,
+        "question": seen(_cut(one.question)),
+        "answer": seen(_cut(one.answer)),
+        "comment": seen(one.words),
+    }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]} …"
 
 
 def _number_of(day: date) -> int:

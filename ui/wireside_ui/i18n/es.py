@@ -43,6 +43,12 @@ WORDS: Mapping[str, str] = {
     "bad": "Mala respuesta",
     "what_good": "¿Qué estuvo bien? (opcional)",
     "what_wrong": "¿Qué estuvo mal? (opcional)",
+    "feedback_consent": (
+        "Permitir que los administradores lean esta pregunta, la respuesta y el comentario"
+    ),
+    "feedback_shown": "Los administradores pueden leer esta respuesta.",
+    "feedback_unshow": "Retirar",
+    "feedback_unshown": "Los administradores ya no pueden leerla.",
     "send_feedback": "Enviar",
     "thanks": "Gracias",
     "stop": "Detener",
@@ -609,6 +615,18 @@ WORDS: Mapping[str, str] = {
     "usage_to": "Hasta",
     "usage_by": "Por",
     "usage_user": "Usuario",
+    "admin_feedback": "Valoraciones",
+    "feedback_rating": "Valoración",
+    "feedback_all": "Todas",
+    "feedback_share": "Proporción de buenas",
+    "feedback_note": (
+        "Las valoraciones se muestran sin sus usuarios, y los textos solo con su permiso."
+    ),
+    "feedback_hidden": "texto no compartido",
+    "feedback_texts": "Pregunta y respuesta",
+    "feedback_question": "Pregunta",
+    "feedback_answer": "Respuesta",
+    "feedback_none": "No hay valoraciones en este periodo.",
     "usage_model": "Modelo",
     "usage_day": "Día",
     "usage_answers": "Respuestas",

@@ -43,6 +43,12 @@ WORDS: Mapping[str, str] = {
     "bad": "Mauvaise réponse",
     "what_good": "Qu'est-ce qui était bien ? (facultatif)",
     "what_wrong": "Qu'est-ce qui n'allait pas ? (facultatif)",
+    "feedback_consent": (
+        "Autoriser les administrateurs à lire cette question, la réponse et le commentaire"
+    ),
+    "feedback_shown": "Les administrateurs peuvent lire cette réponse.",
+    "feedback_unshow": "Retirer",
+    "feedback_unshown": "Les administrateurs ne peuvent plus la lire.",
     "send_feedback": "Envoyer",
     "thanks": "Merci",
     "stop": "Arrêter",
@@ -618,6 +624,18 @@ WORDS: Mapping[str, str] = {
     "usage_to": "Au",
     "usage_by": "Par",
     "usage_user": "Utilisateur",
+    "admin_feedback": "Évaluations",
+    "feedback_rating": "Évaluation",
+    "feedback_all": "Toutes",
+    "feedback_share": "Part des bonnes",
+    "feedback_note": (
+        "Les évaluations s’affichent sans leurs auteurs, et les textes seulement avec leur accord."
+    ),
+    "feedback_hidden": "texte non partagé",
+    "feedback_texts": "Question et réponse",
+    "feedback_question": "Question",
+    "feedback_answer": "Réponse",
+    "feedback_none": "Aucune évaluation pendant cette période.",
     "usage_model": "Modèle",
     "usage_day": "Jour",
     "usage_answers": "Réponses",

@@ -405,6 +405,7 @@ class ChatPage:
             words=self._words,
             page_size=LIMITS.page_size,
             is_reader=self._is_reader,
+            asks_consent=bool(self._chat.caller.user_id),
             assets=f"{self._base}/assets",
             files=f"{self._base}/api/files",
             uploads=f"{self._base}/api/uploads",

@@ -106,8 +106,11 @@ def _feedback(turn: ConversationTurn, action: Action) -> Feedback | None:
     before = turn.feedback
     match action.name:
         case "up" | "down":
-            return Feedback(action.name, before.words if before else "")
-        case "say":
-            return replace(before, words=action.words) if before else None
+            return replace(before, verdict=action.name) if before else Feedback(action.name)
+        case "say" if before:
+            words = action.words or before.words
+            return replace(before, words=words, is_shown=action.is_shown)
+        case "unshow" if before:
+            return replace(before, is_shown=False)
         case _:
             return None

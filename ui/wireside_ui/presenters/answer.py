@@ -181,6 +181,7 @@ def row_of(
         sibling=sibling,
         siblings=siblings,
         feedback=turn.feedback.verdict if turn.feedback else "",
+        is_shown=turn.feedback is not None and turn.feedback.is_shown,
         instruction=_instruction(turn),
         model=model_of(turn, names),
         asked_at=turn.created_at,

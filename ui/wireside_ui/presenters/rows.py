@@ -46,6 +46,7 @@ ActionName = Literal[
     "down",
     "no-feedback",
     "say",
+    "unshow",
     "undo-summary",
     "keep",
 ]
@@ -53,7 +54,8 @@ ActionName = Literal[
 
 ``fork`` copies the conversation up to the turn and opens the copy; ``previous`` and ``next``
 switch to a turn's sibling; ``up``, ``down`` and ``no-feedback`` set the feedback on its answer,
-``say`` adds a comment to the feedback.
+``say`` adds a comment to the feedback, and whether administrators may read the answer;
+``unshow`` takes that permission back.
 ``undo-summary`` undoes the summary in an answer. ``keep`` keeps one of the answers that are shown
 side by side.
 """
@@ -152,6 +154,8 @@ class Row:
     siblings: int = 1
     """Number of turns with the same parent; a switch between them is shown if there are several."""
     feedback: Literal["", "up", "down"] = ""
+    is_shown: bool = False
+    """Whether administrators may read the rated answer."""
     instruction: str = ""
     """What the page added to the question: the name of it, such as "shorter", or its text."""
     edited: bool = False
@@ -176,6 +180,7 @@ class RowPatch(TypedDict, total=False):
     sibling: int
     siblings: int
     feedback: Literal["", "up", "down"]
+    is_shown: bool
     edited: bool
     model: str
     details: DetailsRow | None
@@ -194,6 +199,8 @@ class Action:
     row_id: str
     automatic: bool = False
     words: str = ""
+    is_shown: bool = False
+    """Whether administrators may read the answer, for ``say``."""
     model: str = ""
     """The model for ``retry``, "" for the chosen one."""
     instruction: Instruction | None = None

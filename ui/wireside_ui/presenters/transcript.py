@@ -307,6 +307,7 @@ class TranscriptPresenter:
             sibling=row.sibling,
             siblings=row.siblings,
             feedback=row.feedback,
+            is_shown=row.is_shown,
             edited=row.edited,
             model=row.model,
             details=row.details,

@@ -100,7 +100,7 @@ class UsageRoutes:
     async def own(self, chat: CallerChat) -> Spending:
         """Sum what the caller's own answers have cost."""
         chat.caller.require("read")
-        administration = _administration_of(chat)
+        administration = administration_of(chat)
         found = await administration.own_usage(chat.caller, DEFAULT_DAYS)
         today = [(key, one) for key, one in found if key.day == administration.today]
         return Spending(today=_costs(today), month=_costs(found))
@@ -113,14 +113,14 @@ class UsageRoutes:
         writer.writerow(UsageRow.model_fields)
         for row in rows:
             values = row.model_dump().values()
-            writer.writerow(["" if value is None else _cell(value) for value in values])
+            writer.writerow(["" if value is None else csv_cell(value) for value in values])
         headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
         return Response("\ufeff" + text.getvalue(), media_type="text/csv", headers=headers)
 
     async def _read(
         self, chat: ChatService, since: date | None, to: date | None
     ) -> Sequence[UsageRow]:
-        administration = _administration_of(chat)
+        administration = administration_of(chat)
         last = administration.today if to is None else (to - EPOCH).days
         first = last - DEFAULT_DAYS + 1 if since is None else (since - EPOCH).days
         found = await administration.read_usage(chat.caller, first, last)
@@ -142,7 +142,8 @@ class UsageRoutes:
         ]
 
 
-def _administration_of(chat: ChatService) -> Administration:
+def administration_of(chat: ChatService) -> Administration:
+    """Return what administrators set. Raises ``NotFound`` where there is nothing."""
     if chat.administration is None:
         raise NotFound
     return chat.administration
@@ -156,7 +157,7 @@ def _costs(found: Sequence[tuple[UsageKey, UsageSum]]) -> list[CostSum]:
     return [CostSum(amount=amount, currency=currency) for currency, amount in sums.items()]
 
 
-def _cell(value: object) -> object:
+def csv_cell(value: object) -> object:
     """Return a value that no spreadsheet takes for a formula."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"

@@ -149,6 +149,8 @@ interface RowData {
   sibling: number;
   siblings: number;
   feedback: "" | "up" | "down";
+  /** Whether administrators may read the rated answer. */
+  is_shown: boolean;
   /** What the page added to the question: the name of it, or its text. */
   instruction: string;
   /** Whether the answer's text was changed by its owner. */
@@ -354,6 +356,7 @@ interface TranscriptState {
   pageSize: number;
   guess: number;
   isReader: boolean;
+  asksConsent: boolean;
   assets: string;
   files: string;
   version: string;

@@ -55,6 +55,7 @@ class Transcript(
         announce: bool = True,
         page_size: int = 20,
         is_reader: bool = False,
+        asks_consent: bool = False,
         assets: str = "/assets",
         files: str = "/api/files",
         uploads: str = "/api/uploads",
@@ -69,7 +70,8 @@ class Transcript(
         ``on_rewrite(row_id, text, new_id)`` with the new text of an answer; it returns why that
         can't be stored, or "".
         ``answer_text(row_id)`` returns the Markdown that "Copy" copies. ``is_reader`` hides every
-        action that would change a turn. ``assets`` is the path of ``math.js`` and
+        action that would change a turn. ``asks_consent``: the form for feedback asks whether
+        administrators may read the answer. ``assets`` is the path of ``math.js`` and
         ``katex/``, ``version`` the version of these files; ``files`` that of the
         questions' files, ``uploads`` the address that takes files; ``views`` that of the pages with
         views, whose names are ``view_names``.
@@ -85,6 +87,7 @@ class Transcript(
         self._props["announce"] = announce
         self._props["page-size"] = page_size
         self._props["is-reader"] = is_reader
+        self._props["asks-consent"] = asks_consent
         self._props["assets"] = assets
         self._props["files"] = files
         self._props["uploads"] = uploads
@@ -197,6 +200,7 @@ class Transcript(
             row_id=row_id,
             automatic=args.get("automatic") is True,
             words=words if name == "say" else "",
+            is_shown=name == "say" and args.get("shown") is True,
             model=model if name == "retry" else "",
             instruction=instruction if name == "retry" and instruction in TEXTS else None,
         )

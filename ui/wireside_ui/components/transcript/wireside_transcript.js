@@ -48,6 +48,7 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     pageSize: { type: Number, default: 20 },
     guess: { type: Number, default: 280 },
     isReader: Boolean, // read-only users can't change anything
+    asksConsent: Boolean, // whether administrators may read a rated answer
     assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
     files: { type: String, default: "/api/files" }, // base URL of the questions' files
     uploads: { type: String, default: "/api/uploads" }, // takes the file that answers a question

@@ -83,6 +83,8 @@ export const actions = {
       case "up":
       case "down":
         return this.judge(row, name);
+      case "unshow":
+        return this.unshow(row);
       case "close_feedback":
         return this.closeFeedback(row);
       case "send_feedback":

@@ -19,12 +19,16 @@ export const feedback = {
       words: "",
     });
     row.data.feedback = isTakenBack ? "" : verdict;
-    row.say = isTakenBack ? null : this.feedbackForm(verdict);
+    if (isTakenBack) row.data.is_shown = false;
+    row.say = isTakenBack ? null : this.feedbackForm(verdict, row.data.is_shown);
     this.paintState(row);
   },
 
-  /** @param {"up" | "down"} verdict */
-  feedbackForm(verdict) {
+  /**
+   * @param {"up" | "down"} verdict
+   * @param {boolean} isShown
+   */
+  feedbackForm(verdict, isShown) {
     const label = verdict === "up" ? this.words.what_good : this.words.what_wrong;
     const form = make("form", "ws-turn-say", { "data-testid": "feedback" });
     const field = make("input", "ws-turn-say-text", {
@@ -37,8 +41,39 @@ export const feedback = {
     });
     const send = this.button("send_feedback", this.words.send_feedback, "send");
     send.type = "submit";
-    form.append(field, send, this.button("close_feedback", this.words.close, "close"));
+    form.append(field);
+    if (this.asksConsent) form.append(this.consentBox(isShown));
+    form.append(send, this.button("close_feedback", this.words.close, "close"));
     return form;
+  },
+
+  /** @param {boolean} isShown */
+  consentBox(isShown) {
+    const label = make("label", "ws-turn-say-consent");
+    const box = make("input", "", { type: "checkbox", name: "shown" });
+    box.checked = isShown;
+    label.append(box, this.words.feedback_consent);
+    return label;
+  },
+
+  /**
+   * Says that administrators may read the answer, with the button that takes that back.
+   * @param {Row} row
+   */
+  consentNotes(row) {
+    if (!row.data.feedback || !row.data.is_shown || row.say || this.isReader) return [];
+    const note = make("p", "ws-turn-consent", { "data-testid": "feedback-consent" });
+    const text = make("span", "");
+    text.textContent = this.words.feedback_shown;
+    note.append(text, this.button("unshow", this.words.feedback_unshow));
+    return [note];
+  },
+
+  /** @param {Row} row */
+  unshow(row) {
+    this.$emit("action", { name: "unshow", id: row.data.id, automatic: false, words: "" });
+    row.data.is_shown = false;
+    this.closeFeedback(row, this.words.feedback_unshown);
   },
 
   /** @param {SubmitEvent} event */
@@ -48,8 +83,13 @@ export const feedback = {
     const row = this.rowOf(form);
     if (!row) return;
     const words = within(form, "input").value.trim().slice(0, MAX_FEEDBACK_CHARS);
-    if (words) this.$emit("action", { name: "say", id: row.data.id, automatic: false, words });
-    this.closeFeedback(row, words ? this.words.thanks : "");
+    const box = /** @type {HTMLInputElement | null} */ (form.querySelector('[name="shown"]'));
+    const shown = box?.checked ?? false;
+    const isNews = Boolean(words) || shown !== row.data.is_shown;
+    if (isNews)
+      this.$emit("action", { name: "say", id: row.data.id, automatic: false, words, shown });
+    row.data.is_shown = shown;
+    this.closeFeedback(row, isNews ? this.words.thanks : "");
   },
 
   /** @param {Row} row */

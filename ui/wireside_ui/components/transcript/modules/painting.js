@@ -206,7 +206,7 @@ export const painting = {
     if (ways) parts.push(this.note(this.words[state], "", ways, state));
     if (state === "error") parts.push(this.errorNote(row, error));
     if (isOpen) parts.push(this.stopBar());
-    else if (has) parts.push(this.answerBar(row));
+    else if (has) parts.push(this.answerBar(row), ...this.consentNotes(row));
     else if (state !== "waiting") parts.push(this.bar(state === "error" ? [] : ["retry"]));
     if (row.data.follow_ups.length && !isOpen) parts.push(this.followUps(row));
     if (row.isCompared && !isOpen && has && !this.isReader) {

@@ -231,6 +231,7 @@ export const turns = {
         sibling: 0,
         siblings: 1,
         feedback: "",
+        is_shown: false,
         instruction: "",
         edited: false,
         model: "",
