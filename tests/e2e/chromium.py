@@ -14,6 +14,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
+    "--use-fake-ui-for-media-stream",  # and the permission for it
     "--host-resolver-rules=MAP chat.test 127.0.0.1",  # a host name that is not a secure context
 ]
 NAMES = (

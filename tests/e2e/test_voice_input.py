@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserType, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.conftest import hear_out, telling
 from tests.e2e.test_axe import check
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI, failure, json_page
 
 OpenPage = Callable[..., Page]
-
-FAKES = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-"""A microphone that beeps, and the permission for it."""
 
 NO_MICROPHONE = """
 navigator.mediaDevices.getUserMedia = async () => {
@@ -39,36 +33,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, lab: FakeOpenAI) -> Iterato
         yield server
 
 
-@pytest.fixture(scope="module")
-def hearing(
-    browser_type_launch_args: dict[str, Any], browser_type: BrowserType
-) -> Iterator[Browser]:
-    """A browser with the fake microphone."""
-    launch_args = {**browser_type_launch_args}
-    launch_args["args"] = [*launch_args["args"], *FAKES]
-    with closing(browser_type.launch(**launch_args)) as browser:
-        yield browser
-
-
 @pytest.fixture
-def opened(hearing: Browser, server: ServerProcess, lab: FakeOpenAI) -> Iterator[OpenPage]:
+def opened(context: BrowserContext, server: ServerProcess, lab: FakeOpenAI) -> OpenPage:
     """Open a page of the server, with a script that runs first."""
     lab.forget()
     lab.requests.clear()
-    violations: list[str] = []
-    with closing(hearing.new_context(locale="en")) as context:
-        telling(context, violations)
 
-        def open_page(script: str = "") -> Page:
-            context.add_init_script(script)
-            page = context.new_page()
-            page.goto(server.url)
-            expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
-            return page
+    def open_page(script: str = "") -> Page:
+        context.add_init_script(script)
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+        return page
 
-        yield open_page
-        hear_out(context)
-    assert violations == []
+    return open_page
 
 
 def heard(lab: FakeOpenAI) -> list[bytes]:
