@@ -19,12 +19,15 @@ from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.service import ChatService
 from wireside.errors import ProviderUnavailable
 from wireside.generation.reader import MAX_CHARS
+from wireside.identity import Caller
 from wireside.limits.windows import SlidingWindow
 from wireside.messages import Finished, ModelInfo, PartDelta, ReasoningDelta, ToolDelta, Usage
 from wireside.parts import DataPart, FilePart, ImagePart, TextPart
 from wireside.protocol.connection import Connection, ConnectionLimits
 from wireside.providers.scripted import ScriptedProvider
+from wireside.records import UserAccount
 from wireside.session.session import MAX_WAITING_CHARS, Session
+from wireside.store.store import SqlStore
 
 
 class Client:
@@ -1199,3 +1202,55 @@ class TestUnexpectedFailures:
         await chat.library.delete([conversation])
         assert (await client.until("error", id="b"))["code"] == "not_found"
         assert (await client.until("done", id="a"))["reason"] == "cancelled"
+
+
+async def test_a_member_resumes_an_answer_until_sharing_ends(
+    chat: ChatService, provider: ScriptedProvider, store: SqlStore
+) -> None:
+    ada, grace = (Caller(user_id=f"u-{name}", name=name, role="user") for name in ("ada", "grace"))
+    for one in (ada, grace):
+        await store.accounts.add_user(
+            UserAccount(id=one.user_id, name=one.name, role="user", created_at=1.0)
+        )
+    members = chat.for_caller(ada).library.members
+    owner = Client(chat.for_caller(ada), ConnectionLimits())
+    owner.send(type="chat", id="1", message="Hi", conversation="new")
+    start = await owner.until("start")
+    call = await provider.call(0)
+    call.say("shared ")
+    conversation, stream = start["conversation"], start["stream"]
+
+    member = Client(chat.for_caller(grace), ConnectionLimits())
+    member.send(type="resume", id="no", stream=stream, offset=0)
+    assert (await member.until("error", id="no"))["code"] == "not_found"
+    member.send(type="chat", id="ask", message="Me?", conversation=conversation)
+    assert (await member.until("error", id="ask"))["code"] == "not_found"
+
+    await members.put(conversation, "user", "grace", "read")
+    member.send(type="resume", id="2", stream=stream, offset=0)
+    assert (await member.until("chunk", id="2"))["content"] == "shared "
+    member.send(type="stop", id="2")  # a reader stops nothing
+    member.send(type="chat", id="ask2", message="Me?", conversation=conversation)
+    assert (await member.until("error", id="ask2"))["code"] == "unauthorized"
+    call.say("more ")
+    await member.until("chunk", id="2", count=2)
+
+    await members.put(conversation, "user", "grace", "reply")
+    member.send(type="chat", id="3", message="Me?", conversation=conversation)
+    call.say("still ")
+    await member.until("chunk", id="2", count=3)
+    await members.remove(conversation, "user", grace.user_id)
+    assert (await member.until("error", id="2"))["code"] == "not_found"
+    call.say("secret")
+    call.finish()
+    assert (await owner.until("done", id="1"))["reason"] == "stop"
+    assert "secret" in owner.text("1")
+    # the question that was asked before is answered, in the owner's conversation
+    second = await provider.call(1)
+    second.say("private")
+    second.finish()
+    assert (await member.until("error", id="3"))["code"] == "not_found"
+    assert "secret" not in member.text("2")
+    assert member.text("3") == ""
+    for client in (owner, member):
+        await client.leave()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -14,11 +15,13 @@ from wireside.parts import text_parts
 from wireside.records import (
     ConversationInfo,
     Feedback,
+    Member,
     Segment,
     Span,
     Tail,
     TurnRecord,
     TurnWithdrawn,
+    UserAccount,
 )
 from wireside.store import conversations
 from wireside.store.store import SqlStore
@@ -117,3 +120,47 @@ async def test_the_options_of_a_conversation_are_kept_and_no_list_reads_them(
     await store.keep_options("nowhere", options)
     assert "options" not in {column.name for column in conversations.LISTED}
     assert len((await store.conversations(cursor=None, limit=9)).conversations) == 1
+
+
+async def test_what_is_shared_is_listed_by_user_and_group_page_by_page(store: SqlStore) -> None:
+    await store.accounts.add_user(UserAccount(id="g", name="grace", role="user", created_at=1.0))
+    grace = Member(kind="user", id="g", access="read")
+    lab = Member(kind="group", id="\0lab 🧪", access="reply")
+    gone = Member(kind="user", id="gone", access="reply")
+    for number, members in enumerate([(grace, lab), (lab,), (gone,), ()]):
+        info = ConversationInfo(
+            id=f"c{number}",
+            title="t",
+            created_at=1.0,
+            updated_at=float(number),
+            owner="ada",
+            members=members,
+        )
+        await store.create_conversation(info)
+
+    async def listed(user: str, *groups: str, limit: int = 9, cursor: str | None = None) -> Any:
+        return await store.shared_conversations(
+            user=user, groups=groups, cursor=cursor, limit=limit
+        )
+
+    async def ids(user: str, *groups: str) -> list[str]:
+        return [one.id for one in (await listed(user, *groups)).conversations]
+
+    assert await ids("g") == ["c0"]
+    assert await ids("g", "\0lab 🧪", "other") == ["c1", "c0"]
+    assert await ids("gone") == []  # there is no such account
+    assert await ids("ada", "\0lab 🧪") == []  # its own are not shared with it
+    first = await listed("g", "\0lab 🧪", limit=1)
+    second = await listed("g", "\0lab 🧪", limit=1, cursor=first.cursor)
+    assert [one.id for one in (*first.conversations, *second.conversations)] == ["c1", "c0"]
+    assert second.cursor is None
+    assert first.conversations[0].members == (lab,)
+    stored = await store.conversation("c0")
+    assert stored is not None
+    assert stored.info.members == (grace, lab)
+    await store.accounts.remove_user("g", 2.0)
+    assert await ids("g") == []
+    await store.delete_conversations(["c1"], 3.0, owner="ada")
+    assert await ids("x", "\0lab 🧪") == ["c0"]
+    await store.purge_conversations(9.0)
+    assert await ids("x", "\0lab 🧪") == ["c0"]
