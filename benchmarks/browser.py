@@ -35,7 +35,7 @@ new PerformanceObserver(list => {
   for (const task of list.getEntries()) bench.tasks.push([task.startTime, task.duration]);
 }).observe({type: "longtask", buffered: true});
 const watch = look => requestAnimationFrame(() => look() || watch(look));
-// Whether the last answer has ended, by its last characters: reading all of it costs time with its length
+// Whether the last answer has ended, by its last characters: to read all of it costs time
 const hasEnded = () => {
   const answers = document.querySelectorAll('[data-testid="message-assistant"]');
   let last = answers[answers.length - 1];

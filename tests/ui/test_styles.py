@@ -55,10 +55,10 @@ SHARED = {
     "ws-menu": {"sidebar", "composer", "status", "model_picker"},
     "ws-menu-anchor": {"status", "model_picker"},
     "ws-panel": {"composer", "model_picker"},
-    "ws-strong": {"sidebar", "welcome", "library", "composer"},
+    "ws-strong": {"sidebar", "welcome", "library", "composer", "header"},
     "ws-text-tool": {"composer", "header", "status", "model_picker", "welcome"},
     "ws-tool": {"banners", "sidebar", "composer", "header", "library", "preferences"},
-    "ws-unseen": {"sidebar", "status", "palette", "preferences"},
+    "ws-unseen": {"sidebar", "status", "palette", "preferences", "header"},
 }
 """Classes of the frame, in ``frame.css``, and the components that use each of them.
 

@@ -35,7 +35,7 @@ PAGES: Mapping[str, Sheets] = {
         "components": (
             _shared("frame"),
             *_of("kit", "dialog", "model_icon", "choices"),
-            *_of("header"),
+            *_of("header", "header", "people"),
             *_of("banners"),
             *_of("preferences"),
             *_of("model_picker"),

@@ -206,6 +206,7 @@ def test_the_first_page_comes_with_the_page(built: Sidebar) -> None:
         "archived": False,
         "folder": None,
         "tags": [],
+        "owner": "",
     }
     assert built.props["begin"] == {
         "items": [item],
@@ -214,6 +215,7 @@ def test_the_first_page_comes_with_the_page(built: Sidebar) -> None:
         "live": ["a"],
         "asking": ["b"],
         "folders": [{"id": "f", "name": "gnirts"}],
+        "hasShared": False,
     }
 
 
@@ -236,6 +238,7 @@ def test_an_item_tells_where_it_stands() -> None:
         "archived": True,
         "folder": "f",
         "tags": ["b", "a"],
+        "owner": "",
     }
 
 

@@ -554,7 +554,7 @@ async def test_the_header_shows_the_title_and_follows_its_changes(screen: Any, b
     shown = [call[0] for call in await screen.changes("header.show")]
     assert [info.title for info in shown] == ["Wombats"]
     await screen.presenter.open("", None)
-    assert ("header.show", None) in screen.calls
+    assert ("header.show", None, None) in screen.calls
 
 
 async def test_the_use_of_the_context_follows_the_conversation(

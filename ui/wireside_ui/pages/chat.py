@@ -344,6 +344,7 @@ class ChatPage:
             live=library.answering,
             asking=opening.asking,
             folders=opening.folders,
+            has_shared=opening.has_shared,
             on_need=presenter.give_page,
             on_search=presenter.search,
             on_rename=presenter.rename,
@@ -367,11 +368,14 @@ class ChatPage:
         )
 
     def _header(self, opening: Opening) -> Header:
-        presenter, words = self._presenter, self._words
+        presenter, words, library = self._presenter, self._words, self._chat.library
         header = Header(
             base=self._base,
             words=words,
-            conversation=opening.conversation.info if opening.conversation else None,
+            conversation=library.view_of(opening.conversation.info)
+            if opening.conversation
+            else None,
+            shared=opening.shared,
             on_rename=presenter.sidebar.rename,
             sharing="off" if self._is_reader else self._sharing,
             is_reader=self._is_reader,
@@ -448,6 +452,7 @@ class ChatPage:
             max_file_mb=self._chat.files.rules.max_bytes // 2**20,
             recording_s=self._chat.files.recording_s,
             is_reader=self._is_reader,
+            right=opening.shared.right if opening.shared else "own",
             footer=self._look.footer,
             links=self._look.links,
             words=self._words,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from wireside.chat.access import Right
 from wireside.chat.conversation import Conversation
 from wireside.chat.service import ChatService
 from wireside.errors import NotFound, StoreError, WiresideError
@@ -35,7 +36,13 @@ from wireside_ui.presenters.rows import Action
 from wireside_ui.presenters.sidebar import SidebarPresenter
 from wireside_ui.presenters.transcript import LIMITS, TranscriptLimits, TranscriptPresenter
 from wireside_ui.presenters.updates import BrowserConnection, UpdateLoop
-from wireside_ui.presenters.views import ChatViews, ContextRow, Sending, WelcomeState
+from wireside_ui.presenters.views import (
+    ChatViews,
+    ContextRow,
+    Sending,
+    SharedWith,
+    WelcomeState,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,10 @@ class Opening:
     """The folders of the user."""
     asking: frozenset[str]
     """Ids of the conversations that wait for an answer of the user."""
+    has_shared: bool = False
+    """Whether others share conversations with the user."""
+    shared: SharedWith | None = None
+    """Who can see the conversation; None where there are no accounts."""
 
     @property
     def id(self) -> str:
@@ -122,6 +133,8 @@ class ChatPresenter:
         """What the shown use of the context was read for."""
         self._heading: tuple[object, ...] = _heading(None)
         """What the header shows."""
+        self._right: Right = "own"
+        """What the user may do with the conversation, as the page shows it."""
         self.updates = UpdateLoop(self.update, connection)
         self.models = ModelsPresenter(chat, language, models)
         self.transcript = TranscriptPresenter(
@@ -166,6 +179,8 @@ class ChatPresenter:
             listing=await self.sidebar.first_page(),
             folders=await self.sidebar.read_folders(),
             asking=await self.sidebar.read_asking(),
+            has_shared=await self.sidebar.read_shared(),
+            shared=await self._shared_with(conversation),
         )
 
     async def _presets(self) -> dict[str | None, Preset]:
@@ -197,6 +212,7 @@ class ChatPresenter:
         self._missing = opening.missing
         if opening.conversation is not None:
             self._heading = _heading(opening.conversation.info)
+            self._right = self._chat.library.right_on(opening.conversation) or "own"
         await self._show_allowance()
         if opening.problem:
             self._show_problem(opening.problem)
@@ -231,7 +247,7 @@ class ChatPresenter:
     async def update(self) -> None:
         """Show all changes since the last update."""
         if await self.sidebar.update():
-            self._show_title()
+            await self._show_title()
         self._views.frame.show_saving(self._chat.saving.is_behind)
         self._show_banners()
         conversation = self.transcript.conversation
@@ -239,9 +255,10 @@ class ChatPresenter:
             return
         is_shape_new = self.transcript.is_shape_new
         if is_shape_new:
-            if conversation.is_deleted:
+            if conversation.is_deleted or self._chat.library.right_on(conversation) is None:
                 return await self._change_to(conversation.id)
-            self._show_title()
+            self._show_right()
+            await self._show_title()
             self._show_choice(conversation)
         await self.transcript.update()
         if is_shape_new and conversation is self.transcript.conversation:
@@ -351,7 +368,8 @@ class ChatPresenter:
             self._discard_temporary()
             self._context, self._context_cause = None, ()
             self._views.composer.show_context(None)
-            self._show_title()
+            self._show_right()
+            await self._show_title()
         self._missing = conversation_id if conversation is None else ""
         self._views.welcome.show(_welcome(conversation, self._missing))
         self._show_problem(problem)
@@ -363,9 +381,7 @@ class ChatPresenter:
     async def _read(self, conversation_id: str) -> tuple[Conversation | None, StoreError | None]:
         try:
             found = (
-                await self._chat.library.open_conversation(conversation_id)
-                if conversation_id
-                else None
+                await self._chat.library.find_readable(conversation_id) if conversation_id else None
             )
         except StoreError as error:
             return None, error
@@ -379,7 +395,8 @@ class ChatPresenter:
         if conversation.is_temporary:
             self._temporary = conversation
         self._options = await self._chat.options_of(conversation)
-        self._show_title()
+        self._show_right()
+        await self._show_title()
 
     def _discard_temporary(self) -> None:
         """End the temporary conversation that the page has shown, which nobody can open again."""
@@ -485,7 +502,7 @@ class ChatPresenter:
     async def edit_last(self) -> None:
         """Load the last question into the composer."""
         try:
-            if turn := await self.transcript.last_turn():
+            if self._right == "own" and (turn := await self.transcript.last_turn()):
                 self._views.composer.edit(turn.id, turn.question, files_of(turn))
         except StoreError as error:
             self._tell(error)
@@ -498,7 +515,7 @@ class ChatPresenter:
         try:
             if conversation is None or conversation.id != conversation_id:
                 conversation = await self._chat.library.open_conversation(conversation_id)
-            if conversation is not None:
+            if conversation is not None and self._chat.library.right_on(conversation) == "own":
                 await self._chat.choose_options(conversation, options)
         except WiresideError as error:
             self._tell(error)
@@ -585,21 +602,51 @@ class ChatPresenter:
         sentence = sentence_in(self._language, problem) if problem else ""
         self._views.welcome.show_problem(sentence)
 
-    def _show_title(self) -> None:
+    async def _show_title(self) -> None:
         conversation = self.transcript.conversation
         title = seen(conversation.title) if conversation else ""
         if conversation and conversation.is_temporary:
             title = words_in(self._language)["temporary_chat"]
         self._views.frame.set_title(title, len(self.sidebar.asking))
         is_temporary = conversation is not None and conversation.is_temporary
-        info = conversation.info if conversation and not is_temporary else None
+        info = None
+        if conversation and not is_temporary:
+            info = self._chat.library.view_of(conversation.info)
         heading = _heading(info)
         if heading != self._heading:
             self._heading = heading
-            self._views.header.show(info)
+            shared = await self._shared_with(conversation)
+            if conversation is self.transcript.conversation:
+                self._views.header.show(info, shared)
+
+    def _show_right(self) -> None:
+        """Show what the user may do with the conversation, if that has changed."""
+        conversation = self.transcript.conversation
+        right = self._chat.library.right_on(conversation) if conversation else "own"
+        if right is not None and right != self._right:
+            self._right = right
+            self._views.composer.set_right(right)
+            self._views.transcript.set_right(right)
+
+    async def _shared_with(self, conversation: Conversation | None) -> SharedWith | None:
+        """Return who can see a conversation; None where it can't be shared or that is unknown."""
+        library = self._chat.library
+        if conversation is None or conversation.is_temporary:
+            return None
+        right = library.right_on(conversation) or "read"
+        if right == "own" and not library.members.is_on:
+            return None
+        with suppress(StoreError):
+            audience = await library.members.audience_of(conversation.info)
+            if right != "own":
+                return SharedWith(right=right, owner=seen(audience.owner))
+            return SharedWith(names=tuple(seen(one.name) for one in audience.members))
+        return None
 
     def _show_choice(self, conversation: Conversation) -> None:
         """Show the model and settings that another page has chosen for the conversation."""
+        if self._right != "own":
+            return  # the settings of another user stay private
         if conversation.options is not None and conversation.options != self._options:
             self._options = conversation.options
             self._views.composer.set_choice(conversation.id, self._options)
@@ -624,7 +671,7 @@ class ChatPresenter:
         """Show the new title of the conversation, or reopen it if it was deleted and is back."""
         conversation = self.transcript.conversation
         if conversation is not None and conversation.id == conversation_id:
-            self._show_title()
+            self.transcript.note_change(None)  # shows its title
         if conversation_id == self._missing:
             self._come_back(conversation_id)
 
@@ -640,7 +687,7 @@ def _heading(info: ConversationInfo | None) -> tuple[object, ...]:
     if info is None:
         return ()
     is_pinned, is_archived = info.pinned_at is not None, info.archived_at is not None
-    return info.id, info.title, is_pinned, is_archived, info.folder_id, info.tags
+    return info.id, info.title, is_pinned, is_archived, info.folder_id, info.tags, info.members
 
 
 def _welcome(conversation: Conversation | None, missing: str) -> WelcomeState:

@@ -165,6 +165,10 @@ class Row:
     details: DetailsRow | None = None
     asked_at: float = 0.0
     """Time of the question in seconds since 1970; 0 if unknown."""
+    asked_by: str = ""
+    """Name of the user who asked, if that is neither the user of the page nor known by itself."""
+    is_asker: bool = False
+    """Whether the user of the page has asked, in a conversation of another user."""
     beside: tuple[Row, ...] = ()
     """The answers of other models to the question, shown next to this one."""
 

@@ -14,6 +14,7 @@ from wireside.chat.watchers import (
     Gone,
     ListChange,
     Listed,
+    SharedChanged,
 )
 from wireside.errors import BadMessage, NotFound, StoreError, WiresideError
 from wireside.records import ConversationInfo, Folder, Listing
@@ -66,6 +67,7 @@ class SidebarPresenter:
         self._is_live_new = False
         self._is_asking_new = False
         self._are_folders_new = False
+        self._is_shared_new = False
         self.asking: frozenset[str] = frozenset()
         """Ids of the conversations that wait for an answer of the user."""
         self._unwatch: Callable[[], object] = lambda: None
@@ -83,6 +85,13 @@ class SidebarPresenter:
             return await self._library.folders.list_folders()
         except StoreError:
             return []
+
+    async def read_shared(self) -> bool:
+        """Return whether others share conversations; False if the store can't be read."""
+        try:
+            return bool((await self._library.list_shared(limit=1)).conversations)
+        except StoreError:
+            return False
 
     async def read_asking(self) -> frozenset[str]:
         """Read ``asking``, which stays as it is if the store can't be read."""
@@ -118,6 +127,10 @@ class SidebarPresenter:
             self._are_folders_new = False
             with suppress(StoreError):
                 self.view.set_folders(await self._library.folders.list_folders())
+        if self._is_shared_new:
+            self._is_shared_new = False
+            with suppress(StoreError):
+                self.view.set_shared(bool((await self._library.list_shared(limit=1)).conversations))
         if not self._is_asking_new:
             return False
         self._is_asking_new = False
@@ -140,12 +153,16 @@ class SidebarPresenter:
                 self._is_asking_new = True
             case FoldersChanged():
                 self._are_folders_new = True
+            case SharedChanged():
+                self._is_shared_new = True
         self._wake()
 
     # ---- user actions ------------------------------------------------------------------------
 
     async def give_page(self, cursor: str | None, scope: ListScope) -> None:
         """Show a page of the list."""
+        if scope.kind == "shared":
+            return await self._give_shared(cursor)
         try:
             listing = await self._library.list_page(
                 archived=scope.kind == "archive",
@@ -156,6 +173,22 @@ class SidebarPresenter:
             self.view.fail(sentence_in(self._language, error))
         else:
             self.view.show(listing.conversations, listing.cursor, scope=scope, fresh=cursor is None)
+
+    async def _give_shared(self, cursor: str | None) -> None:
+        """Show a page of the conversations that others share with the user."""
+        try:
+            listing = await self._library.list_shared(cursor=cursor)
+            owners = await self._library.members.names_of_owners(listing.conversations)
+        except WiresideError as error:
+            self.view.fail(sentence_in(self._language, error))
+        else:
+            self.view.show(
+                listing.conversations,
+                listing.cursor,
+                scope=ListScope("shared"),
+                fresh=cursor is None,
+                owners=owners,
+            )
 
     async def search(self, search: Search, cursor: int | None) -> None:
         """Show a page of search results."""

@@ -108,6 +108,8 @@ class TranscriptPresenter:
         self._base = base
         self._updates = updates
         self._names = names
+        self._people: dict[str, str] = {}
+        """Names of the users who have asked in shared conversations, by account id."""
         self._limits = limits
         self._conversation: Conversation | None = None
         self._unwatch: Callable[[], object] = lambda: None
@@ -176,6 +178,7 @@ class TranscriptPresenter:
             self.close()
             raise
         if conversation is self._conversation:
+            self.view.set_right(self._chat.library.right_on(conversation) or "read")
             self.view.reset(self._rows(turns), self._total)
             address = f"{self._base}/api/conversations/{conversation.id}"
             self.view.set_source("" if conversation.is_temporary else address)
@@ -183,6 +186,7 @@ class TranscriptPresenter:
     def clear(self) -> None:
         """Show an empty transcript."""
         self.close()
+        self.view.set_right("own")
         self.view.reset([], 0)
         self.view.set_source("")
 
@@ -430,9 +434,21 @@ class TranscriptPresenter:
         return turns[0] if turns else None
 
     async def _turns(self, first: int, last: int) -> list[ConversationTurn]:
-        if self._conversation is None:
-            return []
-        return await self._chat.library.read_turns(self._conversation, max(0, first), last)
+        conversation = self._conversation
+        if conversation is None or self._chat.library.right_on(conversation) is None:
+            return []  # without a right, the page is about to leave the conversation
+        turns = await self._chat.library.read_turns(conversation, max(0, first), last)
+        await self._read_people(conversation, turns)
+        return turns
+
+    async def _read_people(
+        self, conversation: Conversation, turns: Sequence[ConversationTurn]
+    ) -> None:
+        """Read the names of those who have asked turns and are not known yet."""
+        owner = conversation.info.owner
+        askers = {turn.asked_by or owner for turn in turns} - {self._chat.caller.user_id}
+        if unknown := askers - self._people.keys():
+            self._people |= await self._chat.library.members.names_of(unknown)
 
     def _rows(self, turns: Sequence[ConversationTurn]) -> list[Row]:
         """Return the rows of turns and start followers for answers in progress."""
@@ -483,7 +499,7 @@ class TranscriptPresenter:
         budget: HighlightBudget | None = None,
         chars: int | None = None,
     ) -> Row:
-        return row_of(
+        row = row_of(
             turn,
             self._markup,
             self._language,
@@ -492,6 +508,9 @@ class TranscriptPresenter:
             chars=chars,
             names=self._names(),
         )
+        asker = turn.asked_by or (self._conversation.info.owner if self._conversation else "")
+        is_asker = turn.asked_by is not None and asker == self._chat.caller.user_id
+        return replace(row, asked_by=seen(self._people.get(asker, "")), is_asker=is_asker)
 
     def _mark(self, turn: ConversationTurn) -> Mark:
         first = turn.segments[0].name if turn.segments else None

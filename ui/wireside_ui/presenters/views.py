@@ -6,10 +6,11 @@ interfaces; what a user does arrives as a call of a presenter's method.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict, Unpack
 
+from wireside.chat.access import Right
 from wireside.messages import ModelInfo, Options
 from wireside.records import Banner, ConversationInfo, Folder, Hit, SearchFilter
 from wireside_ui.presenters.rows import FileRow, Row, RowPatch
@@ -49,10 +50,10 @@ class ListScope:
     """Which conversations the list shows.
 
     ``list``: pinned ones and those in no folder; ``archive``: the archived ones; ``folder``: those
-    of the folder of the id ``of``.
+    of the folder of the id ``of``; ``shared``: those that others share with the user.
     """
 
-    kind: Literal["list", "archive", "folder"] = "list"
+    kind: Literal["list", "archive", "folder", "shared"] = "list"
     of: str = ""
 
 
@@ -77,6 +78,19 @@ class Search:
 
     query: str
     filters: SearchFilter = SearchFilter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedWith:
+    """Who can see a conversation, and what the user may do with it.
+
+    ``owner`` is the name of the user who shares it, "" for one of the user's own; ``names`` are
+    those of the users and groups that an own one is shared with.
+    """
+
+    right: Right = "own"
+    owner: str = ""
+    names: tuple[str, ...] = ()
 
 
 class TranscriptView(Protocol):
@@ -105,6 +119,9 @@ class TranscriptView(Protocol):
 
     def jump(self, index: int) -> None:
         """Scroll to a turn."""
+
+    def set_right(self, right: Right) -> None:
+        """Set what the user may do with the conversation; call it before its rows are shown."""
 
     def set_source(self, address: str) -> None:
         """Set the conversation's address in the REST API, "" for none."""
@@ -142,6 +159,9 @@ class ComposerView(Protocol):
 
     def edit(self, turn_id: str, question: str, files: Sequence[FileRow]) -> None:
         """Load the question of a turn, with its files, into the box."""
+
+    def set_right(self, right: Right) -> None:
+        """Set what the user may do with the conversation."""
 
     def lose(self, conversation_id: str) -> None:
         """Report that the opened conversation no longer exists."""
@@ -189,8 +209,9 @@ class SidebarView(Protocol):
         *,
         scope: ListScope,
         fresh: bool,
+        owners: Mapping[str, str] = {},
     ) -> None:
-        """Show a page of the list."""
+        """Show a page of the list; ``owners`` has the names of other owners by account id."""
 
     def show_hits(self, search: Search, hits: Sequence[Hit], *, fresh: bool) -> None:
         """Show a page of search results."""
@@ -210,6 +231,9 @@ class SidebarView(Protocol):
     def set_folders(self, folders: Sequence[Folder]) -> None:
         """Show the folders."""
 
+    def set_shared(self, has_shared: bool) -> None:
+        """Show whether others share conversations with the user, which may have changed."""
+
     def set_asking(self, conversation_ids: Collection[str]) -> None:
         """Mark the conversations that wait for an answer of the user."""
 
@@ -223,8 +247,8 @@ class SidebarView(Protocol):
 class HeaderView(Protocol):
     """The header; see ``components.header.Header``."""
 
-    def show(self, conversation: ConversationInfo | None) -> None:
-        """Show the title of a conversation, None for a new or temporary chat."""
+    def show(self, conversation: ConversationInfo | None, shared: SharedWith | None = None) -> None:
+        """Show the title of a conversation and who can see it; None for a new or temporary chat."""
 
 
 class BannersView(Protocol):

@@ -120,7 +120,12 @@ interface ComposerState {
   maxFiles: number;
   maxFileMb: number;
   recordingS: number;
+  isViewer: boolean;
+  right: string;
+  rightNow: string;
   isReader: boolean;
+  isGuest: boolean;
+  readOnlyText: string;
   footer: string;
   links: [label: string, href: string][];
   words: Words;

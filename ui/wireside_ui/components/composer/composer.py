@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
+from wireside.chat.access import Right
 from wireside.chat.comparison import MAX_MODELS
 from wireside.chat.effort import EFFORTS, effort_of, parameters_with
 from wireside.messages import Options
@@ -46,6 +47,7 @@ class Composer(
         max_file_mb: int = 0,
         recording_s: int = 0,
         is_reader: bool = False,
+        right: Right = "own",
         footer: str = "",
         links: Mapping[str, str] | None = None,
         words: Mapping[str, str],
@@ -72,6 +74,7 @@ class Composer(
             max_file_mb: maximum size of a file in MB.
             recording_s: longest recording in seconds; 0: there is no microphone button.
             is_reader: the user may not ask questions.
+            right: what the user may do with the conversation.
             footer: the line below the box, "" for the built-in one.
             links: addresses by label below it.
             words: texts of the interface.
@@ -95,7 +98,8 @@ class Composer(
         self._props["max-files"] = max_files
         self._props["max-file-mb"] = max_file_mb
         self._props["recording-s"] = recording_s
-        self._props["is-reader"] = is_reader
+        self._props["is-viewer"] = is_reader
+        self._props["right"] = right
         self._props["footer"] = footer
         self._props["links"] = list((links or {}).items())
         self._props["words"] = dict(words)
@@ -159,6 +163,10 @@ class Composer(
     def edit(self, turn_id: str, question: str, files: Sequence[FileRow]) -> None:
         """Load the question of a turn, with its files, into the box for editing."""
         self.run_method("edit", turn_id, question, list(files))
+
+    def set_right(self, right: Right) -> None:
+        """Set what the user may do with the conversation."""
+        self.run_method("setRight", right)
 
     def lose(self, conversation_id: str) -> None:
         """Report that the opened conversation no longer exists."""

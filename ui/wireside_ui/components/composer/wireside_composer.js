@@ -34,7 +34,8 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
     maxFiles: Number, // of a question; 0: none
     maxFileMb: Number,
     recordingS: Number, // of voice input; 0: none
-    isReader: Boolean,
+    isViewer: Boolean, // the user may only read
+    right: { type: String, default: "own" }, // what the user may do with the first conversation
     footer: String,
     links: Array, // pairs of label and address
     words: Object,
@@ -45,6 +46,7 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
   emits: ["send", "stop", "edit-last", "open", "choose", "compact"],
   data() {
     return {
+      rightNow: this.right,
       id: this.conversation, // "" for a new one
       text: "",
       attached: [], // the files of the next question, or of the edited one
@@ -83,6 +85,16 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
     };
   },
   computed: {
+    isReader() {
+      return this.isViewer || this.rightNow === "read";
+    },
+    // Whether the conversation is another user's.
+    isGuest() {
+      return this.rightNow !== "own";
+    },
+    readOnlyText() {
+      return this.isViewer ? this.words.read_only : this.words.shared_read_only;
+    },
     isTemporary: () => chat.isTemporary,
     offered: () => choice.offered,
     promptList() {
@@ -306,9 +318,9 @@ export default /** @satisfies {ComponentOptions<Composer>} */ ({
           ref: "box",
           rows: 1,
           value: this.text,
-          placeholder: this.isReader ? w.read_only : w.placeholder,
+          placeholder: this.isReader ? this.readOnlyText : w.placeholder,
           disabled: this.isReader,
-          "aria-label": this.isReader ? w.read_only : w.placeholder,
+          "aria-label": this.isReader ? this.readOnlyText : w.placeholder,
           "aria-describedby": "ws-composer-hint",
           "aria-invalid": this.tooLong ? "true" : undefined,
           "data-testid": "input-chat",

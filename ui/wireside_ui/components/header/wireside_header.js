@@ -1,17 +1,28 @@
 // @ts-check
 // The header: the title of the conversation with its menu, the controls that the server adds, and the sheet of keys.
 import { h } from "vue";
+import { people } from "wireside-header/people.js";
 import { sheet } from "wireside-header/sheet.js";
 import { chat } from "wireside-kit/chat.js";
 import { icon } from "wireside-kit/icons.js";
 import { isComposing, isTypedIn } from "wireside-kit/keyboard.js";
 
 export default /** @satisfies {ComponentOptions<Header>} */ ({
-  props: { base: String, words: Object, begin: Object, isReader: Boolean, sharing: String },
+  props: {
+    base: String,
+    words: Object,
+    begin: Object,
+    sharedWith: Object,
+    isReader: Boolean,
+    sharing: String,
+  },
   emits: ["rename"],
   data() {
     return {
       conversation: this.begin,
+      sharedNow: this.sharedWith, // who can see it; null where there are no accounts
+      people: null, // the open dialog that says and changes it
+      invited: { kind: "user", name: "", access: "read" }, // what its form has
       isRenaming: false,
       draft: "",
       isMenuOpen: false,
@@ -33,8 +44,9 @@ export default /** @satisfies {ComponentOptions<Header>} */ ({
         icon("sidebar"),
       ),
       h("h1", { class: "ws-header-title" }, [this.title()]),
+      this.peopleButton(),
       this.$slots.default?.(),
-      this.conversation && this.sharing
+      this.conversation && this.sharing && !this.conversation.owner
         ? h(
             "button",
             {
@@ -61,6 +73,7 @@ export default /** @satisfies {ComponentOptions<Header>} */ ({
         icon("compose"),
       ),
       this.sheet(),
+      this.peopleDialog(),
     ]);
   },
   mounted() {
@@ -76,14 +89,22 @@ export default /** @satisfies {ComponentOptions<Header>} */ ({
     window.removeEventListener("wireside:menu-closed", this.onMenuClosed);
   },
   methods: {
+    ...people,
     ...sheet,
 
     // ---- called by the server ----
 
-    /** @param {Item | null} conversation */
-    show(conversation) {
-      if (conversation?.id !== this.conversation?.id) this.isRenaming = false;
+    /**
+     * @param {Item | null} conversation
+     * @param {HeaderShared | null} shared
+     */
+    show(conversation, shared) {
+      if (conversation?.id !== this.conversation?.id) {
+        this.isRenaming = false;
+        this.people = null;
+      }
       this.conversation = conversation;
+      this.sharedNow = shared;
     },
 
     // ---- the title ----

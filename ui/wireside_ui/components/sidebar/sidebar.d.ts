@@ -10,6 +10,8 @@ interface Item {
   /** The id of its folder, which may be gone. */
   folder: string | null;
   tags: string[];
+  /** The name of another user who shares it, "" for one of the user's own. */
+  owner: string;
 }
 
 interface Folder {
@@ -19,7 +21,7 @@ interface Folder {
 
 /** Which conversations the list shows. */
 interface ListScope {
-  kind: "list" | "archive" | "folder";
+  kind: "list" | "archive" | "folder" | "shared";
   /** The id of the folder. */
   of: string;
 }
@@ -115,7 +117,7 @@ interface SidebarRefs {
 interface SidebarState {
   base: string;
   words: Words;
-  begin: { items: Item[]; cursor: string | null; current: string; live: string[]; asking: string[]; folders: Folder[] };
+  begin: { items: Item[]; cursor: string | null; current: string; live: string[]; asking: string[]; folders: Folder[]; hasShared: boolean };
   name: string;
   logo: string;
   account: string;
@@ -134,6 +136,7 @@ interface SidebarState {
   scope: ListScope;
   archived: boolean;
   folders: Folder[];
+  hasShared: boolean;
   /** The conversations whose folder is being chosen. */
   moving: { ids: string[]; items: Item[] } | null;
   /** The conversations whose tags are being chosen. */

@@ -52,6 +52,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         live: Collection[str],
         asking: Collection[str],
         folders: Sequence[Folder] = (),
+        has_shared: bool = False,
         on_need: Callable[[str | None, ListScope], Done],
         on_search: Callable[[Search, int | None], Done],
         on_rename: Callable[[str, str], Done],
@@ -78,7 +79,8 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         ``current`` is the id of the conversation that the page shows, "" for a new one; ``items``
         is the first page of the list, ``live`` the ids of conversations with an answer in progress,
         ``asking`` those of conversations that wait for an answer of the user, ``folders`` the
-        folders of the user. ``on_need(cursor, scope)`` must be answered by ``show`` and
+        folders of the user, ``has_shared`` whether others share conversations with the user.
+        ``on_need(cursor, scope)`` must be answered by ``show`` and
         ``on_search(search, cursor)`` by ``show_hits``, or either by ``fail``. ``name`` and ``logo``
         are those of the product. ``account`` is the name of the signed-in user, if any. The menu at
         the bottom has a link to the account (``has_account_pages``), to the dashboard
@@ -96,6 +98,7 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
             "live": list(live),
             "asking": list(asking),
             "folders": [_folder(folder) for folder in folders],
+            "hasShared": has_shared,
         }
         self._props["name"] = name
         self._props["logo"] = logo
@@ -141,9 +144,16 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
         *,
         scope: ListScope,
         fresh: bool,
+        owners: Mapping[str, str] = {},
     ) -> None:
-        """Show a page of the list; ``fresh`` marks the first page."""
-        self.run_method("show", [item_json(info) for info in items], cursor, asdict(scope), fresh)
+        """Show a page of the list; ``fresh`` marks the first page.
+
+        ``owners`` has the names of other owners by account id.
+        """
+        sent = [item_json(info, owner=owners.get(info.owner, "")) for info in items]
+        if scope.kind == "shared":  # an owner may have been removed meanwhile
+            sent = [{**item, "owner": item["owner"] or "?"} for item in sent]
+        self.run_method("show", sent, cursor, asdict(scope), fresh)
 
     def show_hits(self, search: Search, hits: Sequence[Hit], *, fresh: bool) -> None:
         """Show a page of results of ``search``; an empty page ends the list."""
@@ -168,6 +178,10 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
     def set_folders(self, folders: Sequence[Folder]) -> None:
         """Show the folders."""
         self.run_method("setFolders", [_folder(folder) for folder in folders])
+
+    def set_shared(self, has_shared: bool) -> None:
+        """Show whether others share conversations with the user, which may have changed."""
+        self.run_method("setShared", has_shared)
 
     def set_asking(self, conversation_ids: Collection[str]) -> None:
         """Mark the conversations that wait for an answer of the user."""
@@ -252,8 +266,8 @@ def rename_from(args: Any) -> tuple[str, str] | None:
     return None
 
 
-def item_json(info: ConversationInfo) -> dict[str, Any]:
-    """Return the JSON of a list entry.
+def item_json(info: ConversationInfo, *, owner: str = "") -> dict[str, Any]:
+    """Return the JSON of a list entry; ``owner`` is the name of another user who shares it.
 
     ``at`` is the time of the last update, ``pin`` the time of pinning or 0 if it is not pinned;
     both in seconds since 1970. ``folder`` is the id of its folder, which may be gone.
@@ -266,6 +280,7 @@ def item_json(info: ConversationInfo) -> dict[str, Any]:
         "archived": info.archived_at is not None,
         "folder": info.folder_id,
         "tags": [seen(tag) for tag in info.tags],
+        "owner": seen(owner),
     }
 
 
@@ -277,7 +292,7 @@ def _scope(value: Any) -> ListScope | None:
     """Return the scope that a browser asks for, None if it is malformed."""
     args = _dict(value)
     kind, of = args.get("kind"), args.get("of")
-    if kind in ("list", "archive"):
+    if kind in ("list", "archive", "shared"):
         return ListScope(kind)
     if kind == "folder" and _is_text(of, MAX_ID_CHARS):
         return ListScope(kind, of)

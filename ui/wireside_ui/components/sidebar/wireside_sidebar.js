@@ -55,6 +55,7 @@ export default /** @satisfies {ComponentOptions<Sidebar>} */ ({
       asking: new Set(this.begin.asking),
       scope: { kind: "list", of: "" }, // which conversations the list shows
       folders: this.begin.folders,
+      hasShared: this.begin.hasShared, // whether others share conversations with the user
       moving: null, // ids of the conversations whose folder is being chosen
       tagging: null, // the conversations whose tags are being chosen
       allTags: [], // the tags of all conversations

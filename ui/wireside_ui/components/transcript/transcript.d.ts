@@ -153,6 +153,10 @@ interface RowData {
   is_shown: boolean;
   /** What the page added to the question: the name of it, or its text. */
   instruction: string;
+  /** The name of the other user who has asked, "" if that is known by itself. */
+  asked_by: string;
+  /** Whether the user has asked, in a conversation of another user. */
+  is_asker: boolean;
   /** Whether the answer's text was changed by its owner. */
   edited: boolean;
   model: string;
@@ -197,6 +201,9 @@ interface GrowingText extends LiveText {
 }
 
 /** A turn, with its elements while it has DOM. */
+/** What the user may do with a conversation. */
+type Right = "own" | "reply" | "read";
+
 interface Row extends RowElements {
   data: RowData;
   /** The rows next to it, in a comparison of models. */
@@ -355,6 +362,9 @@ interface TranscriptState {
   announce: boolean;
   pageSize: number;
   guess: number;
+  isViewer: boolean;
+  right: Right;
+  rightNow: Right;
   isReader: boolean;
   asksConsent: boolean;
   assets: string;

@@ -15,6 +15,7 @@ from nicegui.elements.mermaid import Mermaid
 from nicegui.elements.plotly import Plotly
 from nicegui.events import GenericEventArguments
 
+from wireside.chat.access import Right
 from wireside.chat.instructions import TEXTS
 from wireside_ui.components.kit import KIT
 from wireside_ui.i18n.en import TRANSCRIPT_WORDS as WORDS
@@ -86,7 +87,8 @@ class Transcript(
         self._props["words"] = {**WORDS, **words}
         self._props["announce"] = announce
         self._props["page-size"] = page_size
-        self._props["is-reader"] = is_reader
+        self._props["is-viewer"] = is_reader
+        self._props["right"] = "own"
         self._props["asks-consent"] = asks_consent
         self._props["assets"] = assets
         self._props["files"] = files
@@ -165,6 +167,13 @@ class Transcript(
     def jump(self, index: int) -> None:
         """Scroll the turn at ``index`` to the top of the view and highlight it briefly."""
         self.run_method("jump", index)
+
+    def set_right(self, right: Right) -> None:
+        """Set what the user may do with the conversation; call it before its rows are shown."""
+        if self.client._response_built:
+            self.run_method("setRight", right)
+        else:
+            self._props["right"] = right
 
     def set_source(self, address: str) -> None:
         """Set the conversation's address in the REST API, "" for none.

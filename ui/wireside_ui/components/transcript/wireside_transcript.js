@@ -47,7 +47,8 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     announce: { type: Boolean, default: true },
     pageSize: { type: Number, default: 20 },
     guess: { type: Number, default: 280 },
-    isReader: Boolean, // read-only users can't change anything
+    isViewer: Boolean, // read-only users can't change anything
+    right: { type: String, default: "own" }, // what the user may do with the first conversation
     asksConsent: Boolean, // whether administrators may read a rated answer
     assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
     files: { type: String, default: "/api/files" }, // base URL of the questions' files
@@ -58,6 +59,16 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     begin: Object, // the rows that the page was sent with, the number of turns and the source
   },
   emits: ["need", "action", "copy", "find", "answer", "rewrite"],
+
+  data() {
+    return { rightNow: this.right };
+  },
+  computed: {
+    // Whether the user may change nothing: in a conversation of another user, only its owner may.
+    isReader() {
+      return this.isViewer || this.rightNow !== "own";
+    },
+  },
 
   render() {
     return h("div", { class: "ws-transcript" });

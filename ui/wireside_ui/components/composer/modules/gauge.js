@@ -13,13 +13,18 @@ export const gauge = {
     if (!use) this.isGaugeOpen = false;
   },
 
+  /** @param {string} right */
+  setRight(right) {
+    this.rightNow = right;
+  },
+
   /** @param {boolean} isCompacting */
   setCompacting(isCompacting) {
     this.isCompacting = isCompacting;
   },
 
   compact() {
-    if (this.isCompacting || this.isReader || !this.context) return;
+    if (this.isCompacting || this.isReader || this.isGuest || !this.context) return;
     this.isCompacting = true;
     this.closeGauge();
     if (this.open) this.closeOptions();
@@ -101,7 +106,7 @@ export const gauge = {
       h("strong", used),
       h("p", [this.contextText(w.context_tokens), h("br"), this.contextText(w.context_messages)]),
       h("p", { class: "ws-composer-gauge-note" }, w.context_note),
-      this.isReader ? null : this.compactButton(),
+      this.isReader || this.isGuest ? null : this.compactButton(),
     ]);
   },
 
@@ -139,7 +144,7 @@ export const gauge = {
         { class: "ws-composer-hint-calm", "data-testid": "compacting" },
         w.compacting,
       );
-    if (!this.context?.is_nearly_full || this.isReader) return null;
+    if (!this.context?.is_nearly_full || this.isReader || this.isGuest) return null;
     const text = this.context.leaves_out ? w.context_cut : w.context_warn;
     return h("span", { class: "ws-composer-hint-calm", "data-testid": "context-warning" }, [
       `${text} `,

@@ -21,6 +21,7 @@ export const folders = {
    */
   belongs(item) {
     const { kind, of } = this.scope;
+    if (kind === "shared" || item.owner) return kind === "shared" && Boolean(item.owner);
     if (kind === "archive" || item.archived) return kind === "archive" && item.archived;
     if (kind === "folder") return item.folder === of;
     return Boolean(item.pin) || !this.folderOf(item);
@@ -52,7 +53,7 @@ export const folders = {
           {
             type: "button",
             class: "ws-tool",
-            "data-testid": folder ? "leave-folder" : "leave-archive",
+            "data-testid": folder ? "leave-folder" : `leave-${this.scope.kind}`,
             "aria-label": w.back_to_list,
             title: w.back_to_list,
             onClick: () => this.showScope("list"),
@@ -60,10 +61,39 @@ export const folders = {
           icon("back", "ws-sidebar-back"),
         ),
         folder ? icon("folder") : null,
-        h("p", { dir: folder ? "auto" : undefined }, folder ? folder.name : w.show_archived),
+        h(
+          "p",
+          { dir: folder ? "auto" : undefined },
+          folder ? folder.name : this.archived ? w.show_archived : w.shared_with_me,
+        ),
         folder && !this.isReader ? this.editButton(folder, 0) : null,
       ],
     );
+  },
+
+  /** @param {boolean} hasShared */
+  setShared(hasShared) {
+    this.hasShared = hasShared;
+    if (this.scope.kind === "shared") this.need(null);
+  },
+
+  // The way to the conversations that others share with the user, if there are any.
+  sharedLink() {
+    if (!this.hasShared) return null;
+    return h("div", { class: "ws-sidebar-folders" }, [
+      h("div", { class: "ws-sidebar-folder" }, [
+        h(
+          "button",
+          {
+            type: "button",
+            class: "ws-sidebar-folder-link",
+            "data-testid": "shared-with-me",
+            onClick: () => this.showScope("shared"),
+          },
+          [icon("people"), h("span", this.words.shared_with_me)],
+        ),
+      ]),
+    ]);
   },
 
   folderSection() {
@@ -174,7 +204,7 @@ export const folders = {
    * @param {Item} item
    */
   beginDrag(e, item) {
-    if (!e.dataTransfer || this.isReader) return;
+    if (!e.dataTransfer || this.isReader || item.owner) return;
     const ids = this.selected.has(item.id) ? [...this.selected] : [item.id];
     e.dataTransfer.setData(DRAGGED, JSON.stringify(ids));
     e.dataTransfer.effectAllowed = "copyMove"; // the link may be copied elsewhere

@@ -90,6 +90,8 @@ export const itemMenu = {
     const isApart = this.menuItem !== null;
     const rename = () =>
       isApart ? window.dispatchEvent(new CustomEvent("wireside:rename")) : this.rename(item);
+    /** @param {() => (import("vue").VNode | null)[]} make */
+    const ofOwner = (make) => (item.owner ? [] : this.unlessReader(make));
     return h(
       "div",
       {
@@ -103,7 +105,7 @@ export const itemMenu = {
       this.isExporting
         ? this.exportEntries(item)
         : [
-            ...this.unlessReader(() => [
+            ...ofOwner(() => [
               act("edit", "rename", w.rename, () => rename()),
               act("pin", "pin", item.pin ? w.unpin : w.pin, () => this.pin([item.id], !item.pin)),
               act("folder", "move", w.move_to_folder, () => this.chooseFolder([item.id], item)),
@@ -116,14 +118,20 @@ export const itemMenu = {
               ? act("search", "find", w.find, () =>
                   window.dispatchEvent(new CustomEvent("wireside:find")),
                 )
-              : act("check", "select", w.select, () => this.select(item.id)),
+              : item.owner
+                ? null
+                : act("check", "select", w.select, () => this.select(item.id)),
             ...this.unlessReader(() => [
               act("copy", "duplicate", w.duplicate, () => this.$emit("duplicate", { id: item.id })),
+            ]),
+            ...ofOwner(() => [
               act("tune", "preset", w.use_as_preset, () => this.$emit("preset", { id: item.id })),
             ]),
             this.exportEntry(),
-            this.sharing ? act("link", "share", w.share, () => this.share(item)) : null,
-            ...this.unlessReader(() => [
+            this.sharing && !item.owner
+              ? act("link", "share", w.share, () => this.share(item))
+              : null,
+            ...ofOwner(() => [
               act("trash", "delete", w.delete, () => this.remove([item.id], [item])),
             ]),
           ],

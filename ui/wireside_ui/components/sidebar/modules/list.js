@@ -30,6 +30,7 @@ export const list = {
     const isLoading = this.isSearching ? this.isSearchLoading : this.isLoading;
     return [
       this.isSearching ? null : this.scopeHeading(),
+      this.isSearching || this.scope.kind !== "list" ? null : this.sharedLink(),
       this.isSearching || this.scope.kind !== "list" ? null : this.folderSection(),
       h(
         "div",
@@ -88,9 +89,12 @@ export const list = {
       return h(
         "p",
         { class: "ws-sidebar-note ws-sidebar-empty" },
-        { list: w.no_conversations, archive: w.no_archived, folder: w.folder_empty }[
-          this.scope.kind
-        ],
+        {
+          list: w.no_conversations,
+          archive: w.no_archived,
+          folder: w.folder_empty,
+          shared: w.shared_empty,
+        }[this.scope.kind],
       );
     }
     const kept = [this.tabStop, this.renaming, this.menu].flatMap(
@@ -153,7 +157,9 @@ export const list = {
                 "data-id": item.id,
                 tabindex,
                 "aria-current": isCurrent ? "page" : undefined,
-                title: name,
+                title: item.owner
+                  ? `${name} — ${w.shared_by.replace("{name}", () => item.owner)}`
+                  : name,
                 onClick: (e) => this.onItem(e, item),
                 onDragstart: (/** @type {DragEvent} */ e) => this.beginDrag(e, item),
                 onDragend: () => (this.dropInto = null),
@@ -170,7 +176,9 @@ export const list = {
                 this.isSelecting
                   ? h("span", { class: "ws-unseen" }, isSelected ? w.is_selected : "")
                   : null,
-                this.rowTags(item),
+                item.owner
+                  ? h("span", { class: "ws-sidebar-item-owner", dir: "auto" }, item.owner)
+                  : this.rowTags(item),
                 this.mark(item),
               ],
             ),
@@ -237,14 +245,15 @@ export const list = {
     const item = this.items.get(id);
     const at = this.list.findIndex((item) => item.id === id);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this.list.length - 1 }[e.key];
+    const isFixed = this.isReader || Boolean(item?.owner);
     if (to === -1) this.$refs.search.focus();
     else if (to !== undefined) this.goTo(to);
-    else if (e.key.toLowerCase() === "m" && !this.isReader && item)
+    else if (e.key.toLowerCase() === "m" && !isFixed && item)
       this.chooseFolder(this.isSelecting ? [...this.selected] : [id]);
-    else if (e.key.toLowerCase() === "t" && !this.isReader && item)
+    else if (e.key.toLowerCase() === "t" && !isFixed && item)
       this.chooseTags(this.isSelecting ? [...this.selected] : [id]);
-    else if (e.key === "F2" && !this.isReader && item) this.rename(item);
-    else if (e.key === "Delete" && !this.isReader)
+    else if (e.key === "F2" && !isFixed && item) this.rename(item);
+    else if (e.key === "Delete" && !isFixed)
       this.remove(this.isSelecting ? [...this.selected] : [id]);
     else if (e.key === " " && this.isSelecting) this.select(id);
     else return;

@@ -71,6 +71,7 @@ export const selection = {
   /** @param {string} id */
   select(id, isRange = false) {
     const { selected } = this;
+    if (this.scope.kind === "shared") return; // they belong to others
     if (isRange && this.items.has(this.lastSelected)) {
       const places = [this.lastSelected, id].map((one) =>
         this.list.findIndex((item) => item.id === one),

@@ -94,6 +94,19 @@ export const actions = {
     this.$emit("action", { name, id, automatic: false, words: "" });
   },
 
+  /** @param {string} right */
+  setRight(right) {
+    this.rightNow = /** @type {Right} */ (right);
+  },
+
+  /**
+   * Whether the user may take back a question, and answer what its answer asks: the own ones of a shared conversation.
+   * @param {Row} row
+   */
+  mayChange(row) {
+    return !this.isReader || (!this.isViewer && this.rightNow === "reply" && row.data.is_asker);
+  },
+
   /** @param {string[]} names */
   allowed(names) {
     return this.isReader ? names.filter((name) => name.startsWith("copy")) : names;

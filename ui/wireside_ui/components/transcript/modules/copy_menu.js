@@ -16,7 +16,7 @@ export const copyMenu = {
       ...(this.isReader ? [] : [["edit_answer", this.words.edit_answer]]),
       ...(this.rowOf(button)?.data.details ? [["details", this.words.details]] : []),
       // a temporary chat has no source, and is never stored
-      ...(this.source && !this.isReader ? [["fork", this.words.fork]] : []),
+      ...(this.source && !this.isViewer ? [["fork", this.words.fork]] : []),
     ]);
   },
 

@@ -114,12 +114,17 @@ export const painting = {
     if (isAsked && state === "waiting") {
       const note = make("div", "ws-turn-waiting", { "data-testid": "waiting" });
       note.append(this.words.waiting);
-      if (!this.isReader) note.append(" — ", this.button("withdraw", this.words.take_back));
+      if (this.mayChange(row)) note.append(" — ", this.button("withdraw", this.words.take_back));
       foot.append(note);
     } else if (isAsked) {
       const bar = this.bar(["copy_question", "edit"]);
       if (row.data.asked_at) bar.append(timeOf(row.data.asked_at));
       foot.append(bar);
+    }
+    if (row.data.asked_by) {
+      const name = make("span", "ws-turn-by", { "data-testid": "asked-by", dir: "auto" });
+      name.textContent = row.data.asked_by;
+      foot.append(name);
     }
     if (row.data.instruction) {
       const { instruction } = row.data;

@@ -50,7 +50,7 @@ export const questions = {
    */
   fillQuestion(row, el) {
     const { data } = el.question;
-    const isOpen = data.answer === null && row.data.state === "asking" && !this.isReader;
+    const isOpen = data.answer === null && row.data.state === "asking" && this.mayChange(row);
     const shown = JSON.stringify([isOpen, data]);
     if (el.shown === shown) return; // keeps what is being written
     el.shown = shown;

@@ -1,0 +1,135 @@
+"""Sharing with users: the header, the dialog, the list of another user, and the end of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.server_process import ServerProcess
+from wireside.testing import FakeOpenAI
+
+PASSWORD = "a good long password"
+
+NewContext = Callable[..., BrowserContext]
+
+
+@dataclass
+class House:
+    """A server with accounts and two users."""
+
+    server: ServerProcess
+    states: dict[str, Path]
+
+    def page(self, new_context: NewContext, name: str, path: str = "/", **settings: Any) -> Page:
+        """Open a page as a user."""
+        page = new_context(storage_state=self.states[name], **settings).new_page()
+        page.goto(self.server.url + path)
+        expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+        return page
+
+
+@pytest.fixture(scope="module")
+def house(
+    browser: Any, running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("sharing")
+    with ServerProcess(folder / "data", running_lab.url, auth="password") as server:
+        states: dict[str, Path] = {}
+        link = server.administrator_link()
+        for name in ("Ada", "Grace"):
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(link)
+            page.locator("input[name=name]").fill(name)
+            page.locator("input[name=password]").fill(PASSWORD)
+            page.locator("form button").last.click()
+            expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+            if name == "Ada":
+                made = context.request.post(
+                    f"{server.url}/api/users", data={"role": "user"}, headers={"Origin": server.url}
+                )
+                link = made.json()["link"]
+            states[name] = folder / f"{name}.json"
+            context.storage_state(path=states[name])
+            context.close()
+        yield House(server, states)
+
+
+def ask(page: Page, question: str) -> None:
+    page.get_by_role("textbox", name="Ask me anything…").fill(question)
+    page.keyboard.press("Enter")
+
+
+def test_a_conversation_is_shared_read_answered_and_withdrawn(
+    house: House, new_context: NewContext
+) -> None:
+    ada = house.page(new_context, "Ada")
+    ask(ada, "/lab echo")
+    expect(ada.get_by_test_id("message-assistant")).not_to_be_empty()
+    expect(ada).to_have_url(re.compile("/c/"))
+    path = urlsplit(ada.url).path
+    status = ada.get_by_test_id("shared-with")
+    expect(status).to_have_accessible_name("Only you")
+
+    grace = house.page(new_context, "Grace")
+    expect(grace.get_by_test_id("shared-with-me")).to_have_count(0)
+
+    status.focus()
+    ada.keyboard.press("Enter")
+    dialog = ada.get_by_role("dialog", name="People with access")
+    name = dialog.get_by_role("textbox", name="User name")
+    name.fill("Nobody")
+    ada.keyboard.press("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text("There is no other user of that name.")
+    name.fill("Grace")
+    ada.keyboard.press("Enter")
+    expect(dialog.get_by_test_id("member")).to_have_count(1)
+    expect(dialog.get_by_role("combobox", name="Access: grace")).to_have_value("read")
+    ada.keyboard.press("Escape")
+    expect(status).to_have_accessible_name("Shared with grace")
+    expect(status).to_be_focused()
+
+    grace.get_by_test_id("shared-with-me").click()
+    item = grace.get_by_test_id("conversation-item")
+    expect(item).to_contain_text("ada")
+    item.click()
+    expect(grace.get_by_test_id("shared-with")).to_have_accessible_name("Shared by ada")
+    expect(grace.get_by_test_id("message-user")).to_have_text("/lab echo")
+    expect(grace.get_by_test_id("asked-by")).to_have_text("ada")
+    box = grace.get_by_role("textbox", name="Shared with you to read only.")
+    expect(box).to_be_disabled()
+    expect(grace.get_by_role("button", name="Try again")).to_have_count(0)
+
+    # what is asked now streams on the other page
+    ask(ada, "/lab say Later words.")
+    expect(grace.get_by_test_id("message-user")).to_have_count(2)
+    expect(grace.get_by_test_id("message-assistant").nth(1)).not_to_be_empty()
+
+    # the owner changes the right; the message box opens at once
+    status.click()
+    dialog.get_by_role("combobox", name="Access: grace").select_option("reply")
+    ada.keyboard.press("Escape")
+    message = grace.get_by_role("textbox", name="Ask me anything…")
+    expect(message).to_be_enabled()
+    ask(grace, "Grace asks")
+    last = ada.get_by_test_id("message-user").last
+    expect(last).to_have_text("Grace asks")
+    expect(ada.get_by_test_id("asked-by").last).to_have_text("grace")
+    expect(grace.get_by_test_id("message-assistant").nth(2)).not_to_be_empty()
+
+    # the end reaches open pages
+    status.click()
+    dialog.get_by_test_id("remove-member").click()
+    expect(dialog.get_by_test_id("member")).to_have_count(0)
+    expect(grace.get_by_test_id("message-user")).to_have_count(0)
+    expect(grace.get_by_test_id("conversation-item")).to_have_count(0)
+    ada.keyboard.press("Escape")
+    expect(status).to_have_accessible_name("Only you")
+    assert grace.goto(house.server.url + path).status == 404  # type: ignore[union-attr]
