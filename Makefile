@@ -17,7 +17,7 @@ STREAMS ?= 200
 INPUTS ?= 100000000
 FRAMES ?= 1000000
 
-.PHONY: help install run check test bench soak hold audit sbom docs wheel image release contract format lock clean
+.PHONY: help install run check test bench look soak hold audit sbom docs wheel image release contract format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -36,6 +36,9 @@ test: $(VENV)/dev $(VENV)/adapters $(VENV)/docs ## Checks, integration, a real b
 
 bench: $(VENV)/dev ## Measure the cost of a token against a bare relay
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+look: $(VENV)/dev ## Draw the pages in some 60 states; compare them with references
+	@$(BIN)/python -m tests.look $(ARGS)
 
 soak: $(VENV)/dev ## Use, cuts, kills, hostile input for hours: no loss, leak or crash
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(ARGS)

@@ -1,0 +1,219 @@
+"""The states of the pages that ``make look`` draws."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e import test_axe as states
+from tests.e2e.conftest import Lab
+from tests.e2e.test_axe import PASSWORD, connected, ended, say
+from wireside.testing import answer
+
+Draw = Callable[[Page, Lab], None]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state of a page: how it is reached, and what is set for its pictures."""
+
+    name: str
+    draw: Draw
+    path: str = "/"
+    media: tuple[tuple[str, Any], ...] = ()
+    """Emulated media features besides the colour scheme."""
+    language: str = "en-GB"
+    is_guarded: bool = False
+    """Whether the server has accounts; the page is that of the administrator."""
+    is_anonymous: bool = False
+    """Whether it is nobody's page there."""
+    has_drawer: bool = False
+    """Whether the narrow page shows the list of conversations."""
+
+
+def nothing(page: Page, lab: Lab) -> None:
+    """Draw what the path shows."""
+
+
+def short_chat(page: Page, lab: Lab) -> None:
+    lab.answer_with(answer(["Wombats live in burrows in **south-eastern** Australia."]))
+    say(page, "Where do wombats live?")
+    ended(page)
+
+
+def rich_from_the_top(page: Page, lab: Lab) -> None:
+    states.is_rich(page, lab)
+    page.locator(".ws-transcript-scroller").evaluate("el => el.scrollTo(0, 0)")
+
+
+def rich_further_down(page: Page, lab: Lab) -> None:
+    states.is_rich(page, lab)
+    page.locator(".ws-transcript-scroller").evaluate("el => el.scrollTo(0, 1400)")
+
+
+def arabic(page: Page, lab: Lab) -> None:
+    lab.answer_with(answer(["يعيش الومبات في **أستراليا**.\n\n1. جحور\n2. `code`\n"]))
+    say(page, "أين يعيش الومبات؟")
+    ended(page)
+
+
+def thinks(page: Page, lab: Lab) -> None:
+    lab.answer_with(answer(["<think>", "First I look at the map. ", "Then", " more"]).stalled(3))
+    say(page, "Think first")
+    expect(page.locator(".ws-turn-think")).to_be_visible()
+
+
+def broken(page: Page, lab: Lab) -> None:
+    say(page, "/lab error")
+    expect(page.get_by_test_id("note-error")).to_be_visible()
+
+
+def palette(page: Page, lab: Lab) -> None:
+    states.list_of(page, lab)
+    page.keyboard.press("ControlOrMeta+k")
+    expect(page.get_by_role("combobox", name="Command palette")).to_be_focused()
+
+
+def prompts(page: Page, lab: Lab) -> None:
+    page.get_by_test_id("open-prompts").click()
+    expect(page.get_by_role("listbox", name="Prompts")).to_be_visible()
+
+
+def compares(page: Page, lab: Lab) -> None:
+    page.get_by_test_id("model-picker").click()
+    page.get_by_test_id("compare-models").click()
+    expect(page.get_by_test_id("compare-form")).to_be_visible()
+
+
+def attached(page: Page, lab: Lab) -> None:
+    page.locator(".ws-composer input[type=file]").set_input_files(
+        {"name": "numbers.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,2\n"}
+    )
+    expect(page.locator(".ws-composer-chip")).to_be_visible()
+    expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
+    page.get_by_test_id("input-chat").fill("What is in it?")
+
+
+def sent_with_a_file(page: Page, lab: Lab) -> None:
+    attached(page, lab)
+    lab.answer_with(answer(["Two columns and one row."]))
+    page.get_by_test_id("button-send").click()
+    ended(page)
+
+
+def folders_and_tags(page: Page, lab: Lab) -> None:
+    base = page.url.rstrip("/")
+    folder = page.request.post(f"{base}/api/folders", data={"name": "Animals"}).json()
+    turn = {"id": "t", "question": "Q", "answer": [{"reason": "stop", "parts": []}]}
+    talks = [{"title": title, "turns": [turn]} for title in ("Koalas", "Tides", "Taxes")]
+    file = {"format": "wireside", "version": 1, "conversations": talks}
+    made = page.request.post(f"{base}/api/conversations/import", data=json.dumps(file)).json()
+    for name, change in zip(
+        made["conversations"], ({"folder": folder["id"]}, {"tags": ["sea"]}), strict=False
+    ):
+        page.request.patch(f"{base}/api/conversations/{name}", data=change)
+    page.reload()
+    connected(page)
+    page.get_by_role("button", name="Animals", exact=True).click()
+
+
+def dashboard(page: Page, lab: Lab) -> None:
+    expect(page.locator(".ws-dashboard-card").first).to_be_visible()
+
+
+def door_refuses(page: Page, lab: Lab) -> None:
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD + "?")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def banner(page: Page, lab: Lab) -> None:
+    base = page.url.rstrip("/")
+    page.goto(f"{base}/admin/banners")
+    new = page.locator("section").last
+    new.get_by_label("Text").fill("Maintenance on Sunday")
+    new.get_by_label("Severity").select_option("warning")
+    new.get_by_role("button", name="Add a banner").click()
+    page.wait_for_load_state()
+    page.goto(base)
+    connected(page)
+    expect(page.get_by_text("Maintenance on Sunday")).to_be_visible()
+
+
+def paper(page: Page, lab: Lab) -> None:
+    states.is_rich(page, lab)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    time.sleep(0.3)
+
+
+FORCED = (("forced_colors", "active"),)
+PRINT = (("media", "print"),)
+
+ALL = [
+    State("welcome", states.empty),
+    State("missing-conversation", nothing, "/c/unknown"),
+    State("error-404", nothing, "/nowhere"),
+    State("short-chat", short_chat),
+    State("waits", states.waits_for_the_first_word),
+    State("streams", states.streams),
+    State("queue", states.has_a_queue),
+    State("rich", rich_from_the_top),
+    State("rich-below", rich_further_down),
+    State("tool-call", states.calls_a_tool),
+    State("parts", states.has_parts),
+    State("reasoning", states.shows_reasoning),
+    State("reasoning-runs", thinks),
+    State("refused-key", states.failed),
+    State("provider-error", broken),
+    State("overloaded", states.counts_down),
+    State("stopped", states.was_stopped),
+    State("length-reached", states.was_interrupted),
+    State("says-nothing", states.says_nothing),
+    State("edits", states.is_edited),
+    State("versions", states.has_versions),
+    State("feedback", states.takes_feedback),
+    State("too-long", states.is_too_long),
+    State("offline", states.is_offline),
+    State("find", states.finds),
+    State("file-attached", attached),
+    State("file-sent", sent_with_a_file),
+    State("search", states.searches, has_drawer=True),
+    State("search-empty", states.finds_nothing, has_drawer=True),
+    State("list-menu", states.item_menu),
+    State("list-selects", states.selects, has_drawer=True),
+    State("list-archive", states.archive, has_drawer=True),
+    State("list-folders", folders_and_tags, has_drawer=True),
+    State("models", states.opens("model-picker")),
+    State("options", states.opens("options")),
+    State("app-menu", states.opens("app-menu"), has_drawer=True),
+    State("connection", states.opens("connection-status")),
+    State("title-menu", states.title_menu),
+    State("preferences", states.preferences),
+    State("shortcuts", states.shortcuts),
+    State("palette", palette),
+    State("prompts", prompts),
+    State("compares", compares),
+    State("arabic", arabic, language="ar"),
+    State("german", short_chat, language="de"),
+    State("forced-colours", states.has_versions, media=FORCED),
+    State("print", paper, media=PRINT),
+    State("doctor", nothing, "/doctor"),
+    State("dashboard", dashboard, "/dashboard"),
+    State("providers", nothing, "/admin/providers"),
+    State("admin-models", nothing, "/admin/models"),
+    State("usage", nothing, "/admin/usage"),
+    State("banner", banner),  # the last one there: later pages would show it
+    State("sign-in", nothing, "/login", is_guarded=True, is_anonymous=True),
+    State("join", nothing, "/join?link=nothing", is_guarded=True, is_anonymous=True),
+    State("settings", nothing, "/settings", is_guarded=True),
+    State("people", nothing, "/people", is_guarded=True),
+    State("audit", nothing, "/audit", is_guarded=True),
+    State("sign-in-refused", door_refuses, "/login", is_guarded=True, is_anonymous=True),
+]
