@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.e2e.test_axe import check
 from tests.server_process import ServerProcess
 from wireside.testing import FakeOpenAI
+
+pytestmark = pytest.mark.timeout(240)
 
 PASSWORD = "a good long password"
 
@@ -92,6 +95,7 @@ def test_a_conversation_is_shared_read_answered_and_withdrawn(
     ada.keyboard.press("Enter")
     expect(dialog.get_by_test_id("member")).to_have_count(1)
     expect(dialog.get_by_role("combobox", name="Access: grace")).to_have_value("read")
+    check(ada)
     ada.keyboard.press("Escape")
     expect(status).to_have_accessible_name("Shared with grace")
     expect(status).to_be_focused()
@@ -106,6 +110,7 @@ def test_a_conversation_is_shared_read_answered_and_withdrawn(
     box = grace.get_by_role("textbox", name="Shared with you to read only.")
     expect(box).to_be_disabled()
     expect(grace.get_by_role("button", name="Try again")).to_have_count(0)
+    check(grace)
 
     # what is asked now streams on the other page
     ask(ada, "/lab say Later words.")

@@ -46,7 +46,7 @@ from wireside.messages import (
 from wireside.parts import DataPart
 from wireside.ports.provider import Provider
 from wireside.providers.catalog import Catalog
-from wireside.records import Segment, TurnRecord
+from wireside.records import Segment, TurnRecord, UserAccount
 from wireside.store.store import SqlStore
 
 ADA = Caller(user_id="", name="ada", role="user")
@@ -184,6 +184,7 @@ class Server:
             handlers=self.handlers,
             is_shared=True,
             others=self.neighbours,
+            accounts=self.store.accounts,
         )
         self.chat = ChatService(ChatCore(parts, ChatRules()), ADA)
 
@@ -631,3 +632,43 @@ async def test_lists_find_by_themselves_what_other_servers_answer(servers: list[
     assert not b.library.answering
     assert changes.count(Answering(frozenset(), ADA.user_id)) == 1
     unwatch()
+
+
+@pytest.mark.parametrize("lost_share", [0.0, 1.0])
+async def test_sharing_begins_and_ends_at_all_servers(
+    servers: list[Server], lost_share: float
+) -> None:
+    """By announcements, or by the look for changes that follows where they are lost."""
+    here, there, _ = servers
+    for name in ("ada", "grace"):
+        user = UserAccount(id=name, name=name, role="user", created_at=1.0)
+        await here.store.accounts.add_user(user)
+    owner = Caller(user_id="ada", name="ada", role="user")
+    library = here.chat.for_caller(owner).library
+    for one in servers:
+        one.neighbours.lost_share = lost_share
+    info = await library.create("Shared")
+    grace = there.chat.for_caller(Caller(user_id="grace", name="grace", role="user"))
+    assert await grace.library.find_readable(info.id) is None
+    held = await there.chat.for_caller(owner).library.open_conversation(info.id)
+    assert held is not None  # a page of the owner shows it there
+    changed: list[str | None] = []
+    there.chat.watch_conversation(held, changed.append)
+
+    await library.members.put(info.id, "user", "grace", "reply")
+    if lost_share:
+        await there.chat.core.look_for_changes()
+    await until(lambda: grace.library.right_on(held) == "reply")
+    turn = await grace.send_question(held, "Hi", turn_id="g", options=Options())
+    await until_idle(servers, held)
+    assert turn.text
+    assert [one.asked_by for one in await all_turns(here.store, info.id)] == ["grace"]
+
+    changed.clear()
+    await library.members.remove(info.id, "user", "grace")
+    if lost_share:
+        await there.chat.core.look_for_changes()
+    await until(lambda: grace.library.right_on(held) is None)
+    assert None in changed
+    with pytest.raises(NotFound):
+        await grace.send_question(held, "Again", turn_id="g2", options=Options())
