@@ -200,8 +200,9 @@ def test_accounts_of_wireside_are_off(tmp_path: Path) -> None:
     add(app, tmp_path)
     with running(app) as client:
         become(client, "ada")
-        for path in ("settings", "people", "audit", "join", "oidc/login"):
+        for path in ("people", "audit", "join", "oidc/login"):
             assert client.get(f"/chat/{path}", headers=HTML).status_code == 404, path
+        assert client.get("/chat/settings", headers=HTML).headers["location"] == "/chat/#settings"
         assert client.get("/chat/login").headers["location"] == "/chat/"
         assert client.get("/chat/dashboard", headers=HTML).status_code == 403
         assert "/chat/settings" not in client.get("/chat/", headers=HTML).text
