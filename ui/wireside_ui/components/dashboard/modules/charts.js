@@ -119,12 +119,13 @@ export const charts = {
     const unit = one.unit ? ` ${one.unit}` : "";
     return {
       animation: false,
-      grid: { left: 8, right: 20, top: 12, bottom: 4, containLabel: true },
+      grid: { left: 20, right: 20, top: 12, bottom: 4, containLabel: true },
       xAxis: {
         type: "value", // the ticks of a time axis are at uneven distances
         min: this.span[0],
         max: this.span[1],
-        interval: timeStep(this.span[1] - this.span[0]),
+        minInterval: timeStep(this.span[1] - this.span[0]), // not `interval`, which counts from `min`
+        maxInterval: timeStep(this.span[1] - this.span[0]),
         splitLine: { show: false },
         axisLine: { lineStyle: { color: look.line } },
         axisTick: { show: false },
