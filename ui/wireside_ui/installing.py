@@ -50,7 +50,6 @@ def installing_router(
     own_logo = None
     if look.accent and look.logo is None:
         own_logo = accented(logo.read_text("utf-8"), look.accent)
-    maskable = masked_icon(logo, look.backgrounds["light"])
 
     @router.get("/logo")
     @router.get("/favicon.ico")
@@ -65,6 +64,7 @@ def installing_router(
     @router.get("/icon.svg")
     async def show_icon() -> Response:
         headers = {"Cache-Control": KEPT, "Content-Security-Policy": ICON_POLICY}
+        maskable = masked_icon(logo, look.backgrounds["light"])
         return Response(maskable, media_type="image/svg+xml", headers=headers)
 
     @router.get("/manifest.webmanifest")
