@@ -96,7 +96,7 @@ def test_a_long_answer_is_written_into_elements_that_a_frame_may_skip(opened: An
         do("feed", id="l", pieces=[f"Paragraph {n}, [^1] or not.\n\n" for n in numbers])
     texts = page.locator('[data-id="l"] .ws-prose')
     expect(texts).to_have_count(4)
-    expect(texts.nth(0)).to_have_class("ws-prose ws-prose-past")
+    assert page.locator('[data-id="l"] .ws-prose-past').count() > 0
     expect(texts.nth(3)).to_contain_text("Paragraph 129")
     do("feed", id="l", pieces=["[^1]: A footnote changes what is before it.\n"])
     do("finish", id="l")

@@ -14,7 +14,8 @@ NAMES = frozenset(
         "chart", "check", "chevron_down", "close", "compose", "copy", "dots",
         "download", "edit", "file", "filter", "folder", "gear", "help", "keyboard", "leave",
         "link", "microphone", "moon",
-        "next", "people", "person", "picture", "pin", "plus", "previous", "prompt", "pulse", "retry",
+        "next", "people", "person", "picture", "pin", "plus", "previous", "prompt", "pulse",
+        "retry",
         "search", "send", "send_now", "sidebar", "stop", "stop_solid", "sun", "tag", "temporary",
         "thumb_down", "thumb_up", "trash", "tune", "upload",
     )

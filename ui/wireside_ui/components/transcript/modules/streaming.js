@@ -238,7 +238,8 @@ export const streaming = {
   passOver(next) {
     const view = this.scroller.getBoundingClientRect();
     let el = next.previousElementSibling;
-    for (; el?.matches(".ws-prose:not(.ws-prose-past)"); el = el.previousElementSibling) {
+    for (; el?.matches(".ws-prose"); el = el.previousElementSibling) {
+      if (el.matches(".ws-prose-past")) continue;
       const { top, bottom, height } = el.getBoundingClientRect();
       if (bottom > view.top && top < view.bottom) continue;
       /** @type {HTMLElement} */ (el).style.containIntrinsicBlockSize = `auto ${height}px`;
