@@ -77,6 +77,10 @@ class NameTaken(BadMessage):
     """Another object has the name."""
 
 
+class UnknownName(BadMessage):
+    """No object has the name."""
+
+
 class UnknownType(RequestError):
     """The frame's ``type`` is not part of the protocol."""
 

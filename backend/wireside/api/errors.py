@@ -31,6 +31,7 @@ from wireside.errors import (
     SignInFailed,
     StoreError,
     Unauthorized,
+    UnknownName,
     WiresideError,
 )
 from wireside.openai_wire.encode import error_body
@@ -95,6 +96,8 @@ def status_of(error: WiresideError, *, is_page: bool = False) -> int:
             return 503
         case NameTaken():
             return 409
+        case UnknownName():
+            return 404
         case Forbidden() | SignInFailed():
             return 403
         case Unauthorized() if is_page:

@@ -9,7 +9,7 @@ from typing import Final
 from wireside.chat.access import NO_CONVERSATION, list_keys
 from wireside.chat.conversation import Conversation
 from wireside.chat.core import ChatCore
-from wireside.errors import BadMessage, Forbidden, NotFound, TooMany
+from wireside.errors import Forbidden, NameTaken, NotFound, TooMany, UnknownName
 from wireside.generation.tasks import runs_to_completion
 from wireside.identity import Caller, clean_name
 from wireside.records import ConversationInfo, Member, MemberAccess, MemberKind
@@ -95,7 +95,8 @@ class Members:
 
         Raises:
             NotFound: the caller has no such conversation.
-            BadMessage: there is no such user or group.
+            UnknownName: there is no such user or group.
+            NameTaken: the user is the owner.
             TooMany: there are ``MAX_MEMBERS``.
         """
         conversation = await self._find(conversation_id)
@@ -147,14 +148,14 @@ class Members:
         if kind == "group":
             is_member = any(one.key == (kind, name) for one in info.members)
             if name not in self.caller.groups and not is_member:
-                raise BadMessage("name: you are in no group of that name.")
+                raise UnknownName("name: you are in no group of that name.")
             return NamedMember(Member(kind=kind, id=name, access=access), name)
         clean = clean_name(name)
         user = await self._accounts.user_named(clean) if self._accounts and clean else None
         if user is None or user.disabled_at is not None:
-            raise BadMessage("name: there is no user of that name.")
+            raise UnknownName("name: there is no user of that name.")
         if user.id == info.owner:
-            raise BadMessage("name: the conversation is yours already.")
+            raise NameTaken("name: the conversation is yours already.")
         return NamedMember(Member(kind=kind, id=user.id, access=access), user.name)
 
     async def _change(

@@ -27,7 +27,7 @@ STATUSES = {
     400: "BadJson BadMessage BadOffset ContentFilter ContextTooLong InvalidAttachment UnknownType",
     401: "Unauthorized",
     403: "AccountDisabled Forbidden SignInFailed",
-    404: "NotFound UnknownModel",
+    404: "NotFound UnknownModel UnknownName",
     409: "AlreadyAnswered NameTaken",
     410: "Expired",
     413: "TooLarge",
