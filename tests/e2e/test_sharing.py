@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,28 +41,31 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(
-    browser: Any, running_lab: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory
+    lasting_context: Callable[..., AbstractContextManager[BrowserContext]],
+    running_lab: FakeOpenAI,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("sharing")
     with ServerProcess(folder / "data", running_lab.url, auth="password") as server:
         states: dict[str, Path] = {}
         link = server.administrator_link()
         for name in ("Ada", "Grace"):
-            context = browser.new_context()
-            page = context.new_page()
-            page.goto(link)
-            page.locator("input[name=name]").fill(name)
-            page.locator("input[name=password]").fill(PASSWORD)
-            page.locator("form button").last.click()
-            expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
-            if name == "Ada":
-                made = context.request.post(
-                    f"{server.url}/api/users", data={"role": "user"}, headers={"Origin": server.url}
-                )
-                link = made.json()["link"]
-            states[name] = folder / f"{name}.json"
-            context.storage_state(path=states[name])
-            context.close()
+            with lasting_context() as context:
+                page = context.new_page()
+                page.goto(link)
+                page.locator("input[name=name]").fill(name)
+                page.locator("input[name=password]").fill(PASSWORD)
+                page.locator("form button").last.click()
+                expect(page.get_by_test_id("connection-status")).to_have_text("Connected")
+                if name == "Ada":
+                    made = context.request.post(
+                        f"{server.url}/api/users",
+                        data={"role": "user"},
+                        headers={"Origin": server.url},
+                    )
+                    link = made.json()["link"]
+                states[name] = folder / f"{name}.json"
+                context.storage_state(path=states[name])
         yield House(server, states)
 
 
