@@ -45,6 +45,25 @@ def find() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
+AT_REST = """async (selector) => {
+  const element = [...document.querySelectorAll(selector)].at(-1);
+  element?.scrollIntoView({ block: "nearest" });
+  const place = () => {
+    const { x, y, width, height } = element.getBoundingClientRect();
+    return [x + width / 2, y + height / 2];
+  };
+  const frame = () => new Promise(requestAnimationFrame);
+  if (!element) return false;
+  const before = place();
+  await frame();
+  await frame();
+  const after = place();
+  const hit = document.elementFromPoint(...after);
+  return String(before) === String(after) && element.contains(hit);
+}"""
+"""Whether the last such element stays where it is for two frames, and nothing covers it."""
+
+
 class FirefoxPage:
     """One page. Elements are named by CSS selectors; actions wait until theirs can be seen."""
 
@@ -112,8 +131,11 @@ class FirefoxPage:
         )
 
     def click(self, selector: str) -> None:
-        """Move the pointer to the last such element and click it."""
+        """Move the pointer to the last such element, once it is at rest, and click it."""
         self.see(selector)
+        until = time.monotonic() + WAIT_S
+        while not self.evaluate(f"({AT_REST})({json.dumps(selector)})"):
+            assert time.monotonic() < until, f"never at rest, or covered: {selector}"
         origin = {"type": "element", "element": {"sharedId": self._nodes(selector)[-1]}}
         pointer = [
             {"type": "pointerMove", "x": 0, "y": 0, "origin": origin},

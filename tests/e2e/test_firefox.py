@@ -66,9 +66,10 @@ def test_a_question_is_answered_edited_and_found_in_the_list(chat: FirefoxPage, 
     chat.see(QUESTION, "Where do koalas live?")
     chat.see(ANSWER, "In trees.")
     chat.see('[data-testid="versions"]', "2 / 2")
+    path = chat.evaluate("location.pathname")
     chat.click('[data-testid="sidebar-new"]')
     chat.wait_for(f"!document.querySelector('{QUESTION}')")
-    chat.click(".ws-sidebar-item a")
+    chat.click(f'.ws-sidebar-item a[href="{path}"]')
     chat.see(ANSWER, "In trees.")
 
 

@@ -12,7 +12,7 @@ from wireside.testing import answer
 def test_a_conversation_is_organised(chat_page: Page, lab: Lab) -> None:
     page = chat_page
     lab.answer_with(answer(["They eat eucalyptus."]))
-    say(page, "What do koalas eat?")
+    say(page, "What do wombats eat?")
     ended(page)
     lab.answer_with(answer(["They sleep a lot."]))
     say(page, "And then?")
@@ -24,9 +24,9 @@ def test_a_conversation_is_organised(chat_page: Page, lab: Lab) -> None:
     page.get_by_test_id("message-user").first.hover()
     page.get_by_role("button", name="More", exact=True).first.click()
     page.get_by_role("menuitem", name="New conversation from here").click()
-    expect(page.get_by_test_id("conversation-title")).to_have_text("What do koalas eat? (2)")
+    expect(page.get_by_test_id("conversation-title")).to_have_text("What do wombats eat? (2)")
     expect(page.get_by_test_id("message-assistant")).to_have_count(1)
-    expect(conversations.get_by_role("link", name="What do koalas eat?")).to_have_count(2)
+    expect(conversations.get_by_role("link", name="What do wombats eat?")).to_have_count(2)
 
     # into a new folder, by the menu of the title
     page.get_by_test_id("conversation-title").click()
@@ -38,7 +38,7 @@ def test_a_conversation_is_organised(chat_page: Page, lab: Lab) -> None:
     expect(dialog).to_have_count(0)
     folder = page.get_by_role("button", name="Animals", exact=True)
     expect(folder).to_be_visible()
-    expect(conversations.get_by_role("link", name="What do koalas eat?")).to_have_count(1)
+    expect(conversations.get_by_role("link", name="What do wombats eat?")).to_have_count(1)
     check(page)
 
     # tags
