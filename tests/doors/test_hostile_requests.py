@@ -78,6 +78,7 @@ AG_UI: dict[str, Any] = {
 def test_hostile_bodies_break_nothing(
     server: ServerProcess, path: str, valid: dict[str, Any]
 ) -> None:
+    before = len(server.log)
     statuses = set()
     with httpx2.Client(base_url=server.url, timeout=30) as client:
         for body in bodies(valid, 150):
@@ -89,10 +90,11 @@ def test_hostile_bodies_break_nothing(
             assert response.text
         assert {200, 400} <= statuses
         assert client.post(path, json=valid).status_code == 200
-    assert failures_in(server.log) == []
+    assert failures_in(server.log[before:]) == []
 
 
 def test_hostile_frames_break_nothing(server: ServerProcess) -> None:
+    before = len(server.log)
     valid = {
         "type": "send",
         "requestId": "r",
@@ -106,10 +108,11 @@ def test_hostile_frames_break_nothing(server: ServerProcess) -> None:
         socket.send(json.dumps({"type": "resume", "requestId": "last", "id": "unknown"}))
         while (frame := json.loads(socket.recv(timeout=30)))["requestId"] != "last":
             assert frame["type"] in ("start", "chunk", "end", "error", "no-active")
-    assert failures_in(server.log) == []
+    assert failures_in(server.log[before:]) == []
 
 
 def test_hostile_reads_break_nothing(server: ServerProcess) -> None:
+    before = len(server.log)
     names = ("x", "%00", "a" * 300, "..%2f..", "%E2%80%AE", "-1")
     values = ("", "-1", "now", "0", "9" * 30, "%00", "'", "NaN", "%D9%A3", "-1&offset=0")
     with httpx2.Client(base_url=server.url, timeout=30) as client:
@@ -119,4 +122,4 @@ def test_hostile_reads_break_nothing(server: ServerProcess) -> None:
                     response = client.get(f"/api/streams/{name}?offset={value}{live}")
                     assert response.status_code in (400, 404, 410), (name, value, live)
                     assert response.text
-    assert failures_in(server.log) == []
+    assert failures_in(server.log[before:]) == []
