@@ -22,7 +22,8 @@ from wireside.chat.conversation import (
     options_for,
     title_from_question,
 )
-from wireside.chat.service import ASKED_TURNS, ChatService
+from wireside.chat.resuming import ASKED_TURNS
+from wireside.chat.service import ChatService
 from wireside.doors.requests import keep_file, upload_in
 from wireside.doors.tool_ids import ToolIds
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound

@@ -16,7 +16,8 @@ import structlog
 
 from wireside.chat.batches import BatchQuestions, BatchRun
 from wireside.chat.context import ContextText
-from wireside.chat.service import Ask, ChatService
+from wireside.chat.service import ChatService
+from wireside.chat.streams import Ask
 from wireside.errors import InternalError, NotFound, WiresideError
 from wireside.files.service import question_parts
 from wireside.generation.runner import Stream

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from tests.hand_clock import HandClock
+from wireside.chat.asking import NEW
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
-from wireside.chat.service import NEW, ChatService
+from wireside.chat.service import ChatService
 from wireside.errors import (
     BadMessage,
     Forbidden,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from wireside.chat.asking import NEW
 from wireside.chat.copies import title_of_copy
-from wireside.chat.service import NEW, ChatService
+from wireside.chat.service import ChatService
 from wireside.errors import NotFound
 from wireside.messages import Options
 from wireside.providers.scripted import ScriptedProvider

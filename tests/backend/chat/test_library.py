@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.hand_clock import HandClock
+from wireside.chat.asking import NEW
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
 from wireside.chat.library import UNDO_S, Library, Retention
-from wireside.chat.service import NEW, ChatService
+from wireside.chat.service import ChatService
 from wireside.chat.watchers import Answering, AskingChanged, Gone, ListChange, Listed
 from wireside.errors import BadMessage, NotFound
 from wireside.identity import LOCAL, Caller

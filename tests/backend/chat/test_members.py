@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from wireside.chat.access import check_right, right_on
+from wireside.chat.asking import NEW
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.members import MAX_MEMBERS
-from wireside.chat.service import NEW, ChatService
+from wireside.chat.service import ChatService
 from wireside.chat.watchers import SharedChanged
 from wireside.errors import BadMessage, Forbidden, NotFound, TooMany, WiresideError
 from wireside.files.service import question_parts

@@ -14,10 +14,12 @@ import pytest
 
 from wireside.auth.limiter import MemoryLimiter
 from wireside.auth.quotas import QuotaLimits, UserQuotas
+from wireside.chat.asking import NEW
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
-from wireside.chat.service import NEW, Ask, ChatService
+from wireside.chat.service import ChatService
+from wireside.chat.streams import Ask
 from wireside.errors import (
     Overloaded,
     ProviderUnavailable,

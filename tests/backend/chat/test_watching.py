@@ -11,7 +11,8 @@ import structlog
 from tests.hand_clock import HandClock
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules
-from wireside.chat.service import Ask, ChatService
+from wireside.chat.service import ChatService
+from wireside.chat.streams import Ask
 from wireside.errors import UnknownModel
 from wireside.generation.commits import GroupCommit
 from wireside.generation.runner import Runner, RunnerLimits

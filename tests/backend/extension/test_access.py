@@ -18,7 +18,8 @@ from tests.hand_clock import HandClock
 from wireside.app import create_app
 from wireside.auth.host import HostUser
 from wireside.chat.models import CallerModels
-from wireside.chat.service import Ask, ChatService
+from wireside.chat.service import ChatService
+from wireside.chat.streams import Ask
 from wireside.errors import Forbidden, UnknownModel, WiresideError
 from wireside.extension.chat import Chat
 from wireside.extension.turn import Turn

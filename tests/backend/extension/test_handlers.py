@@ -15,7 +15,8 @@ import structlog
 
 from wireside.app import create_app
 from wireside.chat.conversation import Conversation, ConversationTurn
-from wireside.chat.service import Ask, ChatService
+from wireside.chat.service import ChatService
+from wireside.chat.streams import Ask
 from wireside.errors import AlreadyAnswered, BadMessage, NotFound, UnknownModel
 from wireside.extension.chat import Chat
 from wireside.extension.parts import Source

@@ -22,7 +22,8 @@ from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
 from wireside.chat.dependencies import ChatDependencies, ChatRules, Handlers, OtherServers
 from wireside.chat.library import Library
-from wireside.chat.service import Ask, ChatService
+from wireside.chat.service import ChatService
+from wireside.chat.streams import Ask
 from wireside.chat.watchers import Answering, AskingChanged, Gone, ListChange, Listed
 from wireside.errors import AlreadyAnswered, Expired, NotFound, WiresideError
 from wireside.extension.questions import KIND, answered

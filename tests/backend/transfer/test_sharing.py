@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from wireside.chat.service import NEW, ChatService
+from wireside.chat.asking import NEW
+from wireside.chat.service import ChatService
 from wireside.errors import TooLarge
 from wireside.messages import Options
 from wireside.providers.scripted import ScriptedProvider

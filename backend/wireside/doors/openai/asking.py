@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from wireside.chat.asking import NEW
 from wireside.chat.conversation import Conversation, ConversationTurn
-from wireside.chat.service import NEW, Ask, ChatService
+from wireside.chat.service import ChatService
+from wireside.chat.streams import Ask
 from wireside.doors.openai.content import (
     check_length,
     question_of,

@@ -20,7 +20,8 @@ from starlette.types import Receive, Scope, Send
 from wireside.api.errors import ErrorResponses
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.folders import FolderRoutes
-from wireside.chat.service import NEW, ChatService
+from wireside.chat.asking import NEW
+from wireside.chat.service import ChatService
 from wireside.messages import Options
 from wireside.providers.scripted import ScriptedProvider
 from wireside.records import Feedback
