@@ -31,7 +31,7 @@ class NamedMember:
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class ConversationAudience:
     """Who can see a conversation: the owner, by name, and the members."""
 
     owner: str
@@ -76,7 +76,7 @@ class Members:
         """Return the names of the owners of conversations that others share, by account id."""
         return await self.names_of({info.owner for info in infos} - {self.caller.user_id})
 
-    async def audience_of(self, info: ConversationInfo) -> Audience:
+    async def audience_of(self, info: ConversationInfo) -> ConversationAudience:
         """Return who can see a conversation, without accounts that were removed."""
         users = [member.id for member in info.members if member.kind == "user"]
         names = await self.names_of({info.owner, *users})
@@ -85,7 +85,7 @@ class Members:
             name = member.id if member.kind == "group" else names.get(member.id)
             if name is not None:
                 found.append(NamedMember(member, name))
-        return Audience(names.get(info.owner, ""), tuple(found))
+        return ConversationAudience(names.get(info.owner, ""), tuple(found))
 
     @runs_to_completion
     async def put(

@@ -99,7 +99,7 @@ def conformance(
         )
         return
 
-    from wireside.conformance.address import Address, BadAddress
+    from wireside.conformance.address import Address, InvalidServerAddress
     from wireside.conformance.checks.catalogue import selected
     from wireside.conformance.kit import Kit
     from wireside.conformance.run import run_checks
@@ -114,7 +114,7 @@ def conformance(
         fail_with("name a server, such as ws://127.0.0.1:8080.", WRONG_USE)
     try:
         address = Address.parse(url)
-    except BadAddress as error:
+    except InvalidServerAddress as error:
         fail_with(str(error), WRONG_USE)
     secret = sys.stdin.readline().strip() if key == "-" else key
     kit = Kit(address, key=secret, model=model, timeout_s=timeout_s or TIMEOUT_S)

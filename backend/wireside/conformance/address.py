@@ -10,7 +10,7 @@ PATH = "/ws/ai-chat"
 _SCHEMES = {"http": False, "ws": False, "https": True, "wss": True}
 
 
-class BadAddress(ValueError):
+class InvalidServerAddress(ValueError):
     """The address can't be used; the text is a message for the user."""
 
 
@@ -48,7 +48,7 @@ class Address:
         except ValueError:
             port = 0
         if parts.scheme not in _SCHEMES or not parts.hostname or port == 0 or "@" in parts.netloc:
-            raise BadAddress(
+            raise InvalidServerAddress(
                 f"{url} is not the URL of a server. Example: ws://127.0.0.1:8080{PATH}"
             )
         is_secure = _SCHEMES[parts.scheme]

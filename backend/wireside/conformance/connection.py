@@ -32,7 +32,7 @@ MAX_TRANSCRIPT: Final = 60
 """Lines of a transcript at its beginning; the rest is counted."""
 
 
-class Transcript:
+class FrameTranscript:
     """What a check sent and received, in short lines."""
 
     def __init__(self) -> None:
@@ -53,14 +53,16 @@ class Transcript:
         return (*self._lines, *rest)
 
 
-class Connection:
+class RecordedConnection:
     """An open WebSocket.
 
     All methods raise ``Violation`` if the server closes the connection, sends what is not a frame,
     or sends nothing for ``timeout_s`` although it must.
     """
 
-    def __init__(self, socket: ClientConnection, transcript: Transcript, timeout_s: float) -> None:
+    def __init__(
+        self, socket: ClientConnection, transcript: FrameTranscript, timeout_s: float
+    ) -> None:
         self.socket = socket
         self.timeout_s = timeout_s
         self.tests_rate_limit = False
@@ -219,14 +221,14 @@ class Connection:
 @asynccontextmanager
 async def open_connection(
     address: Address,
-    transcript: Transcript,
+    transcript: FrameTranscript,
     *,
     headers: Mapping[str, str],
     timeout_s: float,
     query: str = "",
     subprotocols: Sequence[str] = (),
     compression: str | None = "deflate",
-) -> AsyncIterator[Connection]:
+) -> AsyncIterator[RecordedConnection]:
     """Open a connection; it is aborted at the end unless it was closed.
 
     Raises:
@@ -256,7 +258,7 @@ async def open_connection(
         came = f"{type(error).__name__}: {error}"
         raise Violation("an open WebSocket (HTTP 101)", shown(came)) from None
     try:
-        yield Connection(socket, transcript, timeout_s)
+        yield RecordedConnection(socket, transcript, timeout_s)
     finally:
         socket.transport.abort()
         async with asyncio.timeout(timeout_s):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from wireside.conformance.address import Address
-from wireside.conformance.connection import Connection, Transcript, open_connection
+from wireside.conformance.connection import FrameTranscript, RecordedConnection, open_connection
 from wireside.conformance.frames import Frame, text_of
-from wireside.conformance.raw_http import Reply, handshake, request
+from wireside.conformance.raw_http import RawReply, handshake, request
 from wireside.conformance.results import NotApplicable, RateLimitReached, Violation
 
 SHORT_QUESTION: Final = "Write two short sentences about the sea, each with the emoji 🌊."
@@ -35,7 +35,7 @@ Run = Callable[["Kit"], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class ConformanceCheck:
     """One rule of the protocol and the function that checks it.
 
     ``run`` raises ``Violation``, or ``NotApplicable`` if this server can't show the rule.
@@ -50,17 +50,17 @@ class Check:
 
 def check(
     name: str, *, section: str, rule: str, level: Literal[1, 2] = 2
-) -> Callable[[Run], Check]:
+) -> Callable[[Run], ConformanceCheck]:
     """Declare a check: a decorator of its function."""
 
-    def declare(run: Run) -> Check:
-        return Check(name=name, section=section, rule=rule, level=level, run=run)
+    def declare(run: Run) -> ConformanceCheck:
+        return ConformanceCheck(name=name, section=section, rule=rule, level=level, run=run)
 
     return declare
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReceivedAnswer:
     """The frames of one request, and those between its last one and the next pong."""
 
     frames: Sequence[Frame]
@@ -101,9 +101,9 @@ class Kit:
         self.address = address
         self.key = key
         self.timeout_s = timeout_s
-        self.transcript = Transcript()
+        self.transcript = FrameTranscript()
         self._model = {} if model is None else {"model": model}
-        self._answers: dict[int, Answer | Violation] = {}
+        self._answers: dict[int, ReceivedAnswer | Violation] = {}
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -118,7 +118,7 @@ class Kit:
         subprotocols: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
         compression: str | None = "deflate",
-    ) -> AsyncIterator[Connection]:
+    ) -> AsyncIterator[RecordedConnection]:
         """Open a connection; ``headers`` replaces the key."""
         async with open_connection(
             self.address,
@@ -133,7 +133,7 @@ class Kit:
 
     async def handshake(
         self, headers: Mapping[str, str] | None = None, *, target: str | None = None
-    ) -> Reply:
+    ) -> RawReply:
         """Send a handshake with further header fields and return the response."""
         target = self.address.path if target is None else target
         named = re.sub(r"ticket\.[^,\s']+", "ticket.…", str(dict(headers or {})))
@@ -149,7 +149,7 @@ class Kit:
 
     async def request(
         self, method: str, target: str, *, headers: Mapping[str, str], body: bytes = b""
-    ) -> Reply:
+    ) -> RawReply:
         """Send an HTTP request and return the response."""
         self.transcript.add(f"→ {method} {target}")
         reply = await request(
@@ -185,7 +185,7 @@ class Kit:
         """Return a random key for a request."""
         return secrets.token_hex(16)
 
-    async def answer(self, level: Literal[1, 2]) -> Answer:
+    async def answer(self, level: Literal[1, 2]) -> ReceivedAnswer:
         """Return an answer of this level, which is requested once for all checks."""
         if level not in self._answers:
             try:
@@ -201,14 +201,14 @@ class Kit:
             self.transcript.add(f"← {frame.text}")
         return found
 
-    async def written_answer(self, level: Literal[1, 2]) -> Answer:
+    async def written_answer(self, level: Literal[1, 2]) -> ReceivedAnswer:
         """Return an answer with some text. Raises ``NotApplicable`` if the model gave none."""
         found = await self.answer(level)
         if not found.text:
             raise NotApplicable(f"The model gave no text: {found.frames[-1].text}")
         return found
 
-    async def _ask(self, level: Literal[1, 2]) -> Answer:
+    async def _ask(self, level: Literal[1, 2]) -> ReceivedAnswer:
         async with self.connection() as connection:
             if level == 1:
                 await connection.send(self.question())
@@ -216,4 +216,4 @@ class Kit:
             else:
                 await connection.send(self.short("answer"))
                 frames = await connection.receive_request("answer")
-            return Answer(frames, await connection.fence(level=level))
+            return ReceivedAnswer(frames, await connection.fence(level=level))

@@ -21,7 +21,7 @@ _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RawReply:
     """The response to a request: status, header fields in lower case, and body."""
 
     status: int
@@ -49,7 +49,7 @@ async def request(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     timeout_s: float,
-) -> Reply:
+) -> RawReply:
     """Send a request on a connection of its own and return the response.
 
     Raises:
@@ -79,7 +79,7 @@ async def handshake(
     target: str,
     headers: Mapping[str, str] | None = None,
     timeout_s: float,
-) -> Reply:
+) -> RawReply:
     """Send the handshake of a WebSocket, end the connection, and return the response.
 
     Raises:
@@ -101,7 +101,7 @@ async def handshake(
     return reply
 
 
-async def _exchange(address: Address, data: bytes) -> Reply:
+async def _exchange(address: Address, data: bytes) -> RawReply:
     tls = ssl.create_default_context() if address.is_secure else None
     reader, writer = await asyncio.open_connection(
         address.host, address.port, ssl=tls, limit=MAX_HEAD_BYTES
@@ -114,22 +114,22 @@ async def _exchange(address: Address, data: bytes) -> Reply:
         writer.transport.abort()
 
 
-async def _read_reply(reader: asyncio.StreamReader) -> Reply:
+async def _read_reply(reader: asyncio.StreamReader) -> RawReply:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     status = int(first.split()[1]) if len(first.split()) > 1 else 0
     pairs = (line.partition(":") for line in lines if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     if status == 101:
-        return Reply(status, headers)
+        return RawReply(status, headers)
     length = headers.get("content-length")
     if length is not None:
-        return Reply(status, headers, await reader.readexactly(min(int(length), MAX_BODY_BYTES)))
+        return RawReply(status, headers, await reader.readexactly(min(int(length), MAX_BODY_BYTES)))
     body = b""
     while len(body) < MAX_BODY_BYTES and (data := await reader.read(MAX_BODY_BYTES)):
         body += data
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = _unchunked(body)
-    return Reply(status, headers, body)
+    return RawReply(status, headers, body)
 
 
 def _unchunked(data: bytes) -> bytes:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from wireside.conformance.connection import Transcript
-from wireside.conformance.kit import Check, Kit
+from wireside.conformance.connection import FrameTranscript
+from wireside.conformance.kit import ConformanceCheck, Kit
 from wireside.conformance.results import (
     Fault,
     NotApplicable,
@@ -36,7 +36,7 @@ OnResult = Callable[[Result], None]
 
 
 async def run_checks(
-    checks: Iterable[Check],
+    checks: Iterable[ConformanceCheck],
     kit: Kit,
     on_result: OnResult = lambda result: None,
     *,
@@ -84,9 +84,9 @@ async def _why_closed(kit: Kit) -> Fault | None:
         return violation.fault
 
 
-async def _run_check(check: Check, kit: Kit, *, may_wait: bool) -> Result:
+async def _run_check(check: ConformanceCheck, kit: Kit, *, may_wait: bool) -> Result:
     """Run one check. Raises ``RateLimitReached`` if ``may_wait``."""
-    kit.transcript = Transcript()
+    kit.transcript = FrameTranscript()
     began = time.monotonic()
     most_s = WAITS_PER_CHECK * kit.timeout_s
     try:
@@ -115,11 +115,11 @@ def _is_timeout(result: Result) -> bool:
     return result.reason == _TIMED_OUT
 
 
-def _failure(check: Check, fault: Fault) -> Result:
+def _failure(check: ConformanceCheck, fault: Fault) -> Result:
     return replace(_result(check, state="failed"), faults=(fault,))
 
 
-def _result(check: Check, *, state: State, reason: str = "") -> Result:
+def _result(check: ConformanceCheck, *, state: State, reason: str = "") -> Result:
     return Result(
         name=check.name,
         section=check.section,

@@ -73,7 +73,7 @@ class EarlierTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedTurn:
     """A turn of a conversation; its answer is sent from the segment ``first`` on."""
 
     conversation: Conversation
@@ -96,7 +96,7 @@ class Threads:
         earlier: Sequence[EarlierTurn],
         options: Options,
         is_edit: bool = False,
-    ) -> Asked:
+    ) -> AskedTurn:
         """Ask a question, unless it was asked before.
 
         Args:
@@ -114,7 +114,7 @@ class Threads:
         if known := await find_question(chat, conversation, question, is_edit=is_edit):
             if is_edit:
                 await chat.show_turn(conversation, known.id)
-            return Asked(conversation, known)
+            return AskedTurn(conversation, known)
         first_id, changed_id = _turn_ids(conversation, question)
         first = await find_turn(chat, conversation, first_id)
         if is_edit:
@@ -129,7 +129,7 @@ class Threads:
             options=options,
             attachments=files,
         )
-        return Asked(conversation, turn)
+        return AskedTurn(conversation, turn)
 
     async def ask_again(
         self,
@@ -140,7 +140,7 @@ class Threads:
         earlier: Sequence[EarlierTurn],
         answer_id: str | None,
         options: Options,
-    ) -> Asked:
+    ) -> AskedTurn:
         """Answer a question again.
 
         Args:
@@ -171,18 +171,18 @@ class Threads:
         if turn is None:
             raise NotFound("There is no answer to replace in this chat.")
         if not answer_id and (running := await _running_sibling(chat, conversation, turn, options)):
-            return Asked(conversation, running)
+            return AskedTurn(conversation, running)
         again = await chat.retry_turn(
             conversation,
             turn.id,
             _given(options),
             new_turn_id=answer_id and turn_id_of(conversation, answer_id, "again"),
         )
-        return Asked(conversation, again)
+        return AskedTurn(conversation, again)
 
     async def answer(
         self, chat: ChatService, thread: str, answers: Sequence[tuple[str, object]]
-    ) -> Asked:
+    ) -> AskedTurn:
         """Answer an open question of a handler or a tool. An answer that is sent again counts once.
 
         Args:
@@ -215,7 +215,7 @@ class Threads:
                 turn = await chat.answer_question(
                     conversation, asked_by[part_id].id, part_id, value
                 )
-                return Asked(conversation, turn, len(turn.segments) - 1)
+                return AskedTurn(conversation, turn, len(turn.segments) - 1)
         if not given:
             raise NotFound("There is no such question.")
         before, _ = given[-1]
@@ -225,11 +225,11 @@ class Threads:
             for index, segment in enumerate(turn.segments)
             if any(_is_part(entry, before) for entry in segment.log.entries)
         )
-        return Asked(conversation, turn, min(next(asking, 0) + 1, len(turn.segments) - 1))
+        return AskedTurn(conversation, turn, min(next(asking, 0) + 1, len(turn.segments) - 1))
 
     async def give_results(
         self, chat: ChatService, thread: str, results: Mapping[str, str], options: Options
-    ) -> Asked:
+    ) -> AskedTurn:
         """Give the results of tools that an answer has requested of its client; it goes on.
 
         Results that are sent again count once.
@@ -254,7 +254,7 @@ class Threads:
             if known:
                 stream = await chat.give_results(conversation, turn.id, known, options)
                 first = next(i for i, one in enumerate(turn.segments) if one is stream)
-                return Asked(conversation, turn, first)
+                return AskedTurn(conversation, turn, first)
         raise NotFound("messages: no answer of this chat has requested these tools.")
 
     async def open(
@@ -287,7 +287,7 @@ class LastAnswers:
         self._clock = clock
         self._last: OrderedDict[str, _LastAnswer] = OrderedDict()
 
-    def record_asked(self, asked: Asked) -> None:
+    def record_asked(self, asked: AskedTurn) -> None:
         """Record a question."""
         known = self._last.get(asked.conversation.id)
         if known is None or known.turn_id != asked.turn.id:
@@ -296,7 +296,7 @@ class LastAnswers:
         if len(self._last) > REMEMBERED_CHATS:
             self._last.popitem(last=False)
 
-    def record_end_sent(self, asked: Asked) -> None:
+    def record_end_sent(self, asked: AskedTurn) -> None:
         """Record that the end of an answer was sent to a client."""
         known = self._last.get(asked.conversation.id)
         if known is not None and known.turn_id == asked.turn.id:
@@ -338,7 +338,7 @@ def _given(options: Options) -> Options | None:
     return None if options == Options() else options
 
 
-async def stop_answer(chat: ChatService, asked: Asked) -> None:
+async def stop_answer(chat: ChatService, asked: AskedTurn) -> None:
     """Stop the answer to a turn, or withdraw the turn if it still waits."""
     turn = asked.turn
     if turn.waiting:
@@ -443,7 +443,7 @@ async def _edit(
     question: ClientQuestion,
     new_turn_id: str,
     options: Options,
-) -> Asked:
+) -> AskedTurn:
     """Ask a changed question in place of ``base``, whose files it keeps unless it has others."""
     files: list[str] | None = None
     if question.files and not await _has_files(chat, base, question.files):
@@ -456,7 +456,7 @@ async def _edit(
         options=_given(options),
         attachments=files,
     )
-    return Asked(conversation, turn)
+    return AskedTurn(conversation, turn)
 
 
 async def _keep_files(

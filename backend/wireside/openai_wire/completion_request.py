@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from wireside.messages import Message, Role
 from wireside.openai_wire.fields import (
     BadField,
-    Fields,
+    WireFields,
     json_of,
     read_content,
     read_metadata,
@@ -68,7 +68,7 @@ class CompletionRequest:
 
 def read_completion_request(body: object) -> CompletionRequest:
     """Return the request of a JSON body. Raises ``BadField``."""
-    fields = Fields(body)
+    fields = WireFields(body)
     fields.refuse(REFUSED)
     if fields.has("n") and fields.get("n") != 1:
         raise BadField("n", "one answer at a time is supported")
@@ -88,7 +88,7 @@ def read_completion_request(body: object) -> CompletionRequest:
     )
 
 
-def passed_on(fields: Fields, handled: frozenset[str], tools: Sequence[dict[str, Any]]) -> str:
+def passed_on(fields: WireFields, handled: frozenset[str], tools: Sequence[dict[str, Any]]) -> str:
     """Return what is passed on to the model service, as JSON text. Raises ``BadField``."""
     fields.number("top_p", low=0, high=1)
     for name in ("presence_penalty", "frequency_penalty"):
@@ -107,7 +107,7 @@ def passed_on(fields: Fields, handled: frozenset[str], tools: Sequence[dict[str,
     return text
 
 
-def _messages(given: Sequence[Fields]) -> tuple[Message, ...]:
+def _messages(given: Sequence[WireFields]) -> tuple[Message, ...]:
     if not given:
         raise BadField("messages", "is missing")
     found = MessageList("messages")
@@ -136,7 +136,7 @@ def _named(parts: tuple[Part, ...], name: str | None) -> tuple[Part, ...]:
     return (TextPart(f"{name}:"), *parts) if name and parts else parts
 
 
-def _call(call: Fields) -> ToolCallPart:
+def _call(call: WireFields) -> ToolCallPart:
     function = call.object("function")
     if function is None:
         raise BadField(call.param("function"), "is missing")
@@ -148,7 +148,7 @@ def _call(call: Fields) -> ToolCallPart:
     )
 
 
-def _add_result(found: MessageList, message: Fields) -> None:
+def _add_result(found: MessageList, message: WireFields) -> None:
     call = message.needed_text("tool_call_id")
     result = text_of(read_content(message, "content"))
     if not found.add_result(call, result):

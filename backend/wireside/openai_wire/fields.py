@@ -34,7 +34,7 @@ class BadField(BadMessage):
         self.param = param or None
 
 
-class Fields:
+class WireFields:
     """The fields of a JSON object. Each method returns None for a field that is absent.
 
     Args:
@@ -87,14 +87,14 @@ class Fields:
             raise BadField(self.param(name), f"has more than {MAX_ITEMS:,} items")
         return values
 
-    def objects(self, name: str) -> list[Fields]:
+    def objects(self, name: str) -> list[WireFields]:
         """Return a list of objects."""
         path = self.param(name)
-        return [Fields(value, f"{path}[{i}]") for i, value in enumerate(self.items(name))]
+        return [WireFields(value, f"{path}[{i}]") for i, value in enumerate(self.items(name))]
 
-    def object(self, name: str) -> Fields | None:
+    def object(self, name: str) -> WireFields | None:
         """Return an object."""
-        return Fields(self.get(name), self.param(name)) if self.has(name) else None
+        return WireFields(self.get(name), self.param(name)) if self.has(name) else None
 
     def number(self, name: str, *, low: float, high: float) -> float | None:
         """Return a number within bounds."""
@@ -131,7 +131,7 @@ class Fields:
         return value
 
 
-def read_metadata(fields: Fields) -> dict[str, str]:
+def read_metadata(fields: WireFields) -> dict[str, str]:
     """Return the ``metadata`` of a request: at most 16 strings by name."""
     given = fields.object("metadata")
     if given is None:
@@ -145,7 +145,7 @@ def read_metadata(fields: Fields) -> dict[str, str]:
     return {name: given.needed_text(name) for name in names}
 
 
-def read_content(holder: Fields, name: str) -> tuple[Part, ...]:
+def read_content(holder: WireFields, name: str) -> tuple[Part, ...]:
     """Return the content of a message: a string, or a list of parts of either API."""
     value = holder.get(name)
     if value is None:
@@ -155,7 +155,7 @@ def read_content(holder: Fields, name: str) -> tuple[Part, ...]:
     return tuple(_part(part) for part in holder.objects(name))
 
 
-def _part(part: Fields) -> Part:
+def _part(part: WireFields) -> Part:
     kind = part.needed_text("type")
     match kind:
         case "text" | "input_text" | "output_text" | "refusal" | "summary_text" | "reasoning_text":
@@ -182,7 +182,7 @@ def _part(part: Fields) -> Part:
             raise BadField(part.param("type"), f"{kind[:40]!r} is not a kind of content")
 
 
-def _image(holder: Fields, name: str) -> ImagePart:
+def _image(holder: WireFields, name: str) -> ImagePart:
     url = holder.needed_text(name)
     if url.lower().startswith(("http:", "https:")):
         raise BadField(holder.param(name), NO_FETCH)
@@ -193,7 +193,7 @@ def _image(holder: Fields, name: str) -> ImagePart:
     return ImagePart(url=url, media_type=url[5 : url.index(";")])
 
 
-def _file(file: Fields) -> FilePart:
+def _file(file: WireFields) -> FilePart:
     name = file.text("filename") or ""
     if file.has("file_id"):
         return FilePart(url=UPLOAD + file.needed_text("file_id"), name=name)
@@ -207,7 +207,7 @@ def _file(file: Fields) -> FilePart:
     return FilePart(url=data, name=name or "file")
 
 
-def read_tools(tools: Sequence[Fields], *, nested: bool) -> list[dict[str, Any]]:
+def read_tools(tools: Sequence[WireFields], *, nested: bool) -> list[dict[str, Any]]:
     """Return the tools of a request, as ``requests.encode_tools`` writes them.
 
     ``nested``: the function is an object of its own, as in chat completions.
@@ -228,7 +228,7 @@ def read_tools(tools: Sequence[Fields], *, nested: bool) -> list[dict[str, Any]]
     return found
 
 
-def _function(function: Fields) -> dict[str, Any]:
+def _function(function: WireFields) -> dict[str, Any]:
     name = function.needed_text("name")
     if not name or len(name) > MAX_TOOL_NAME_CHARS:
         raise BadField(function.param("name"), f"expected 1 to {MAX_TOOL_NAME_CHARS} characters")
@@ -243,7 +243,7 @@ def _function(function: Fields) -> dict[str, Any]:
     return spec
 
 
-def read_stop(fields: Fields) -> None:
+def read_stop(fields: WireFields) -> None:
     """Check ``stop``: a string, or at most four. Raises ``BadField``."""
     stop = fields.get("stop")
     items = [stop] if isinstance(stop, str) else stop or []

@@ -10,7 +10,7 @@ from wireside.messages import Message, Role
 from wireside.openai_wire.completion_request import passed_on
 from wireside.openai_wire.fields import (
     BadField,
-    Fields,
+    WireFields,
     read_content,
     read_metadata,
     read_tools,
@@ -71,12 +71,12 @@ class ResponseRequest:
 
 def read_response_request(body: object) -> ResponseRequest:
     """Return the request of a JSON body. Raises ``BadField``."""
-    fields = Fields(body)
+    fields = WireFields(body)
     fields.refuse(REFUSED)
     messages, results = _input(fields)
     conversation = fields.get("conversation")
     if isinstance(conversation, dict):
-        conversation = Fields(conversation, "conversation").needed_text("id")
+        conversation = WireFields(conversation, "conversation").needed_text("id")
     elif conversation is not None and not isinstance(conversation, str):
         raise BadField("conversation", "expected a string or an object")
     request = ResponseRequest(
@@ -116,14 +116,14 @@ SHOWN: Final = (
 )
 
 
-def _shown(fields: Fields) -> dict[str, Any]:
+def _shown(fields: WireFields) -> dict[str, Any]:
     """Return what the response repeats of its request."""
     fields.object("reasoning")
     shown = {name: fields.get(name) for name in SHOWN if fields.has(name)}
     return {**shown, "include": fields.items("include")}
 
 
-def _parameters(fields: Fields) -> str:
+def _parameters(fields: WireFields) -> str:
     """Return what is passed on to the model service, in the names of chat completions."""
     tools = read_tools(fields.objects("tools"), nested=False)
     given: dict[str, Any] = {
@@ -131,7 +131,7 @@ def _parameters(fields: Fields) -> str:
     }
     choice = fields.get("tool_choice")
     if isinstance(choice, dict):
-        function = Fields(choice, "tool_choice")
+        function = WireFields(choice, "tool_choice")
         if function.text("type") != "function":
             raise BadField("tool_choice", "only functions can be chosen")
         choice = {"type": "function", "function": {"name": function.needed_text("name")}}
@@ -141,10 +141,10 @@ def _parameters(fields: Fields) -> str:
         given["reasoning_effort"] = reasoning.get("effort")
     if text := fields.object("text"):
         given |= _text_format(text)
-    return passed_on(Fields(given), frozenset(), tools)
+    return passed_on(WireFields(given), frozenset(), tools)
 
 
-def _text_format(text: Fields) -> dict[str, Any]:
+def _text_format(text: WireFields) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if text.has("verbosity"):
         found["verbosity"] = text.get("verbosity")
@@ -166,7 +166,7 @@ def _text_format(text: Fields) -> dict[str, Any]:
 # ---- the input -----------------------------------------------------------------------------------
 
 
-def _input(fields: Fields) -> tuple[tuple[Message, ...], dict[str, str]]:
+def _input(fields: WireFields) -> tuple[tuple[Message, ...], dict[str, str]]:
     given = fields.get("input")
     if given is None or given in ("", []):
         raise BadField("input", "is missing")
@@ -182,7 +182,7 @@ def _input(fields: Fields) -> tuple[tuple[Message, ...], dict[str, str]]:
     return messages, results
 
 
-def _add_item(found: MessageList, results: dict[str, str], item: Fields) -> None:
+def _add_item(found: MessageList, results: dict[str, str], item: WireFields) -> None:
     kind = item.text("type") or "message"
     match kind:
         case "message":
@@ -202,7 +202,7 @@ def _add_item(found: MessageList, results: dict[str, str], item: Fields) -> None
             raise BadField(item.param("type"), f"{kind[:40]!r} is not supported")
 
 
-def _add_message(found: MessageList, item: Fields) -> None:
+def _add_message(found: MessageList, item: WireFields) -> None:
     role = item.needed_text("role")
     if role not in ("system", "developer", "user", "assistant"):
         raise BadField(item.param("role"), f"{role[:40]!r} is not supported")
@@ -213,7 +213,7 @@ def _add_message(found: MessageList, item: Fields) -> None:
         raise BadField(item.param("content"), "is missing")
 
 
-def _call(item: Fields, *, result: str | None) -> ToolCallPart:
+def _call(item: WireFields, *, result: str | None) -> ToolCallPart:
     return ToolCallPart(
         call=item.text("call_id") or item.text("id") or "",
         name=item.needed_text("name"),

@@ -29,7 +29,7 @@ MAX_SNAPSHOT_CHARS = 10_000_000
 
 TOO_LONG = "This conversation is too long to be shared by a link; export it as a file."
 
-Audience = Literal["off", "users", "public"]
+LinkAudience = Literal["off", "users", "public"]
 """Audience of share links: none, signed-in users, or the public."""
 
 
@@ -45,7 +45,7 @@ class Sharing:
         render: Callable[[str], str],
         wall_clock: Clock,
         *,
-        audience: Audience,
+        audience: LinkAudience,
         witness: AuditRecorder | None = None,
         max_snapshot_chars: int = MAX_SNAPSHOT_CHARS,
     ) -> None:

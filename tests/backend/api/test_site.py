@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from wireside.api.routes.documents import Audience, add_documents
+from wireside.api.routes.documents import DocsAudience, add_documents
 from wireside.api.site import DocumentationSite
 from wireside.app import create_app
 from wireside.settings.model import Settings
@@ -43,7 +43,7 @@ def site(tmp_path: Path) -> Path:
 
 
 async def get(site: Path, sources: Path, path: str, **request: Any) -> httpx2.Response:
-    audience: Audience = request.pop("audience", "public")
+    audience: DocsAudience = request.pop("audience", "public")
     app = FastAPI(docs_url=None)
     documentation = DocumentationSite(site, sources)
     add_documents(app, audience=audience, max_message_chars=7, site=documentation)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wireside.conformance.address import Address, BadAddress
+from wireside.conformance.address import Address, InvalidServerAddress
 from wireside.conformance.frames import (
     RETRYABLE,
     Frame,
@@ -120,5 +120,5 @@ def test_an_address_is_that_of_a_server_or_of_its_socket(url: str, expected: str
 
 @pytest.mark.parametrize("url", ["", "ftp://x", "ws://a:0", "ws://a:x", "ws://u:p@a", "ws://"])
 def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(BadAddress):
+    with pytest.raises(InvalidServerAddress):
         Address.parse(url)

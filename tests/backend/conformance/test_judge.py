@@ -13,16 +13,16 @@ from wireside.conformance.results import Result
 from wireside.conformance.scenarios.catalogue import SCENARIOS, selected
 from wireside.conformance.scenarios.judge import judge_back_off, judge_text
 from wireside.conformance.scenarios.page import render_page, render_rows
-from wireside.conformance.scenarios.stage import Answer, Cancel, Reply, Stage
+from wireside.conformance.scenarios.stage import Cancel, Stage, StagedAnswer, StagedReply
 from wireside.conformance.scenarios.visits import (
     CloseSocket,
-    Cut,
+    CutStep,
     GoSilent,
     Pause,
     PingSocket,
-    Refuse,
-    Send,
+    RefuseStep,
     SendHalf,
+    SendStep,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -69,17 +69,17 @@ class Client:
         text = frame if isinstance(frame, str) else json.dumps(frame)
         for command in self.stage.receive(self.number, text, self.now):
             match command:
-                case Reply():
+                case StagedReply():
                     self.received.append(json.loads(command.text))
-                case Answer():
+                case StagedAnswer():
                     self.play(command)
                 case Cancel():
                     pass
 
-    def play(self, answer: Answer) -> None:
+    def play(self, answer: StagedAnswer) -> None:
         for action in answer.actions:
             match action:
-                case Send() if action.text.startswith('{"type": '):
+                case SendStep() if action.text.startswith('{"type": '):
                     frame = json.loads(action.text)
                     self.received.append(frame)
                     if frame.get("id") == answer.id:
@@ -87,16 +87,16 @@ class Client:
                         self.offset = max(self.offset, frame.get("offset", 0) or 0)
                 case Pause():
                     self.now += action.seconds
-                case Cut():
+                case CutStep():
                     self.stage.drop(self.number, "cut", self.now)
                 case CloseSocket():
                     self.stage.drop(self.number, "close", self.now, action.code)
                 case GoSilent():
                     self.stage.drop(self.number, "silent", self.now)
-                case Send() | SendHalf() | PingSocket():
+                case SendStep() | SendHalf() | PingSocket():
                     pass
             self.stage.note(answer, action, self.now)
-            if isinstance(action, Cut | CloseSocket | GoSilent):
+            if isinstance(action, CutStep | CloseSocket | GoSilent):
                 return
 
     def leave(self, code: int | None = 1000) -> None:
@@ -331,7 +331,7 @@ def test_questions_play_the_scenarios_in_turn_or_by_name() -> None:
     def played(message: str, name: str) -> str:
         frame = {"type": "chat", "id": name, "key": name, "message": message}
         (answer,) = stage.receive(0, json.dumps(frame), 0)
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, StagedAnswer)
         return "" if answer.play is None else answer.play.scenario.name
 
     assert played("/scenario delays", "a") == "delays"
@@ -417,7 +417,7 @@ def test_refused_handshakes_have_a_status() -> None:
     client = Client("handshake-refused")
     client.connect()
     client.ask()
-    assert client.stage.connect(client.now)[1] == Refuse(503)
+    assert client.stage.connect(client.now)[1] == RefuseStep(503)
 
 
 def test_all_results_are_values_of_the_kit() -> None:

@@ -22,7 +22,7 @@ from wireside.doors.requests import read_body
 from wireside.doors.threads import (
     MAX_ANSWERS,
     MAX_EARLIER_FILES,
-    Asked,
+    AskedTurn,
     ClientFile,
     ClientQuestion,
     EarlierTurn,
@@ -46,7 +46,7 @@ def question(text: str, message_id: str = "m") -> ClientQuestion:
     return ClientQuestion(id=message_id, text=text)
 
 
-async def ask(chat: ChatService, *given: Any, is_edit: bool = False, name: str = "t") -> Asked:
+async def ask(chat: ChatService, *given: Any, is_edit: bool = False, name: str = "t") -> AskedTurn:
     one, *earlier = given
     return await Threads().ask(chat, name, one, earlier=earlier, options=Options(), is_edit=is_edit)
 
@@ -117,7 +117,7 @@ async def test_the_clients_turns_are_not_added_to_a_deleted_conversation(
 async def test_a_retry_without_an_answers_id_that_is_sent_again_makes_one_sibling(
     chat: ChatService, provider: ScriptedProvider
 ) -> None:
-    async def again() -> Asked:
+    async def again() -> AskedTurn:
         return await Threads().ask_again(
             chat, "t", question("Hi"), earlier=(), answer_id=None, options=Options()
         )
@@ -277,7 +277,7 @@ def test_the_end_of_an_answer_was_sent_or_not() -> None:
     class Talk:
         id = "talk"
 
-    asked = Asked(cast("Any", Talk()), cast("Any", Turn()))
+    asked = AskedTurn(cast("Any", Talk()), cast("Any", Turn()))
     last = LastAnswers(lambda: now)
     assert last.turn_id(asked.conversation) is None
     last.record_asked(asked)

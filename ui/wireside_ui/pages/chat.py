@@ -26,7 +26,7 @@ from wireside_ui.application_pages import ApplicationPages
 from wireside_ui.components.banners import Banners
 from wireside_ui.components.composer import Composer
 from wireside_ui.components.header import Header
-from wireside_ui.components.library import Library
+from wireside_ui.components.library import LibraryDialog
 from wireside_ui.components.model_picker import ModelPicker
 from wireside_ui.components.palette import Palette
 from wireside_ui.components.preferences import Preferences, settings_of
@@ -420,7 +420,7 @@ class ChatPage:
 
     def _library(self) -> None:
         caller = self._chat.caller
-        Library(
+        LibraryDialog(
             base=self._base,
             words=self._words,
             can_share=bool(caller.user_id) and caller.may("admin"),

@@ -17,7 +17,7 @@ from wireside.version import __version__
 CONTRACT: Final = replace(FILE, is_cross_origin=True, cost=5)
 """The contract is public, also for tools that other pages run."""
 
-Audience = Literal["off", "users", "public"]
+DocsAudience = Literal["off", "users", "public"]
 
 SITE: Final = {"users": replace(PAGE, cost=2), "public": replace(FILE, cost=2)}
 """The policy of the site by its audience."""
@@ -26,7 +26,7 @@ SITE: Final = {"users": replace(PAGE, cost=2), "public": replace(FILE, cost=2)}
 def add_documents(
     app: FastAPI,
     *,
-    audience: Audience,
+    audience: DocsAudience,
     max_message_chars: int,
     site: DocumentationSite | None = None,
 ) -> None:

@@ -15,7 +15,7 @@ from wireside.conformance.frames import (
     length_of,
     text_of,
 )
-from wireside.conformance.kit import MANY_FRAMES, MANY_S, Answer, Kit, check
+from wireside.conformance.kit import MANY_FRAMES, MANY_S, Kit, ReceivedAnswer, check
 from wireside.conformance.results import NotApplicable, Violation, shown
 
 REASONS = {"stop", "length", "cancelled", "content_filter", "interrupted", "asking"}
@@ -72,7 +72,7 @@ async def offsets(kit: Kit) -> None:
         await _check_position(kit, answer, frame)
 
 
-async def _check_position(kit: Kit, answer: Answer, chunk: Frame) -> None:
+async def _check_position(kit: Kit, answer: ReceivedAnswer, chunk: Frame) -> None:
     """Check that a resume where a chunk begins sends it and what follows."""
     offset = chunk.get("offset") - length_of(chunk)
     request = {"type": "resume", "id": "r", "stream": answer.stream, "offset": offset}
@@ -197,7 +197,7 @@ async def sanitize_on_request(kit: Kit) -> None:
         await connection.send(kit.short("a", message=question, sanitize=True))
         frames = await connection.receive_request("a")
         later = await connection.fence()
-    text = Answer(frames, later).text
+    text = ReceivedAnswer(frames, later).text
     if "<script" in text.lower():
         raise Violation("`&lt;script`", shown(text))
     if "&lt;script" not in text.lower():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from wireside.conformance.connection import Connection
+from wireside.conformance.connection import RecordedConnection
 from wireside.conformance.frames import (
     LAST_TYPES,
     LOG_TYPES,
@@ -141,7 +141,7 @@ async def cancel_one(kit: Kit) -> None:
     raise NotApplicable("The model answered faster than `cancel` could be sent.")
 
 
-async def _receive_batch(connection: Connection) -> list[Frame]:
+async def _receive_batch(connection: RecordedConnection) -> list[Frame]:
     """Return the frames of a batch with ``parallel``, up to its last one."""
     frames: list[Frame] = []
     while not frames or frames[-1].type != "batch_done":

@@ -19,7 +19,7 @@ from wireside.conformance.checks import (
     resume,
     tickets,
 )
-from wireside.conformance.kit import Check
+from wireside.conformance.kit import ConformanceCheck
 
 _MODULES = (
     handshake,
@@ -36,18 +36,20 @@ _MODULES = (
 )
 
 
-def _checks_in(module: ModuleType) -> Iterator[Check]:
+def _checks_in(module: ModuleType) -> Iterator[ConformanceCheck]:
     for value in vars(module).values():
-        if isinstance(value, Check):
+        if isinstance(value, ConformanceCheck):
             yield value
         elif isinstance(value, tuple):
-            yield from (one for one in value if isinstance(one, Check))
+            yield from (one for one in value if isinstance(one, ConformanceCheck))
 
 
-CHECKS: tuple[Check, ...] = tuple(one for module in _MODULES for one in _checks_in(module))
+CHECKS: tuple[ConformanceCheck, ...] = tuple(
+    one for module in _MODULES for one in _checks_in(module)
+)
 
 
-def selected(*, level: int = 2, only: tuple[str, ...] = ()) -> list[Check]:
+def selected(*, level: int = 2, only: tuple[str, ...] = ()) -> list[ConformanceCheck]:
     """Return the checks of a level and those below it; ``only`` are patterns of names.
 
     >>> [check.name for check in selected(only=("origin-*",))]

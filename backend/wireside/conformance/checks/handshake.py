@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from wireside.conformance.kit import Kit, check
-from wireside.conformance.raw_http import Reply
+from wireside.conformance.raw_http import RawReply
 from wireside.conformance.results import NotApplicable, Violation
 
 SECTION = "The handshake"
 FOREIGN = "https://conformance.invalid"
 
 
-def expect_status(reply: Reply, status: int) -> None:
+def expect_status(reply: RawReply, status: int) -> None:
     """Check the status of a response. Raises ``Violation``."""
     if reply.status != status:
         raise Violation(f"HTTP {status}", str(reply))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wireside.conformance.frames import Frame, check_error, check_level_1
-from wireside.conformance.kit import Check, Kit, check
+from wireside.conformance.kit import ConformanceCheck, Kit, check
 from wireside.conformance.results import Violation, shown
 
 SECTION = "Invalid frames"
@@ -130,7 +130,7 @@ def _check_names(frame: Frame, invalid: Invalid) -> None:
         raise Violation(f"a `message` that names {invalid.names}", shown(frame.text))
 
 
-def _level_1_check(invalid: Invalid) -> Check:
+def _level_1_check(invalid: Invalid) -> ConformanceCheck:
     async def run(kit: Kit) -> None:
         async with kit.connection() as connection:
             await connection.send(invalid.text)
@@ -144,7 +144,7 @@ def _level_1_check(invalid: Invalid) -> Check:
     return _check_of(invalid, 1, run)
 
 
-def _level_2_check(invalid: Invalid) -> Check:
+def _level_2_check(invalid: Invalid) -> ConformanceCheck:
     async def run(kit: Kit) -> None:
         frame = {"id": "invalid", **json.loads(invalid.text)}
         async with kit.connection() as connection:
@@ -162,9 +162,9 @@ def _level_2_check(invalid: Invalid) -> Check:
     return _check_of(invalid, 2, run)
 
 
-def _check_of(invalid: Invalid, level: Literal[1, 2], run: Any) -> Check:
+def _check_of(invalid: Invalid, level: Literal[1, 2], run: Any) -> ConformanceCheck:
     named = f" that names {invalid.names}" if invalid.names else ""
-    return Check(
+    return ConformanceCheck(
         name=f"invalid-{invalid.name}",
         section=SECTION,
         rule=f"{shown(invalid.text)[:120]} gets an `error`{named}; the connection stays open.",

@@ -13,7 +13,7 @@ from wireside.conformance.frames import (
     head_of,
     text_of,
 )
-from wireside.conformance.kit import Answer, Kit, check
+from wireside.conformance.kit import Kit, ReceivedAnswer, check
 from wireside.conformance.results import NotApplicable, Violation, shown
 
 SECTION = "Resume"
@@ -96,7 +96,7 @@ async def resume_live(kit: Kit) -> None:
     async with kit.connection() as connection:
         await connection.send(kit.long("live"))
         before = await connection.receive_until("chunk", "live")
-        stream = Answer(before, ()).stream
+        stream = ReceivedAnswer(before, ()).stream
         connection.drop()
     offset = head_of(before)
     frames = await _resume(kit, stream, offset)
@@ -173,7 +173,7 @@ async def stream_names(kit: Kit) -> None:
     first = (await kit.answer(2)).stream
     async with kit.connection() as connection:
         await connection.send(kit.short("a"))
-        second = Answer(await connection.receive_request("a"), ()).stream
+        second = ReceivedAnswer(await connection.receive_request("a"), ()).stream
     if first == second or min(len(first), len(second)) < 16:
         raise Violation("two different names of at least 16 characters", f"{first}, {second}")
 
@@ -197,7 +197,7 @@ async def key_once(kit: Kit) -> None:
         await connection.send(question | {"id": "second"})
         second = await connection.receive_request("second")
     check_answer(second, "second")
-    if Answer(first, ()).stream != Answer(second, ()).stream:
+    if ReceivedAnswer(first, ()).stream != ReceivedAnswer(second, ()).stream:
         raise Violation("`start` with the same `stream`", shown(second[0].text))
     if text_of(first) != text_of(second):
         raise Violation(f"the text {shown(text_of(first))}", shown(text_of(second)))

@@ -13,17 +13,17 @@ from wireside.conformance.scenarios.visits import (
     Action,
     CloseAtOnce,
     CloseSocket,
-    Cut,
     CutHandshake,
-    Entry,
+    CutStep,
     GoSilent,
     NextHandshakes,
     Pause,
     PingSocket,
-    Refuse,
-    Send,
+    RefuseStep,
     SendHalf,
+    SendStep,
     Visit,
+    VisitEntry,
     texts,
 )
 
@@ -53,7 +53,7 @@ class Scenario:
     rule: str
     play: Play = field(repr=False)
     level: Literal[1, 2] = 2
-    log: Sequence[Entry] = field(default=texts(TEXT), repr=False)
+    log: Sequence[VisitEntry] = field(default=texts(TEXT), repr=False)
     is_slow: bool = False
 
     @property
@@ -67,9 +67,11 @@ class Scenario:
 
 RICH: Final = (
     *texts(["Let me look. "]),
-    Entry({"type": "reasoning", "content": "The user asks 🌊. "}),
-    Entry({"type": "tool", "name": "search", "call": "c1", "state": "running", "arguments": "{"}),
-    Entry(
+    VisitEntry({"type": "reasoning", "content": "The user asks 🌊. "}),
+    VisitEntry(
+        {"type": "tool", "name": "search", "call": "c1", "state": "running", "arguments": "{"}
+    ),
+    VisitEntry(
         {
             "type": "tool",
             "name": "search",
@@ -80,7 +82,7 @@ RICH: Final = (
         }
     ),
     *texts(["There ", "are "]),
-    Entry({"type": "part", "kind": "table", "text": "a | b", "data": {"columns": ["a"]}}),
+    VisitEntry({"type": "part", "kind": "table", "text": "a | b", "data": {"columns": ["a"]}}),
     *texts(["three ", "results."]),
 )
 
@@ -106,7 +108,7 @@ def cut_after(count: int | None, *, until: str = "") -> Play:
             return (yield from visit.rest())
         yield from visit.opening()
         yield from visit.pieces(count, until=until)
-        yield Cut()
+        yield CutStep()
 
     return play
 
@@ -114,14 +116,14 @@ def cut_after(count: int | None, *, until: str = "") -> Play:
 def cut_before_start(visit: Visit) -> Iterator[Action]:
     """Cut before ``start``: the client does not know the name of the stream."""
     if visit.is_first:
-        yield Cut()
+        yield CutStep()
     yield from visit.rest()
 
 
 def cut_after_done(visit: Visit) -> Iterator[Action]:
     """Cut after the last frame."""
     yield from visit.rest()
-    yield Cut()
+    yield CutStep()
 
 
 def cut_after_resumed(visit: Visit) -> Iterator[Action]:
@@ -130,7 +132,7 @@ def cut_after_resumed(visit: Visit) -> Iterator[Action]:
         return (yield from visit.rest())
     yield from visit.opening()
     yield from visit.pieces(2 if visit.is_first else 0)
-    yield Cut()
+    yield CutStep()
 
 
 def cut_in_frame(visit: Visit) -> Iterator[Action]:
@@ -140,9 +142,9 @@ def cut_in_frame(visit: Visit) -> Iterator[Action]:
     yield from visit.opening()
     yield from visit.pieces(3)
     for action in visit.pieces(1):
-        if isinstance(action, Send):
+        if isinstance(action, SendStep):
             yield SendHalf(action.text)
-    yield Cut()
+    yield CutStep()
 
 
 def cut_often(visit: Visit) -> Iterator[Action]:
@@ -151,10 +153,10 @@ def cut_often(visit: Visit) -> Iterator[Action]:
         return (yield from visit.rest())
     yield from visit.opening()
     yield from visit.pieces(1)
-    yield Cut()
+    yield CutStep()
 
 
-def cut_then(*plan: Refuse | CutHandshake | CloseAtOnce) -> Play:
+def cut_then(*plan: RefuseStep | CutHandshake | CloseAtOnce) -> Play:
     """Cut, and let the next handshakes fail."""
 
     def play(visit: Visit) -> Iterator[Action]:
@@ -163,7 +165,7 @@ def cut_then(*plan: Refuse | CutHandshake | CloseAtOnce) -> Play:
         yield from visit.opening()
         yield from visit.pieces(2)
         yield NextHandshakes(plan)
-        yield Cut()
+        yield CutStep()
 
     return play
 
@@ -191,7 +193,7 @@ def rate_limited(visit: Visit) -> Iterator[Action]:
     yield from visit.pieces(2)
     fields = {"code": "rate_limited", "retryable": True, "retry_after": RETRY_AFTER_S}
     error = {"type": "error", "message": "Rate limit exceeded", **fields}
-    yield Send(json.dumps(error), "", None, RETRY_AFTER_S)
+    yield SendStep(json.dumps(error), "", None, RETRY_AFTER_S)
     yield CloseSocket(1008, "Rate limit exceeded")
 
 
@@ -210,12 +212,12 @@ def unknown_frames(visit: Visit) -> Iterator[Action]:
     """Send what a newer server may send."""
     yield from visit.opening()
     yield visit.frame("progress", value=0.5)
-    yield Send(json.dumps({"type": "notice", "text": "for everybody"}))
+    yield SendStep(json.dumps({"type": "notice", "text": "for everybody"}))
     for action in visit.pieces():
-        if not isinstance(action, Send):
+        if not isinstance(action, SendStep):
             continue
         fields = {**json.loads(action.text), "x-new": {"a": [1]}, "null": None}
-        yield Send(json.dumps(fields), action.type, action.offset)
+        yield SendStep(json.dumps(fields), action.type, action.offset)
         yield visit.frame("progress", value=None)
     yield from visit.done("conformance")
 
@@ -224,7 +226,7 @@ def unreadable_frames(visit: Visit) -> Iterator[Action]:
     """Send what is not a frame."""
     yield from visit.opening()
     for text in ("", "not JSON", "[]", "null", "7", "{}", '{"type": 7}', '{"type": "chunk"}'):
-        yield Send(text)
+        yield SendStep(text)
         yield from visit.pieces(1)
     yield from visit.pieces()
     yield from visit.done()
@@ -236,10 +238,10 @@ def foreign_ids(visit: Visit) -> Iterator[Action]:
     number = 0
     for action in visit.pieces():
         other = {"type": "chunk", "id": "conformance-other", "content": "WRONG ", "offset": number}
-        yield Send(json.dumps(other))
+        yield SendStep(json.dumps(other))
         yield action
         number += 6
-    yield Send(json.dumps({**other, "type": "done", "reason": "stop", "usage": None}))
+    yield SendStep(json.dumps({**other, "type": "done", "reason": "stop", "usage": None}))
     yield from visit.done()
     yield visit.frame("chunk", content="WRONG", offset=visit.head + 5)
     yield visit.frame("done", offset=visit.head + 5, reason="stop", usage=None)
@@ -250,7 +252,7 @@ def duplicates(visit: Visit) -> Iterator[Action]:
     if visit.is_first:
         yield from visit.opening()
         yield from visit.pieces(5)
-        yield Cut()
+        yield CutStep()
     yield from visit.opening()
     visit.back(3)
     yield from visit.pieces()
@@ -262,7 +264,7 @@ def halved_pair(visit: Visit) -> Iterator[Action]:
     yield from visit.opening()
     for half in (r"\ud83c", r"\udf0a"):
         frame = visit.frame("chunk", content="HALF", offset=0).text.replace("HALF", half)
-        yield Send(frame)
+        yield SendStep(frame)
     yield from visit.pieces()
     yield from visit.done()
 
@@ -270,8 +272,8 @@ def halved_pair(visit: Visit) -> Iterator[Action]:
 def escapes(visit: Visit) -> Iterator[Action]:
     """Write all characters that are not ASCII as escapes, those outside of the plane as pairs."""
     for action in visit.rest():
-        if isinstance(action, Send):
-            yield Send(json.dumps(json.loads(action.text)), action.type, action.offset)
+        if isinstance(action, SendStep):
+            yield SendStep(json.dumps(json.loads(action.text)), action.type, action.offset)
 
 
 def overloaded(visit: Visit) -> Iterator[Action]:
@@ -305,7 +307,7 @@ def lost(code: str, message: str) -> Play:
             return (yield from visit.error(code, message))
         yield from visit.opening()
         yield from visit.pieces(3)
-        yield Cut()
+        yield CutStep()
 
     return play
 
@@ -318,7 +320,7 @@ def resumed_as(state: str, reason: str) -> Play:
             return (yield from visit.rest(reason, state=state))
         yield from visit.opening()
         yield from visit.pieces(3)
-        yield Cut()
+        yield CutStep()
 
     return play
 
@@ -328,7 +330,7 @@ def socket_pings(visit: Visit) -> Iterator[Action]:
     yield from visit.opening()
     for _ in range(3):
         yield PingSocket()
-        yield Send('{"type": "pong", "t": "conformance"}')
+        yield SendStep('{"type": "pong", "t": "conformance"}')
         yield from visit.pieces(2)
     yield from visit.pieces()
     yield from visit.done()
@@ -397,7 +399,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         name="handshake-refused", section="Closing", rule=_BACK_OFF,
-        play=cut_then(Refuse(503), Refuse(503), Refuse(502)),
+        play=cut_then(RefuseStep(503), RefuseStep(503), RefuseStep(502)),
     ),
     Scenario(
         name="closed-at-once", section="Closing",

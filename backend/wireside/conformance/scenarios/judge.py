@@ -8,7 +8,7 @@ from math import exp, log
 from typing import Final
 
 from wireside.conformance.results import Fault, shown
-from wireside.conformance.scenarios.records import Attempt, Play, Request
+from wireside.conformance.scenarios.records import Play, ScenarioAttempt, ScenarioRequest
 
 SLACK_S: Final = 1.0
 """Time that a client may need to notice an end and to connect, in seconds."""
@@ -25,7 +25,7 @@ COMES_BACK: Final = "a new connection, and `resume` with the stream and the last
 ASKS_AGAIN: Final = "the question once more, with its `key`"
 
 
-def judge(play: Play, attempts: Sequence[Attempt]) -> list[Fault]:
+def judge(play: Play, attempts: Sequence[ScenarioAttempt]) -> list[Fault]:
     """Return what a client did wrong in a scenario that is over."""
     faults = [Fault(expected, came) for expected, came in play.faults]
     if play.scenario.level == 2 and play.first.frame.get("id") is None:
@@ -51,7 +51,7 @@ def _has_opened(play: Play) -> bool:
     return any(request.has_opened for request in play.requests)
 
 
-def _end_of(request: Request) -> str:
+def _end_of(request: ScenarioRequest) -> str:
     return {
         "cut": "the connection was cut",
         "silent": "the server went silent",
@@ -59,7 +59,9 @@ def _end_of(request: Request) -> str:
     }.get(request.ended, f"`{request.ended}`")
 
 
-def _judge_return(play: Play, previous: Request, request: Request) -> Iterator[Fault]:
+def _judge_return(
+    play: Play, previous: ScenarioRequest, request: ScenarioRequest
+) -> Iterator[Fault]:
     """Judge a request by how the previous one ended."""
     if previous.is_final:
         yield from _judge_repetition(previous, request)
@@ -69,7 +71,7 @@ def _judge_return(play: Play, previous: Request, request: Request) -> Iterator[F
         yield from _judge_second_chat(play, request)
 
 
-def _judge_repetition(previous: Request, request: Request) -> Iterator[Fault]:
+def _judge_repetition(previous: ScenarioRequest, request: ScenarioRequest) -> Iterator[Fault]:
     kind = f"`{request.frame['type']}`"
     if previous.ended == "error" and previous.retryable and not request.is_resume:
         waited_s = request.at - previous.ended_at
@@ -80,7 +82,7 @@ def _judge_repetition(previous: Request, request: Request) -> Iterator[Fault]:
         yield Fault(f"nothing more about the answer after {_end_of(previous)}", f"another {kind}")
 
 
-def _judge_resume(play: Play, request: Request) -> Iterator[Fault]:
+def _judge_resume(play: Play, request: ScenarioRequest) -> Iterator[Fault]:
     index = play.requests.index(request)
     received = max(one.offset for one in play.requests[:index])
     offset = request.frame.get("offset")
@@ -89,7 +91,7 @@ def _judge_resume(play: Play, request: Request) -> Iterator[Fault]:
         yield Fault(f"`resume` with `offset` {received}", f"`offset` {offset}: {effect}")
 
 
-def _judge_second_chat(play: Play, request: Request) -> Iterator[Fault]:
+def _judge_second_chat(play: Play, request: ScenarioRequest) -> Iterator[Fault]:
     """Judge a question that is sent again: with its key, it gets the same answer."""
     index = play.requests.index(request)
     key, again = play.key, request.frame.get("key")
@@ -114,7 +116,7 @@ def _without(frame: dict[str, object], names: set[str]) -> dict[str, object]:
 # ---- waits ---------------------------------------------------------------------------------------
 
 
-def _judge_waits(play: Play, attempts: Sequence[Attempt]) -> Iterator[Fault]:
+def _judge_waits(play: Play, attempts: Sequence[ScenarioAttempt]) -> Iterator[Fault]:
     for previous, request in pairwise(play.requests):
         if previous.ended in ("cut", "close") and request.attempt > previous.attempt:
             waits = waits_between(previous, request, attempts)
@@ -127,7 +129,9 @@ def _judge_waits(play: Play, attempts: Sequence[Attempt]) -> Iterator[Fault]:
             yield from _judge_dead_connection(play, previous, request)
 
 
-def waits_between(previous: Request, request: Request, attempts: Sequence[Attempt]) -> list[float]:
+def waits_between(
+    previous: ScenarioRequest, request: ScenarioRequest, attempts: Sequence[ScenarioAttempt]
+) -> list[float]:
     """Return the waits before each attempt to connect between two requests, in seconds."""
     ended_at = previous.ended_at
     waits = []
@@ -180,7 +184,9 @@ def _chance_of_so_short(waits: Sequence[float], limits: Sequence[float]) -> floa
     return exp(-total) * series
 
 
-def _judge_dead_connection(play: Play, previous: Request, request: Request) -> Iterator[Fault]:
+def _judge_dead_connection(
+    play: Play, previous: ScenarioRequest, request: ScenarioRequest
+) -> Iterator[Fault]:
     most_s = play.ping_s + play.dead_s + 2 * SLACK_S + 1.0
     waited_s = request.at - previous.ended_at
     if waited_s > most_s:
@@ -188,7 +194,7 @@ def _judge_dead_connection(play: Play, previous: Request, request: Request) -> I
         yield Fault(expected, f"one after {waited_s:.1f} s")
 
 
-def _judge_pings(play: Play, attempts: Sequence[Attempt]) -> Iterator[Fault]:
+def _judge_pings(play: Play, attempts: Sequence[ScenarioAttempt]) -> Iterator[Fault]:
     """Judge the pings of a request that was answered slowly."""
     if play.scenario.name != "quiet":
         return
@@ -201,7 +207,7 @@ def _judge_pings(play: Play, attempts: Sequence[Attempt]) -> Iterator[Fault]:
         yield Fault(expected, f"{len(seen)} in {seconds:.0f} s")
 
 
-def judge_close(attempt: Attempt) -> list[Fault]:
+def judge_close(attempt: ScenarioAttempt) -> list[Fault]:
     """Judge how a client ended its last connection."""
     if attempt.ended_by_client and attempt.close_code is None:
         return [Fault("a close frame, code 1000", "the TCP connection ended without one")]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wireside.conformance.scenarios.catalogue import FINAL_CODES, Scenario
-from wireside.conformance.scenarios.visits import Send
+from wireside.conformance.scenarios.visits import SendStep
 
 OPENINGS: Final = frozenset({"start", "resumed"})
 
@@ -15,7 +15,7 @@ DROPS: Final = frozenset({"cut", "silent", "close"})
 
 
 @dataclass(slots=True, kw_only=True)
-class Attempt:
+class ScenarioAttempt:
     """An attempt of a client to connect.
 
     Attributes:
@@ -36,7 +36,7 @@ class Attempt:
 
 
 @dataclass(slots=True, kw_only=True)
-class Request:
+class ScenarioRequest:
     """A ``chat`` or ``resume`` for an answer, and how it ended.
 
     Attributes:
@@ -69,7 +69,7 @@ class Request:
         """Whether it is a ``resume``."""
         return bool(self.frame["type"] == "resume")
 
-    def note(self, sent: Send, fields: dict[str, Any]) -> None:
+    def note(self, sent: SendStep, fields: dict[str, Any]) -> None:
         """Record a frame that was sent to the client."""
         self.has_opened = self.has_opened or sent.type in OPENINGS
         if sent.offset is not None and not self.ended:
@@ -109,17 +109,17 @@ class Play:
     stream: str
     ping_s: float
     dead_s: float
-    requests: list[Request] = field(default_factory=list)
+    requests: list[ScenarioRequest] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
     @property
-    def first(self) -> Request:
+    def first(self) -> ScenarioRequest:
         """The first request."""
         return self.requests[0]
 
     @property
-    def last(self) -> Request:
+    def last(self) -> ScenarioRequest:
         """The latest request."""
         return self.requests[-1]
 

@@ -19,20 +19,20 @@ from websockets.typing import Subprotocol
 from wireside.conformance.address import PATH
 from wireside.conformance.results import Result
 from wireside.conformance.scenarios.page import render_page, render_rows
-from wireside.conformance.scenarios.stage import Answer, Cancel, Command, Reply, Stage
+from wireside.conformance.scenarios.stage import Cancel, Command, Stage, StagedAnswer, StagedReply
 from wireside.conformance.scenarios.visits import (
     Action,
     CloseAtOnce,
     CloseSocket,
-    Cut,
     CutHandshake,
+    CutStep,
     GoSilent,
     Handshake,
     Pause,
     PingSocket,
-    Refuse,
-    Send,
+    RefuseStep,
     SendHalf,
+    SendStep,
 )
 from wireside.messages import Usage
 from wireside.protocol.frames import DoneFrame
@@ -64,7 +64,7 @@ class _Client:
     number: int
     socket: ServerConnection
     plan: Handshake | None = None
-    answers: dict[str | None, tuple[Answer, asyncio.Task[None]]] = field(default_factory=dict)
+    answers: dict[str | None, tuple[StagedAnswer, asyncio.Task[None]]] = field(default_factory=dict)
     is_dropped: bool = False
 
 
@@ -152,7 +152,7 @@ class ScenarioServer:
         if len(self._clients) >= MAX_CONNECTIONS:
             return _response(429, "application/json", '{"message": "Too many connections."}')
         number, plan = self._stage.connect(time.monotonic())
-        if isinstance(plan, Refuse):
+        if isinstance(plan, RefuseStep):
             return _response(plan.status, "application/json", '{"message": "Not ready."}')
         if isinstance(plan, CutHandshake):
             socket.transport.write(_HALF_RESPONSE)
@@ -190,9 +190,9 @@ class ScenarioServer:
 
     async def _execute(self, client: _Client, command: Command) -> None:
         match command:
-            case Reply():
+            case StagedReply():
                 await client.socket.send(command.text)
-            case Answer():
+            case StagedAnswer():
                 task = asyncio.create_task(self._play(client, command))
                 client.answers[command.id] = command, task
             case Cancel():
@@ -210,23 +210,23 @@ class ScenarioServer:
             done = DoneFrame(id=request_id, offset=offset, reason="cancelled", usage=Usage())
         await client.socket.send(done.encode())
 
-    async def _play(self, client: _Client, answer: Answer) -> None:
+    async def _play(self, client: _Client, answer: StagedAnswer) -> None:
         try:
             for action in answer.actions:
                 if client.is_dropped:
                     return
                 await self._perform(client, answer, action)
-                if isinstance(action, Cut | CloseSocket | GoSilent):
+                if isinstance(action, CutStep | CloseSocket | GoSilent):
                     return
         except (ConnectionClosed, OSError):
             pass  # the receiving task reports the end
         except Exception as defect:
             self._defect = defect
 
-    async def _perform(self, client: _Client, answer: Answer, action: Action) -> None:
+    async def _perform(self, client: _Client, answer: StagedAnswer, action: Action) -> None:
         socket, number = client.socket, client.number
         match action:
-            case Send():
+            case SendStep():
                 self._stage.note(answer, action, time.monotonic())
                 await socket.send(action.text)
                 return
@@ -237,7 +237,7 @@ class ScenarioServer:
                 await asyncio.sleep(action.seconds)
             case PingSocket():
                 await self._ping(socket, answer)
-            case Cut():
+            case CutStep():
                 client.is_dropped = True
                 self._stage.drop(number, "cut", time.monotonic())
                 await _end_tcp(socket)
@@ -249,7 +249,7 @@ class ScenarioServer:
                 client.is_dropped = True
         self._stage.note(answer, action, time.monotonic())
 
-    async def _ping(self, socket: ServerConnection, answer: Answer) -> None:
+    async def _ping(self, socket: ServerConnection, answer: StagedAnswer) -> None:
         try:
             async with asyncio.timeout(PONG_S):
                 await (await socket.ping())

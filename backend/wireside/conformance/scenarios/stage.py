@@ -12,15 +12,15 @@ from typing import Any, Final
 from wireside.conformance.results import Fault, Result, shown
 from wireside.conformance.scenarios.catalogue import RETRY_AFTER_S, Scenario, plain
 from wireside.conformance.scenarios.judge import judge, judge_close, judge_text
-from wireside.conformance.scenarios.records import Attempt, Play, Request
+from wireside.conformance.scenarios.records import Play, ScenarioAttempt, ScenarioRequest
 from wireside.conformance.scenarios.visits import (
     Action,
     CloseAtOnce,
     CloseSocket,
     Handshake,
     NextHandshakes,
-    Refuse,
-    Send,
+    RefuseStep,
+    SendStep,
     Visit,
 )
 from wireside.protocol.frames import (
@@ -45,18 +45,18 @@ TEXT_RULE: Final = "A client shows the text of an answer once, whole and in orde
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class StagedReply:
     """Send a text on the connection."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class StagedAnswer:
     """Perform the actions of a request; report each one to ``Stage.note``."""
 
     play: Play | None
-    request: Request
+    request: ScenarioRequest
     actions: Iterator[Action]
 
     @property
@@ -73,7 +73,7 @@ class Cancel:
     id: str | None
 
 
-Command = Reply | Answer | Cancel
+Command = StagedReply | StagedAnswer | Cancel
 
 
 class Stage:
@@ -98,7 +98,7 @@ class Stage:
     ) -> None:
         self.scenarios = scenarios
         self.results: dict[str, Result] = {}
-        self.attempts: list[Attempt] = []
+        self.attempts: list[ScenarioAttempt] = []
         self._patience_s = patience_s
         self._settle_s = settle_s
         self._ping_s = ping_s
@@ -117,12 +117,12 @@ class Stage:
         outcome = "open"
         if plan is not None:
             outcome = "closed at once" if isinstance(plan, CloseAtOnce) else "refused"
-        self.attempts.append(Attempt(at=now, outcome=outcome))
+        self.attempts.append(ScenarioAttempt(at=now, outcome=outcome))
         if plan is not None:
             self.attempts[-1].ended_at = now
         number = len(self.attempts) - 1
         for play in self._open_plays():
-            detail = f" ({plan.status})" if isinstance(plan, Refuse) else ""
+            detail = f" ({plan.status})" if isinstance(plan, RefuseStep) else ""
             self._log(play, now, f"  connection {number}: {outcome}{detail}")
         return number, plan
 
@@ -163,9 +163,9 @@ class Stage:
             return []
         match frame:
             case PingFrame():
-                return [Reply(PongFrame(t=frame.t).encode())]
+                return [StagedReply(PongFrame(t=frame.t).encode())]
             case Heartbeat():
-                return [] if frame.reply is None else [Reply(frame.reply.encode())]
+                return [] if frame.reply is None else [StagedReply(frame.reply.encode())]
             case RefusedFrame():
                 return self._refuse(frame, text)
             case CancelFrame():
@@ -178,20 +178,20 @@ class Stage:
     ) -> list[Command]:
         match frame:
             case BatchFrame():
-                return [Reply(one) for one in _batch_answers(frame)]
+                return [StagedReply(one) for one in _batch_answers(frame)]
             case ResumeFrame():
                 return [self._resume(number, json.loads(text), now)]
             case ChatFrame() if frame.part is None:
                 return [self._chat(number, json.loads(text), now)]
             case ChatFrame():
-                return [Reply(_error(frame.id, "not_found", "There is no such question."))]
+                return [StagedReply(_error(frame.id, "not_found", "There is no such question."))]
 
     def _refuse(self, frame: RefusedFrame, text: str) -> list[Command]:
         for play in self._open_plays():
             fault = ("a valid frame", f"{shown(text)}: {frame.error}")
             if fault not in play.faults:
                 play.faults.append(fault)
-        return [Reply(_error(frame.id, frame.error.code, str(frame.error)))]
+        return [StagedReply(_error(frame.id, frame.error.code, str(frame.error)))]
 
     def _chat(self, number: int, frame: dict[str, Any], now: float) -> Command:
         message = str(frame["message"])
@@ -206,7 +206,7 @@ class Stage:
         for play in reversed(self._plays):
             if play.stream == frame["stream"]:
                 return self._answer(play, number, frame, int(frame["offset"]), now)
-        return Reply(_error(frame["id"], "not_found", "There is no such stream."))
+        return StagedReply(_error(frame["id"], "not_found", "There is no such stream."))
 
     def _play_of(self, frame: dict[str, Any]) -> Play | None:
         """Return the play of a question that was sent before."""
@@ -253,7 +253,7 @@ class Stage:
             play.faults.append(("an `id` that is not in use", str(frame.get("id"))))
         if play.requests and not play.last.ended:
             play.last.end("left", now)
-        request = Request(frame=frame, attempt=number, at=now, offset=offset)
+        request = ScenarioRequest(frame=frame, attempt=number, at=now, offset=offset)
         if not play.requests:
             request.offset = 0
             self._log(play, now, f"← {json.dumps(frame, ensure_ascii=False)}")
@@ -269,32 +269,34 @@ class Stage:
         )
         is_judged = play.scenario.name in self.results
         actions = plain(visit) if is_judged else play.scenario.play(visit)
-        return Answer(play, request, actions)
+        return StagedAnswer(play, request, actions)
 
     def _answer_plainly(self, number: int, frame: dict[str, Any], now: float) -> Command:
         text = (
             "All scenarios were played. The address of this server in a browser shows the results."
         )
-        return Answer(None, Request(frame=frame, attempt=number, at=now), _say(frame, text))
+        return StagedAnswer(
+            None, ScenarioRequest(frame=frame, attempt=number, at=now), _say(frame, text)
+        )
 
     def _check_text(self, number: int, frame: dict[str, Any], message: str, now: float) -> Command:
         """Compare a text that a client has assembled: ``/check NAME``, a line break, the text."""
         head, _, text = message.partition("\n")
         name = head.removeprefix(CHECK).strip()
         scenario = next((one for one in self.scenarios if one.name == name), None)
-        request = Request(frame=frame, attempt=number, at=now)
+        request = ScenarioRequest(frame=frame, attempt=number, at=now)
         if scenario is None:
-            return Answer(None, request, _say(frame, f"There is no scenario {name}."))
+            return StagedAnswer(None, request, _say(frame, f"There is no scenario {name}."))
         faults = judge_text(scenario.text, text)
         self._add_result(
             _result(scenario, faults, name=f"{name}/text", rule=TEXT_RULE, section="Offset")
         )
         words = str(faults[0]) if faults else "The text is right."
-        return Answer(None, request, _say(frame, words))
+        return StagedAnswer(None, request, _say(frame, words))
 
     # ---- actions -------------------------------------------------------------------------------
 
-    def note(self, answer: Answer, action: Action, now: float) -> None:
+    def note(self, answer: StagedAnswer, action: Action, now: float) -> None:
         """Record an action that was performed."""
         if isinstance(action, NextHandshakes):
             self._handshakes.extend(action.plan)
@@ -303,7 +305,7 @@ class Stage:
             return
         if isinstance(action, CloseSocket):
             answer.request.linger_s = action.linger_s
-        if isinstance(action, Send):
+        if isinstance(action, SendStep):
             fields = json.loads(action.text) if action.type in ("error", "done") else {}
             answer.request.note(action, fields)
             if action.type in ("done", "error"):
@@ -312,12 +314,12 @@ class Stage:
         else:
             self._log(answer.play, now, f"  {action}")
 
-    def note_fault(self, answer: Answer, expected: str, came: str) -> None:
+    def note_fault(self, answer: StagedAnswer, expected: str, came: str) -> None:
         """Record a fault that was found while an action was performed."""
         if answer.play is not None:
             answer.play.faults.append((expected, came))
 
-    def cancel(self, answer: Answer, now: float) -> None:
+    def cancel(self, answer: StagedAnswer, now: float) -> None:
         """Record that the client has cancelled a request."""
         answer.request.end("cancelled", now)
 
@@ -417,7 +419,7 @@ def _result(
     )
 
 
-def _closing(attempts: Sequence[Attempt]) -> Result:
+def _closing(attempts: Sequence[ScenarioAttempt]) -> Result:
     """Judge the last connection that the client has ended."""
     ended = [attempt for attempt in attempts if attempt.ended_by_client]
     faults = judge_close(ended[-1]) if ended else []
@@ -443,11 +445,13 @@ def _say(frame: dict[str, Any], text: str, **extra: Any) -> Iterator[Action]:
     about = {} if frame.get("id") is None else {"id": frame["id"]}
     if about:
         start = {"type": "start", **about, "stream": secrets.token_urlsafe(16)}
-        yield Send(json.dumps({**start, "model": "conformance", **extra}))
+        yield SendStep(json.dumps({**start, "model": "conformance", **extra}))
     offset = {"offset": len(text)} if about else {}
-    yield Send(json.dumps({"type": "chunk", **about, "content": text, **offset}))
+    yield SendStep(json.dumps({"type": "chunk", **about, "content": text, **offset}))
     end = {"reason": "stop", "usage": {"input_tokens": None, "output_tokens": None}}
-    yield Send(json.dumps({"type": "done", **about, **offset, **(end | extra if about else {})}))
+    yield SendStep(
+        json.dumps({"type": "done", **about, **offset, **(end | extra if about else {})})
+    )
 
 
 def _batch_answers(frame: BatchFrame) -> Iterator[str]:
@@ -456,7 +460,7 @@ def _batch_answers(frame: BatchFrame) -> Iterator[str]:
     for index, message in enumerate(frame.messages):
         extra = {} if frame.id is None else {"index": index}
         for action in _say({"id": frame.id}, f"Answer to: {message}", **extra):
-            if isinstance(action, Send):
+            if isinstance(action, SendStep):
                 fields = json.loads(action.text)
                 yield json.dumps(fields | extra if is_parallel else fields)
     if frame.id is not None and is_parallel:

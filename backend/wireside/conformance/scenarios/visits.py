@@ -16,7 +16,7 @@ TEXT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class VisitEntry:
     """An entry of an answer: a frame without ``id`` and ``offset``."""
 
     fields: dict[str, Any]
@@ -27,20 +27,20 @@ class Entry:
         content = self.fields.get("content")
         return len(content) if isinstance(content, str) else 1
 
-    def behind(self, count: int) -> Entry:
+    def behind(self, count: int) -> VisitEntry:
         """Return the entry without its first ``count`` code points."""
         if not count:
             return self
-        return Entry({**self.fields, "content": self.fields["content"][count:]})
+        return VisitEntry({**self.fields, "content": self.fields["content"][count:]})
 
 
-def texts(pieces: Sequence[str]) -> tuple[Entry, ...]:
+def texts(pieces: Sequence[str]) -> tuple[VisitEntry, ...]:
     """Return the entries of an answer of text only."""
-    return tuple(Entry({"type": "chunk", "content": piece}) for piece in pieces)
+    return tuple(VisitEntry({"type": "chunk", "content": piece}) for piece in pieces)
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendStep:
     """Send a text frame; ``offset`` is the position that it takes the client to."""
 
     text: str
@@ -64,7 +64,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class CutStep:
     """End the TCP connection without a close frame."""
 
 
@@ -88,7 +88,7 @@ class GoSilent:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class RefuseStep:
     """Refuse a handshake with an HTTP status."""
 
     status: int
@@ -106,7 +106,7 @@ class CloseAtOnce:
     code: int
 
 
-Handshake = Refuse | CutHandshake | CloseAtOnce
+Handshake = RefuseStep | CutHandshake | CloseAtOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,9 @@ class NextHandshakes:
     plan: tuple[Handshake, ...]
 
 
-Action = Send | SendHalf | Pause | Cut | CloseSocket | PingSocket | GoSilent | NextHandshakes
+Action = (
+    SendStep | SendHalf | Pause | CutStep | CloseSocket | PingSocket | GoSilent | NextHandshakes
+)
 
 
 class Visit:
@@ -129,7 +131,7 @@ class Visit:
 
     def __init__(
         self,
-        log: Sequence[Entry],
+        log: Sequence[VisitEntry],
         *,
         number: int,
         stream: str,
@@ -180,12 +182,12 @@ class Visit:
                     return
             start = end
 
-    def _entry(self, entry: Entry, end: int) -> Iterator[Action]:
+    def _entry(self, entry: VisitEntry, end: int) -> Iterator[Action]:
         self._offset = end
         if self.request_id is not None:
             yield self.frame(**entry.fields, offset=end)
         elif entry.fields["type"] == "chunk":
-            yield Send(json.dumps(entry.fields, ensure_ascii=False), "chunk")
+            yield SendStep(json.dumps(entry.fields, ensure_ascii=False), "chunk")
 
     def back(self, count: int) -> None:
         """Go back by some entries, so that they are sent again."""
@@ -212,13 +214,13 @@ class Visit:
         """Send the ``error`` that ends the request."""
         wait = {"retry_after": retry_after_s} if retry_after_s else {}
         frame = self.frame("error", message=message, code=code, retryable=retryable, **wait)
-        yield Send(frame.text, "error", None, retry_after_s)
+        yield SendStep(frame.text, "error", None, retry_after_s)
 
-    def frame(self, type: str, **fields: Any) -> Send:  # noqa: A002 (the field's name)
+    def frame(self, type: str, **fields: Any) -> SendStep:  # noqa: A002 (the field's name)
         """Return a frame about this request; on level 1 with the fields of that level."""
         if self.request_id is None:
             kept = {name: fields[name] for name in ("content", "message") if name in fields}
-            return Send(json.dumps({"type": type, **kept}, ensure_ascii=False), type)
+            return SendStep(json.dumps({"type": type, **kept}, ensure_ascii=False), type)
         text = json.dumps({"type": type, "id": self.request_id, **fields}, ensure_ascii=False)
         offset = fields.get("offset")
-        return Send(text, type, offset if isinstance(offset, int) else None)
+        return SendStep(text, type, offset if isinstance(offset, int) else None)

@@ -30,7 +30,7 @@ from wireside.doors.door import Door
 from wireside.doors.requests import UPLOAD_PATH, options_in, read_body
 from wireside.doors.sse import EventStream
 from wireside.doors.threads import (
-    Asked,
+    AskedTurn,
     Threads,
     find_question,
     find_turn,
@@ -99,10 +99,10 @@ class AgUiDoor:
         turn = next(iter(conversation.live.values()), None) if conversation else None
         if conversation is None or turn is None:
             raise NotFound("No answer runs in this thread.")
-        await stop_answer(chat, Asked(conversation, turn))
+        await stop_answer(chat, AskedTurn(conversation, turn))
         return Response(status_code=204)
 
-    async def _ask(self, chat: ChatService, given: RunInput) -> Asked:
+    async def _ask(self, chat: ChatService, given: RunInput) -> AskedTurn:
         if given.is_opening:
             return await self._open(chat, given)
         if given.answers:
@@ -127,18 +127,18 @@ class AgUiDoor:
         if conversation is not None:
             known = await self._find_run(chat, conversation, given, options)
             if known is not None:
-                return Asked(conversation, known)
+                return AskedTurn(conversation, known)
         return await self._threads.ask(
             chat, given.thread, given.question, earlier=given.earlier, options=options
         )
 
-    async def _open(self, chat: ChatService, given: RunInput) -> Asked:
+    async def _open(self, chat: ChatService, given: RunInput) -> AskedTurn:
         """Return the last turn of a thread that the server has."""
         conversation = await chat.library.find_named(given.thread)
         turn = await chat.last_turn(conversation) if conversation else None
         if conversation is None or turn is None:
             raise BadMessage("messages: are empty, and the server does not have this thread.")
-        return Asked(conversation, turn)
+        return AskedTurn(conversation, turn)
 
     async def _find_run(
         self, chat: ChatService, conversation: Conversation, given: RunInput, options: Options
@@ -163,7 +163,7 @@ class AgUiDoor:
         return (read_id and await find_turn(chat, conversation, read_id)) or turn
 
     async def _read_events(
-        self, scope: Scope, given: RunInput, asked: Asked
+        self, scope: Scope, given: RunInput, asked: AskedTurn
     ) -> AsyncGenerator[bytes, None]:
         try:
             async with aclosing(self._encode(scope, given, asked)) as batches:
@@ -183,7 +183,7 @@ class AgUiDoor:
                 self._runs.record_end_sent(name, asked.turn.id)
 
     async def _encode(
-        self, scope: Scope, given: RunInput, asked: Asked
+        self, scope: Scope, given: RunInput, asked: AskedTurn
     ) -> AsyncGenerator[list[str], None]:
         turn, conversation = asked.turn, asked.conversation
         files_url = f"{scope.get('root_path', '')}{UPLOAD_PATH}"
@@ -242,7 +242,7 @@ async def _shares_state(chat: ChatService, model: str | None) -> bool:
 
 
 async def _messages_before(
-    chat: ChatService, asked: Asked, files_url: str
+    chat: ChatService, asked: AskedTurn, files_url: str
 ) -> list[dict[str, object]]:
     """Return the messages of the turns before one."""
     last = asked.turn.depth - 1

@@ -10,7 +10,7 @@ from wireside.doors.requests import texts_in
 from wireside.doors.threads import ClientFile, ClientQuestion, EarlierTurn
 from wireside.errors import BadMessage, TooLarge
 from wireside.openai_wire.completion_request import MAX_PARAMETERS_CHARS
-from wireside.openai_wire.fields import BadField, Fields, json_of, read_tools
+from wireside.openai_wire.fields import BadField, WireFields, json_of, read_tools
 
 MAX_ID_CHARS = 256
 
@@ -161,7 +161,7 @@ def _results(said: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 def _tools(body: dict[str, Any]) -> str:
     try:
-        fields = [Fields(tool, f"tools[{i}]") for i, tool in enumerate(_objects(body, "tools"))]
+        fields = [WireFields(tool, f"tools[{i}]") for i, tool in enumerate(_objects(body, "tools"))]
         tools = read_tools(fields, nested=False)
     except BadField as error:
         raise BadMessage(str(error)) from error

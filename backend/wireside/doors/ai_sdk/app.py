@@ -17,7 +17,7 @@ from wireside.doors.ai_sdk.socket import serve_socket
 from wireside.doors.door import Door
 from wireside.doors.requests import read_body
 from wireside.doors.sse import EventStream
-from wireside.doors.threads import Asked
+from wireside.doors.threads import AskedTurn
 from wireside.errors import NotFound, WiresideError
 
 _HEADERS: Final = {"x-vercel-ai-ui-message-stream": "v1"}
@@ -60,10 +60,10 @@ class AiSdkDoor:
         await self._chats.stop(scope, asked)
         return Response(status_code=204)
 
-    def _events(self, scope: Scope, asked: Asked) -> EventStream:
+    def _events(self, scope: Scope, asked: AskedTurn) -> EventStream:
         return EventStream(self._read_events(scope, asked), headers=_HEADERS)
 
-    async def _read_events(self, scope: Scope, asked: Asked) -> AsyncGenerator[bytes, None]:
+    async def _read_events(self, scope: Scope, asked: AskedTurn) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._chats.read_chunks(scope, asked)) as batches:
             async for chunks in batches:
                 yield "".join([f"data: {chunk}\n\n" for chunk in chunks]).encode()

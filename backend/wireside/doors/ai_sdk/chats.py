@@ -15,7 +15,7 @@ from wireside.doors.ai_sdk.requests import SendRequest
 from wireside.doors.answers import read_answer
 from wireside.doors.door import Door
 from wireside.doors.requests import UPLOAD_PATH, options_in
-from wireside.doors.threads import Asked, LastAnswers, Threads, find_turn, stop_answer
+from wireside.doors.threads import AskedTurn, LastAnswers, Threads, find_turn, stop_answer
 from wireside.errors import BadMessage, InternalError, ResponseAborted, WiresideError
 from wireside.messages import End
 
@@ -39,7 +39,7 @@ class Chats:
         self._threads = Threads()
         self._last = LastAnswers(clock)
 
-    async def ask(self, scope: Scope, request: SendRequest) -> Asked:
+    async def ask(self, scope: Scope, request: SendRequest) -> AskedTurn:
         """Ask what a client asks. Raises ``WiresideError``."""
         self._door.count_question(scope)
         chat = self._door.chat_of(scope)
@@ -47,7 +47,7 @@ class Chats:
         self._last.record_asked(asked)
         return asked
 
-    async def _ask(self, chat: ChatService, request: SendRequest) -> Asked:
+    async def _ask(self, chat: ChatService, request: SendRequest) -> AskedTurn:
         threads, earlier = self._threads, request.earlier
         options = options_in(request.body, chat, system=request.system)
         if request.trigger == "regenerate-message":
@@ -75,7 +75,7 @@ class Chats:
             )
         return await threads.answer(chat, request.chat, request.answers)
 
-    async def resume(self, scope: Scope, name: str) -> Asked | None:
+    async def resume(self, scope: Scope, name: str) -> AskedTurn | None:
         """Return the answer to replay in a chat; None if there is none.
 
         That is the answer that runs, or the last one that was asked through this door if its end
@@ -91,18 +91,18 @@ class Chats:
         turn = await find_turn(chat, conversation, turn_id) if turn_id else None
         if turn is not None:
             if turn.waiting or turn.is_live:
-                return Asked(conversation, turn)
+                return AskedTurn(conversation, turn)
             is_missing = not self._last.was_end_sent(conversation, grace_s=GRACE_S)
             if not conversation.live and turn.segments and is_missing:
-                return Asked(conversation, turn)
+                return AskedTurn(conversation, turn)
         live = next(iter(conversation.live.values()), None)
-        return None if live is None else Asked(conversation, live)
+        return None if live is None else AskedTurn(conversation, live)
 
-    async def stop(self, scope: Scope, asked: Asked) -> None:
+    async def stop(self, scope: Scope, asked: AskedTurn) -> None:
         """Stop an answer. Raises ``WiresideError``."""
         await stop_answer(self._door.chat_of(scope), asked)
 
-    async def read_chunks(self, scope: Scope, asked: Asked) -> AsyncGenerator[list[str], None]:
+    async def read_chunks(self, scope: Scope, asked: AskedTurn) -> AsyncGenerator[list[str], None]:
         """Yield the chunks of a response, several at a time. Errors become a chunk, too."""
         try:
             async with aclosing(self._read_chunks(scope, asked)) as batches:
@@ -118,11 +118,11 @@ class Chats:
             self._door.count_error(InternalError.code)
             yield [error_chunk(str(InternalError()))]
 
-    def mark_end_sent(self, asked: Asked) -> None:
+    def mark_end_sent(self, asked: AskedTurn) -> None:
         """Record that the end of an answer was sent to a client."""
         self._last.record_end_sent(asked)
 
-    async def _read_chunks(self, scope: Scope, asked: Asked) -> AsyncGenerator[list[str], None]:
+    async def _read_chunks(self, scope: Scope, asked: AskedTurn) -> AsyncGenerator[list[str], None]:
         turn, chat = asked.turn, self._door.chat_of(scope)
         stream = await chat.wait_for_answer(asked.conversation, turn)
         files_url = f"{scope.get('root_path', '')}{UPLOAD_PATH}"

@@ -27,7 +27,7 @@ from wireside.doors.ai_sdk.requests import (
 from wireside.doors.bodies import LONG_BYTES
 from wireside.doors.door import Door
 from wireside.doors.json_texts import to_json
-from wireside.doors.threads import Asked
+from wireside.doors.threads import AskedTurn
 from wireside.errors import BadJson, BadMessage, InternalError, RateLimited, TooMany, WiresideError
 from wireside.limits.windows import SlidingWindow
 from wireside.offload import run_in_worker
@@ -76,7 +76,7 @@ class _Request:
     def __init__(self, chat: str, *, is_replay: bool) -> None:
         self.chat = chat
         self.is_replay = is_replay
-        self.asked: Asked | None = None
+        self.asked: AskedTurn | None = None
         self.has_stop_task = False
         self.is_stopped = False
         self.task: asyncio.Task[None]
@@ -182,7 +182,7 @@ class _Connection:
             self._open.pop(request_id, None)
             self._close_if_moving()
 
-    async def _send_chunks(self, request_id: str, asked: Asked) -> None:
+    async def _send_chunks(self, request_id: str, asked: AskedTurn) -> None:
         head = f'{{"type":"chunk","requestId":{to_json(request_id)},"sequence":'
         sequence = 0
         async with aclosing(self._chats.read_chunks(self._scope, asked)) as batches:

@@ -1,5 +1,5 @@
 """The library of prompts and presets."""
 
-from wireside_ui.components.library.library import Library
+from wireside_ui.components.library.library import LibraryDialog
 
-__all__ = ["Library"]
+__all__ = ["LibraryDialog"]

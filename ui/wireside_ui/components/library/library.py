@@ -9,7 +9,9 @@ from nicegui.element import Element
 from wireside_ui.components.kit import KIT
 
 
-class Library(Element, component="wireside_library.js", esm=KIT | {"wireside-library": "modules"}):
+class LibraryDialog(
+    Element, component="wireside_library.js", esm=KIT | {"wireside-library": "modules"}
+):
     """The dialogs, which the browser's event ``wireside:library`` opens.
 
     They read and change prompts and presets by the REST API.
