@@ -42,8 +42,8 @@ PAGES: Mapping[str, Sheets] = {
             *_of("status"),
             *_of("welcome", "welcome", "welcome_text"),
             *_of("transcript", "transcript", "reasoning", "prose", "code", "formulas", "tables"),
-            *_of("transcript", "parts", "questions", "controls", "overlays", "views"),
-            *_of("composer", "composer", "own_options", "footer", "voice"),
+            *_of("transcript", "parts", "questions", "controls", "columns", "overlays", "views"),
+            *_of("composer", "composer", "chips", "prompts", "own_options", "footer", "voice"),
             *_of("library"),
             *_of("palette"),
             *_of(
