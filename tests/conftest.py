@@ -153,6 +153,7 @@ async def parts(
         files=files,
         prompts=store.prompts,
         folders=store.folders,
+        comments=store.comments,
         presets=store.presets,
         tasks=tasks,
         wall_clock=time.time,

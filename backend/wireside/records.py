@@ -49,6 +49,22 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnComment:
+    """A comment on a turn of a shared conversation. Models do not get it.
+
+    ``author`` is the id of an account, and ``edited_at`` None unless the text was changed.
+    """
+
+    id: str
+    conversation_id: str
+    turn_id: str
+    author: str
+    text: str
+    created_at: float
+    edited_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationInfo:
     """A conversation as lists show it.
 

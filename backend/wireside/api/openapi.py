@@ -138,6 +138,17 @@ _MEMBER: Final[Mapping[str, Any]] = {
     "access": "reply",
 }
 
+_COMMENT: Final[Mapping[str, Any]] = {
+    "id": "m-1",
+    "turn": "t-1",
+    "author": "grace",
+    "is_own": False,
+    "can_delete": True,
+    "text": "Is that still true for HTTP/3?",
+    "created_at": _AT,
+    "edited_at": None,
+}
+
 _TAG: Final[Mapping[str, Any]] = {"tag": "networks", "conversations": 3}
 
 _PROMPT: Final[Mapping[str, Any]] = {"id": "p-1", **_PROMPT_TEXT, **_SAVED}
@@ -147,6 +158,9 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "AnswerStream": _STREAM_OF_ANSWER,
     "Audience": {"owner": "ada", "members": [_MEMBER], "groups": ["research"]},
     "Changes": {"title": "WebSockets", "pinned": True},
+    "CommentChange": {"text": "Is that still true for HTTP/2?"},
+    "CommentList": {"comments": [_COMMENT]},
+    "CommentView": _COMMENT,
     "ConversationList": {"conversations": [_SUMMARY], "cursor": None},
     "ConversationSummary": _SUMMARY,
     "ConversationUsage": {
@@ -219,6 +233,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "MemberView": _MEMBER,
     "Model": _MODEL,
     "ModelList": {"models": [_MODEL]},
+    "NewComment": {"turn": "t-1", "text": "Is that still true for HTTP/3?"},
     "NewConversation": {"title": "WebSockets explained"},
     "NewKey": {"name": "nightly job", "scopes": ["chat", "read"], "days": 90},
     "NewPerson": {"role": "user", "name": "ada"},

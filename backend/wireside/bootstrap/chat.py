@@ -91,6 +91,7 @@ def build_chat(
         saving=saving,
         files=files,
         folders=store.folders,
+        comments=store.comments,
         prompts=store.prompts,
         presets=store.presets,
         tasks=tasks,

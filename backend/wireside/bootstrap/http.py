@@ -24,6 +24,7 @@ from wireside.api.middleware.static_cache import StaticFileCache
 from wireside.api.openapi import DescribedAPI
 from wireside.api.policy import API, policy_of
 from wireside.api.routes.accounts import AccountRoutes
+from wireside.api.routes.comments import CommentRoutes
 from wireside.api.routes.conversations import ConversationRoutes
 from wireside.api.routes.doctor import Doctor, DoctorRules
 from wireside.api.routes.documents import add_documents
@@ -102,6 +103,7 @@ def _add_routes(
     )
     _add_router(app, ConversationRoutes(parts.render, time.time).build_router())
     _add_router(app, MemberRoutes().build_router())
+    _add_router(app, CommentRoutes().build_router())
     _add_router(app, FileRoutes().build_router())
     _add_router(app, TranscriptionRoutes().build_router())
     _add_router(app, FolderRoutes().build_router())

@@ -67,6 +67,7 @@ def connect_chat(peers: Peers, service: ChatService) -> None:
             if conversation_ids is None:
                 core.conversations.note_folders(None)
                 core.conversations.note_shared(None)
+                core.conversations.note_comments(None)
                 await core.look_for_changes()
             else:
                 await core.refresh_conversations(conversation_ids)
@@ -79,6 +80,7 @@ def connect_chat(peers: Peers, service: ChatService) -> None:
     peers.exchange.handle("answering", note_answering)
     peers.exchange.handle("folders", lambda _, owner: core.conversations.note_folders(owner))
     peers.exchange.handle("shared", lambda _, keys: core.conversations.note_shared(keys))
+    peers.exchange.handle("comments", lambda _, name: core.conversations.note_comments(name))
 
 
 def build_slots(peers: Peers, store: SqlStore, tasks: Tasks) -> SharedSlots:

@@ -24,6 +24,7 @@ from wireside.ports.accounts import AccountStore
 from wireside.ports.administration import UsageStore
 from wireside.ports.audit import AuditRecorder, NullAuditRecorder
 from wireside.ports.clock import Clock
+from wireside.ports.comments import CommentStore
 from wireside.ports.folders import FolderStore
 from wireside.ports.models import Models
 from wireside.ports.observer import NULL_OBSERVER, Observer
@@ -78,6 +79,10 @@ class OtherServers(Protocol):
         """Announce that what is shared has changed in the lists of these keys."""
         ...
 
+    def announce_comments(self, conversation_id: str) -> None:
+        """Announce that the comments of a conversation have changed."""
+        ...
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         """Announce whether an answer of a conversation is running at this server."""
         ...
@@ -115,6 +120,9 @@ class NoOtherServers(OtherServers):
     def announce_shared(self, keys: Collection[str]) -> None:
         """Do nothing."""
 
+    def announce_comments(self, conversation_id: str) -> None:
+        """Do nothing."""
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         """Do nothing."""
 
@@ -141,6 +149,7 @@ class ChatDependencies:
     saving: GroupCommit
     files: Files
     folders: FolderStore
+    comments: CommentStore
     prompts: SavedStore[Prompt]
     presets: PresetStore
     tasks: Tasks

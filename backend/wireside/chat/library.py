@@ -23,6 +23,7 @@ from wireside.chat.access import (
     right_on,
     watch_keys,
 )
+from wireside.chat.comments import Comments
 from wireside.chat.conversation import DELETED, Conversation, ConversationTurn
 from wireside.chat.copies import copy_turns, in_one_branch, path_to, title_of_copy
 from wireside.chat.core import ChatCore
@@ -103,6 +104,8 @@ class Library:
         """The folders of the caller's conversations."""
         self.members = Members(core, caller, self.open_conversation)
         """The users and groups that conversations are shared with."""
+        self.comments = Comments(core, caller, self.find_readable)
+        """The comments on turns of shared conversations."""
         self._conversations = core.conversations
         self._others = core.parts.others
         self._usage_store = core.parts.usage_store

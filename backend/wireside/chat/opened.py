@@ -88,6 +88,8 @@ class OpenConversations:
 
         None if the shown turns, the title or the options have changed.
         """
+        self.comment_watchers: Watchers[None] = Watchers()
+        """Watchers of the comments on turns, by conversation."""
         self._stopping: set[Stream] = set()
         """Answers of other servers whose stop is being stored."""
         self.is_shared = parts.is_shared
@@ -513,6 +515,17 @@ class OpenConversations:
         """Notify the pages of this server; None: those of all lists."""
         for key in self.list_watchers.watched_keys() if keys is None else keys:
             self.list_watchers.notify_watchers(key, SharedChanged())
+
+    def announce_comments(self, conversation_id: str) -> None:
+        """Notify the pages of all servers that the comments of a conversation have changed."""
+        self._others.announce_comments(conversation_id)
+        self.note_comments(conversation_id)
+
+    def note_comments(self, conversation_id: str | None) -> None:
+        """Notify the pages of this server; None: those of all conversations."""
+        watched = self.comment_watchers.watched_keys()
+        for key in watched if conversation_id is None else (conversation_id,):
+            self.comment_watchers.notify_watchers(key, None)
 
     def _notify_answering(self, owner: str) -> None:
         change = Answering(self.answering_ids(owner), owner)

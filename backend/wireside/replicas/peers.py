@@ -97,6 +97,10 @@ class Peers:
         if keys:
             self.exchange.post("shared", sorted(keys))
 
+    def announce_comments(self, conversation_id: str) -> None:
+        """Announce that the comments of a conversation have changed."""
+        self.exchange.post("comments", conversation_id)
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         """Announce whether an answer of a conversation is running at this server."""
         self.exchange.post("answering", (owner, conversation_id, is_answering))

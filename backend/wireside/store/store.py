@@ -39,6 +39,7 @@ from wireside.store import answers, conversations, requests, search, versions
 from wireside.store import turns as its_turns
 from wireside.store.accounts import SqlAccounts
 from wireside.store.administration import SqlAdministration, SqlUsage
+from wireside.store.comments import SqlComments
 from wireside.store.connections import warn_of_few_connections
 from wireside.store.database import BUSY_S, Postgresql, create_database
 from wireside.store.feedback import SqlFeedback
@@ -102,6 +103,8 @@ class SqlStore:
         """The keys that all servers on the database share."""
         self.folders = SqlFolders(self._database)
         """The folders of users, in the same database."""
+        self.comments = SqlComments(self._database)
+        """The comments on turns, in the same database."""
         self.prompts = SqlPrompts(self._database)
         """The prompts of users, in the same database."""
         self.presets = SqlPresets(self._database)
@@ -109,8 +112,9 @@ class SqlStore:
         self.administration = SqlAdministration(self._database)
         """What administrators set, in the same database."""
         self.usage = SqlUsage(self._database)
-        self.feedback = SqlFeedback(self._database)
         """Usage by day, account and model, in the same database."""
+        self.feedback = SqlFeedback(self._database)
+        """Feedback on answers for administrators, in the same database."""
         self.tickets = SqlTickets(self._database)
         """The tickets of several servers, in the same database."""
         self.attempts = SqlAttempts(self._database)

@@ -167,6 +167,23 @@ turns = Table(
     # not unique: when a turn is withdrawn, the turns after it move up one by one
     Index("turns_in_order", "conversation_id", "branch", "depth"),
 )
+
+# comments on turns of shared conversations
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", AnyId, primary_key=True),
+    Column("conversation_id", ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
+    Column("turn_id", ForeignKey(turns.c.id, ondelete="CASCADE"), nullable=False),
+    # the id of an account
+    Column("author", AnyId, nullable=False),
+    Column("text", AnyText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    # NULL unless the text was changed
+    Column("edited_at", Double),
+    Index("comments_of", "conversation_id", "created_at"),
+    Index("comments_of_turn", "turn_id"),
+)
 Index(
     "turns_waiting",
     turns.c.conversation_id,

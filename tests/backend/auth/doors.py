@@ -21,8 +21,11 @@ Need = Literal["nothing", "read", "chat", "admin", "a person"]
 """
 
 
-async def things_of(server: Running, who: Person) -> dict[str, str]:
-    """Create one of each kind of thing as a user; return the ids."""
+async def things_of(server: Running, who: Person, admin: Person | None = None) -> dict[str, str]:
+    """Create one of each kind of thing as a user; return the ids.
+
+    ``admin`` invites another user; None: ``who`` is an administrator.
+    """
     upload = await who.http.post("/api/uploads", params={"name": "a.txt"}, content=SECRET)
     file_id = upload.json()["id"]
     frames = await ask(
@@ -47,7 +50,11 @@ async def things_of(server: Running, who: Person) -> dict[str, str]:
     folder = await who.http.post("/api/folders", json={"name": SECRET})
     folder_id = folder.json()["id"]
     await who.http.patch(f"/api/conversations/{conversation_id}", json={"folder": folder_id})
+    mary = await server.invite(admin or who, f"mary {who.id[:8]}")
+    await mary.http.aclose()
+    comment_id = await _comment_on(who, mary, conversation_id, shown["turns"][0]["id"])
     return {
+        "comment_id": comment_id,
         "folder_id": folder_id,
         "prompt_id": prompt.json()["id"],
         "preset_id": preset.json()["id"],
@@ -64,6 +71,15 @@ async def things_of(server: Running, who: Person) -> dict[str, str]:
         "session_id": sessions[0]["id"],
         "user_id": who.id,
     }
+
+
+async def _comment_on(who: Person, mary: Person, conversation_id: str, turn: str) -> str:
+    """Comment on a turn, while its conversation is shared with Mary; return the comment's id."""
+    path = f"/api/conversations/{conversation_id}"
+    await who.http.put(f"{path}/members", json={"name": f"mary {who.id[:8]}"})
+    comment = await who.http.post(f"{path}/comments", json={"turn": turn, "text": SECRET})
+    await who.http.delete(f"{path}/members", params={"kind": "user", "id": mary.id})
+    return str(comment.json()["id"])
 
 
 @dataclass(frozen=True)
@@ -154,6 +170,14 @@ DOORS = {
     "DELETE /api/conversations/{conversation_id}/members": Door(
         OTHERS, "chat", query={"kind": "user", "id": "{user_id}"}
     ),
+    "GET /api/conversations/{conversation_id}/comments": Door(OTHERS, "read"),
+    "POST /api/conversations/{conversation_id}/comments": Door(
+        OTHERS, "chat", body={"turn": "{turn}", "text": "mine"}
+    ),
+    "PATCH /api/conversations/{conversation_id}/comments/{comment_id}": Door(
+        OTHERS, "chat", body={"text": "mine now"}
+    ),
+    "DELETE /api/conversations/{conversation_id}/comments/{comment_id}": Door(OTHERS, "chat"),
     "GET /api/conversations/{conversation_id}/usage": Door(OTHERS, "read"),
     "GET /api/conversations/{conversation_id}/export": Door(
         OTHERS, "read", query={"format": "json"}

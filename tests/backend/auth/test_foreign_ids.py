@@ -42,6 +42,7 @@ async def ids(server: Running, ada: Person) -> dict[str, str]:
 async def state_of(ada: Person, ids: dict[str, str]) -> list[Any]:
     paths = (
         f"/api/conversations/{ids['conversation_id']}",
+        f"/api/conversations/{ids['conversation_id']}/comments",
         "/api/conversations",
         "/api/prompts",
         "/api/presets",

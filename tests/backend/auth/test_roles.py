@@ -225,7 +225,7 @@ async def test_a_viewer_changes_nothing(
 ) -> None:
     """Neither their own things, created when they were a user, nor other users'."""
     vera = await server.invite(ada, "vera")
-    hers, adas = await things_of(server, vera), await things_of(server, ada)
+    hers, adas = await things_of(server, vera, ada), await things_of(server, ada)
     for who, ids in ((vera, hers), (ada, adas)):
         asking = {"type": "chat", "id": "1", "message": SLOW, "conversation": "new"}
         async with connect(server.socket, additional_headers=who.with_key) as client:

@@ -119,6 +119,7 @@ class AnyTalk(RuleBasedStateMachine):
                 ),
                 prompts=self.store.prompts,
                 folders=self.store.folders,
+                comments=self.store.comments,
                 presets=self.store.presets,
                 tasks=self.tasks,
                 wall_clock=time.time,

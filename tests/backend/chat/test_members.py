@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.backend.chat.sharing_users import ADA, EVE, GRACE, MARY, SECRET, ask, share
 from wireside.chat.access import check_right, right_on
 from wireside.chat.asking import NEW
 from wireside.chat.conversation import Conversation, ConversationTurn
@@ -27,16 +28,8 @@ from wireside.records import (
     Feedback,
     Member,
     MemberAccess,
-    UserAccount,
 )
 from wireside.store.store import SqlStore
-
-ADA = Caller(user_id="u-ada", name="ada", role="admin", groups=frozenset({"lab"}))
-GRACE = Caller(user_id="u-grace", name="grace", role="user")
-MARY = Caller(user_id="u-mary", name="mary", role="user", groups=frozenset({"lab"}))
-EVE = Caller(user_id="u-eve", name="eve", role="user", groups=frozenset({"spies"}))
-
-SECRET = Options(model="model-a", system="the secret instructions")
 
 
 class CountedQuotas(Unlimited):
@@ -61,36 +54,6 @@ class CountedQuotas(Unlimited):
 @pytest.fixture
 def quotas() -> Quotas:
     return CountedQuotas()
-
-
-@pytest.fixture
-async def users(chat: ChatService, store: SqlStore) -> dict[str, ChatService]:
-    for caller in (ADA, GRACE, MARY, EVE):
-        user = UserAccount(id=caller.user_id, name=caller.name, role=caller.role, created_at=1.0)
-        assert await store.accounts.add_user(user)
-    return {caller.name.title(): chat.for_caller(caller) for caller in (ADA, GRACE, MARY, EVE)}
-
-
-async def ask(
-    chat: ChatService, provider: ScriptedProvider, question: str, where: str = NEW
-) -> tuple[Conversation, ConversationTurn]:
-    number = len(provider.calls)
-    conversation, turn = await chat.ask_in_conversation(
-        where, question, key=None, options=SECRET if where == NEW else Options(model="model-a")
-    )
-    call = await provider.call(number)
-    call.say(f"re {question}")
-    call.finish()
-    while turn.is_live or not turn.segments:
-        await asyncio.sleep(0.001)
-    await chat.saving.wait_until_all_stored(5)
-    return conversation, turn
-
-
-async def share(
-    chat: ChatService, conversation: Conversation, name: str, how: MemberAccess
-) -> None:
-    await chat.library.members.put(conversation.id, "user", name, how)
 
 
 def changes_of(

@@ -84,6 +84,7 @@ def chat(
         files=parts.files,
         prompts=parts.prompts,
         folders=parts.folders,
+        comments=parts.comments,
         presets=parts.presets,
         tasks=tasks,
         wall_clock=parts.wall_clock,

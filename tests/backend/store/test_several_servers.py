@@ -110,6 +110,9 @@ class Neighbours(OtherServers):
     def announce_shared(self, keys: Collection[str]) -> None:
         """Do nothing: no lists here."""
 
+    def announce_comments(self, conversation_id: str) -> None:
+        """Do nothing: no comments here."""
+
     def announce_answering(self, owner: str, conversation_id: str, *, is_answering: bool) -> None:
         for one in self._others:
             if self._random.random() >= self.lost_share:
@@ -177,6 +180,7 @@ class Server:
             store=self.store,
             prompts=self.store.prompts,
             folders=self.store.folders,
+            comments=self.store.comments,
             presets=self.store.presets,
             saving=saving,
             files=Files(self.store.files, FolderContents(folder), FileRules(), time.time),
