@@ -142,3 +142,95 @@ def test_a_conversation_is_shared_read_answered_and_withdrawn(
     ada.keyboard.press("Escape")
     expect(status).to_have_accessible_name("Only you")
     assert grace.goto(house.server.url + path).status == 404  # type: ignore[union-attr]
+
+
+def test_people_comment_on_an_answer(house: House, new_context: NewContext) -> None:
+    ada = house.page(new_context, "Ada")
+    ask(ada, "/lab say An answer to comment on.")
+    expect(ada.get_by_test_id("message-assistant")).to_contain_text("An answer")
+    expect(ada).to_have_url(re.compile("/c/"))
+    path = urlsplit(ada.url).path
+    expect(ada.get_by_role("button", name="Comment", exact=True)).to_have_count(0)
+    made = ada.request.put(
+        f"{house.server.url}/api/conversations/{path.rpartition('/')[2]}/members",
+        data={"name": "Grace", "access": "read"},
+        headers={"Origin": house.server.url},
+    )
+    assert made.ok
+    grace = house.page(new_context, "Grace", path, viewport={"width": 375, "height": 720})
+
+    # a reader comments by keyboard; the owner sees it on the open page
+    grace.get_by_role("button", name="Comment", exact=True).focus()
+    grace.keyboard.press("Enter")
+    thread = grace.get_by_role("region", name="Comments")
+    expect(thread.get_by_text("No comments yet.")).to_be_visible()
+    field = thread.get_by_role("textbox", name="Write a comment")
+    expect(field).to_be_focused()
+    hostile = "<b>Is it?</b>\n\u202e ![x](http://x.example/) $x$"
+    field.fill(hostile)
+    grace.keyboard.press("Control+Enter")
+    expect(thread.get_by_role("listitem")).to_have_count(1)
+    expect(field).to_have_value("")
+    expect(field).to_be_focused()
+    check(grace)
+
+    button = ada.get_by_role("button", name="Comments (1)")
+    button.click()
+    threads = ada.get_by_role("region", name="Comments")
+    expect(threads.get_by_role("listitem")).to_contain_text("grace")
+    assert hostile in threads.get_by_role("listitem").inner_text()
+    expect(threads.get_by_role("listitem").get_by_role("button", name="Edit")).to_have_count(0)
+    threads.get_by_role("textbox", name="Write a comment").fill("It is.")
+    threads.get_by_role("button", name="Comment", exact=True).click()
+    expect(thread.get_by_role("listitem")).to_have_count(2)
+    check(ada)
+
+    # the author changes the text; what is being written elsewhere stays
+    threads.get_by_role("textbox", name="Write a comment").fill("half a")
+    thread.get_by_role("listitem").first.get_by_role("button", name="Edit").click()
+    edit = thread.get_by_role("textbox", name="Edit the comment")
+    expect(edit).to_have_value(hostile)
+    edit.fill("Is it, really?")
+    thread.get_by_role("button", name="Save").click()
+    expect(threads.get_by_role("listitem").first).to_contain_text("Is it, really?")
+    expect(threads.get_by_role("listitem").first).to_contain_text("edited")
+    expect(threads.get_by_role("textbox", name="Write a comment")).to_have_value("half a")
+
+    # the owner deletes that of another user, at the second press
+    threads.get_by_role("listitem").first.get_by_role("button", name="Delete").click()
+    threads.get_by_role("button", name="Delete this comment?").click()
+    expect(threads.get_by_role("listitem")).to_have_count(1)
+    expect(thread.get_by_role("listitem")).to_have_count(1)
+
+    # Escape closes the thread and stops nothing; the number stays
+    threads.get_by_role("textbox", name="Write a comment").press("Escape")
+    expect(threads).to_have_count(0)
+    expect(button).to_be_focused()
+    ada.reload()
+    expect(ada.get_by_role("button", name="Comments (1)")).to_be_visible()
+
+
+def test_a_comment_that_cannot_be_sent_stays_in_its_field(
+    house: House, new_context: NewContext
+) -> None:
+    ada = house.page(new_context, "Ada")
+    ask(ada, "/lab say An answer without a network.")
+    expect(ada.get_by_test_id("message-assistant")).to_contain_text("network")
+    expect(ada).to_have_url(re.compile("/c/"))
+    conversation = urlsplit(ada.url).path.rpartition("/")[2]
+    address = f"{house.server.url}/api/conversations/{conversation}"
+    origin = {"Origin": house.server.url}
+    ada.request.put(f"{address}/members", data={"name": "Grace"}, headers=origin)
+    ada.route("**/comments*", lambda route: route.abort())
+    ada.get_by_role("button", name="Comment", exact=True).click()
+    thread = ada.get_by_role("region", name="Comments")
+    expect(thread.get_by_role("status")).to_contain_text("The server can't be reached.")
+    field = thread.get_by_role("textbox", name="Write a comment")
+    field.fill("kept")
+    thread.get_by_role("button", name="Comment", exact=True).click()
+    expect(thread.get_by_role("status")).to_contain_text("The server can't be reached.")
+    expect(field).to_have_value("kept")
+    ada.unroute_all()
+    thread.get_by_role("button", name="Comment", exact=True).click()
+    expect(thread.get_by_role("listitem")).to_have_count(1)
+    expect(field).to_have_value("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,8 +58,26 @@ class Comments:
         self._tasks = core.parts.tasks
         self._now = core.parts.wall_clock
 
-    async def list_comments(self, conversation_id: str) -> list[NamedComment]:
-        """Return the comments of a conversation, oldest first.
+    def can_add(self, conversation: Conversation) -> bool:
+        """Return whether the caller can comment on the turns of a conversation."""
+        is_shared = bool(conversation.info.members) and conversation.is_stored
+        may_read = right_on(conversation.info, self.caller) is not None
+        return is_shared and may_read and self.caller.may("chat")
+
+    async def count_comments(self, conversation: Conversation) -> Mapping[str, int]:
+        """Return the number of comments that the caller can see, by turn."""
+        if not self.caller.user_id or not conversation.is_stored or conversation.is_temporary:
+            return {}
+        right = right_on(conversation.info, self.caller)
+        if right is None:
+            return {}
+        spans = None if right == "own" else conversation.shown_path()
+        return await self._store.count_comments(conversation.id, spans)
+
+    async def list_comments(
+        self, conversation_id: str, turn_id: str | None = None
+    ) -> list[NamedComment]:
+        """Return the comments of a conversation, oldest first; with ``turn_id``, of one turn.
 
         Those of turns that the caller can't see, as they are not on the shown path of a
         conversation of another user, are missing.
@@ -68,7 +86,11 @@ class Comments:
         conversation = await self._find(conversation_id)
         is_owner = conversation.info.owner == self.caller.user_id
         spans = None if is_owner else conversation.shown_path()
-        found = await self._store.list_comments(conversation_id, spans)
+        found = [
+            comment
+            for comment in await self._store.list_comments(conversation_id, spans)
+            if turn_id in (None, comment.turn_id)
+        ]
         names = await self._names_of({one.author for one in found})
         return [self._named(one, conversation, names.get(one.author, "")) for one in found]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from wireside.records import Span, TurnComment
@@ -25,6 +25,12 @@ class CommentStore(Protocol):
             conversation_id: the conversation.
             spans: the turns whose comments are returned; None: those of all turns.
         """
+        ...
+
+    async def count_comments(
+        self, conversation_id: str, spans: Sequence[Span] | None = None
+    ) -> Mapping[str, int]:
+        """Return the number of comments by turn; turns without comments are missing."""
         ...
 
     async def find_comment(self, comment_id: str) -> TurnComment | None:

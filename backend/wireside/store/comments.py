@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, false, func, or_, select, update
 
 from wireside.records import Span, TurnComment
 from wireside.store.database import Database
@@ -24,26 +24,25 @@ class SqlComments:
         self, conversation_id: str, spans: Sequence[Span] | None = None
     ) -> Sequence[TurnComment]:
         """See ``CommentStore``."""
-        if spans is not None and not spans:
-            return []
-        statement = (
-            select(comments)
-            .where(comments.c.conversation_id == conversation_id)
-            .order_by(comments.c.created_at, comments.c.id)
-        )
-        if spans is not None:
-            is_within = or_(
-                *(
-                    (turns.c.branch == span.branch) & turns.c.depth.between(span.first, span.last)
-                    for span in spans
-                )
-            )
-            statement = statement.join(turns, turns.c.id == comments.c.turn_id).where(is_within)
+        statement = _of_turns(select(comments), conversation_id, spans)
+        statement = statement.order_by(comments.c.created_at, comments.c.id)
 
         def select_comments(connection: Connection) -> list[TurnComment]:
             return [_comment_of(row) for row in connection.execute(statement)]
 
         return await self._database.read(select_comments)
+
+    async def count_comments(
+        self, conversation_id: str, spans: Sequence[Span] | None = None
+    ) -> Mapping[str, int]:
+        """See ``CommentStore``."""
+        counts = select(comments.c.turn_id, func.count()).group_by(comments.c.turn_id)
+        statement = _of_turns(counts, conversation_id, spans)
+
+        def select_counts(connection: Connection) -> dict[str, int]:
+            return {row[0]: row[1] for row in connection.execute(statement)}
+
+        return await self._database.read(select_counts)
 
     async def find_comment(self, comment_id: str) -> TurnComment | None:
         """See ``CommentStore``."""
@@ -94,6 +93,20 @@ class SqlComments:
         return await self._database.write(
             lambda connection: connection.execute(statement).rowcount > 0
         )
+
+
+def _of_turns(
+    statement: Select[Any], conversation_id: str, spans: Sequence[Span] | None
+) -> Select[Any]:
+    """Restrict a query to the comments on turns of a conversation."""
+    statement = statement.where(comments.c.conversation_id == conversation_id)
+    if spans is None:
+        return statement
+    within = [
+        (turns.c.branch == span.branch) & turns.c.depth.between(span.first, span.last)
+        for span in spans
+    ]
+    return statement.join(turns, turns.c.id == comments.c.turn_id).where(or_(false(), *within))
 
 
 def _comment_of(row: Row[Any]) -> TurnComment:

@@ -44,6 +44,7 @@ from wireside.records import (
     StoredFile,
     StoredProvider,
     Tail,
+    TurnComment,
     TurnRecord,
     UsageKey,
     UsageSum,
@@ -173,6 +174,16 @@ async def fill(store: SqlStore) -> None:
     end = End("stop", usage=Usage(2**40, 7), timing=timing)
     await store.commit_writes([Tail(stream="a", offset=0, entries=entries, end=end)])
     await store.set_feedback("c", "t", Feedback("down", "no\0"))
+    comment = TurnComment(
+        id="r",
+        conversation_id="c",
+        turn_id="t",
+        author="u",
+        text="\0 💬",
+        created_at=1.5,
+        edited_at=2.5,
+    )
+    assert await store.comments.add_comment(comment, max_count=9)
     other = TurnRecord(
         id="w",
         conversation_id="c",

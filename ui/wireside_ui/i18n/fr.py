@@ -31,6 +31,21 @@ WORDS: Mapping[str, str] = {
     "undo_summary": "Annuler le résumé",
     "compared": "Réponses côte à côte",
     "keep": "Garder cette réponse",
+    "comments": "Commentaires",
+    "comments_loading": "Chargement des commentaires…",
+    "comments_offline": "Le serveur est injoignable.",
+    "comment_add": "Commenter",
+    "comment_count": "Commentaires ({count})",
+    "comment_field": "Écrire un commentaire",
+    "comment_note": (
+        "Toutes les personnes ayant accès le voient, avec votre nom. "
+        "Les modèles ne reçoivent pas les commentaires."
+    ),
+    "comment_edit": "Modifier le commentaire",
+    "comment_delete": "Supprimer",
+    "comment_delete_sure": "Supprimer ce commentaire ?",
+    "comment_removed": "Utilisateur supprimé",
+    "comments_none": "Aucun commentaire pour l’instant.",
     "follow_ups": "Questions pour continuer",
     "read_aloud": "Lire à voix haute",
     "stop_reading": "Arrêter la lecture",

@@ -113,6 +113,9 @@ class TranscriptPresenter:
         self._limits = limits
         self._conversation: Conversation | None = None
         self._unwatch: Callable[[], object] = lambda: None
+        self._unwatch_comments: Callable[[], object] = lambda: None
+        self._are_comments_new = False
+        self._can_comment = False
         self._path: list[Span] = []
         self._total = 0
         self._removals = 0
@@ -168,16 +171,20 @@ class TranscriptPresenter:
         self.close()
         self._conversation = conversation
         self._unwatch = self._chat.watch_conversation(conversation, self.note_change)
+        comments = self._chat.library.comments
+        self._unwatch_comments = comments.watch(conversation, self._note_comments)
         self._path, self._total = conversation.shown_path(), conversation.total
         self._removals = conversation.removals
         self._branches = len(conversation.branches)
         try:
             turns = await self._turns(self._total - self._limits.page_size, self._total - 1)
             await self._read_beside(turns)
+            counts = await comments.count_comments(conversation)
         except StoreError:
             self.close()
             raise
         if conversation is self._conversation:
+            self._show_comments(conversation, counts)
             self.view.set_right(self._chat.library.right_on(conversation) or "read")
             self.view.reset(self._rows(turns), self._total)
             address = f"{self._base}/api/conversations/{conversation.id}"
@@ -187,12 +194,15 @@ class TranscriptPresenter:
         """Show an empty transcript."""
         self.close()
         self.view.set_right("own")
+        self.view.set_comments({}, can_add=False)
         self.view.reset([], 0)
         self.view.set_source("")
 
     def close(self) -> None:
         """Stop following the conversation; the view is left as it is."""
         self._unwatch()
+        self._unwatch_comments()
+        self._are_comments_new = self._can_comment = False
         for turn_id in tuple(self._followers):
             self._stop_following(turn_id)
         self._conversation = None
@@ -226,6 +236,7 @@ class TranscriptPresenter:
             if self._is_shape_new:
                 self._is_shape_new = False
                 await self.update_shape()
+            await self._update_comments(conversation)
             while self._changed and conversation is self._conversation:
                 await self._update_turn(conversation, self._changed.pop())
         except StoreError:
@@ -318,6 +329,31 @@ class TranscriptPresenter:
         )
         if before[1:3] != mark[1:3]:  # an answer without a follower: it ended immediately
             self.late.add([turn])
+
+    # ---- comments ----------------------------------------------------------------------------
+
+    def _note_comments(self) -> None:
+        self._are_comments_new = True
+        self._updates.wake()
+
+    async def _update_comments(self, conversation: Conversation) -> None:
+        """Send the numbers of comments if comments, or the right to add some, have changed.
+
+        Raises:
+            StoreError: the comments can't be read.
+        """
+        comments = self._chat.library.comments
+        has_right = comments.can_add(conversation) != self._can_comment
+        if not (self._are_comments_new or has_right) or conversation is not self._conversation:
+            return
+        counts = await comments.count_comments(conversation)
+        if conversation is self._conversation:
+            self._are_comments_new = False
+            self._show_comments(conversation, counts)
+
+    def _show_comments(self, conversation: Conversation, counts: Mapping[str, int]) -> None:
+        self._can_comment = self._chat.library.comments.can_add(conversation)
+        self.view.set_comments(counts, can_add=self._can_comment)
 
     # ---- answers in progress -----------------------------------------------------------------
 

@@ -123,6 +123,9 @@ class TranscriptView(Protocol):
     def set_right(self, right: Right) -> None:
         """Set what the user may do with the conversation; call it before its rows are shown."""
 
+    def set_comments(self, counts: Mapping[str, int], *, can_add: bool) -> None:
+        """Set the number of comments by turn, and whether the user can add some."""
+
     def set_source(self, address: str) -> None:
         """Set the conversation's address in the REST API, "" for none."""
 

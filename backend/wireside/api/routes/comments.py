@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,12 +75,19 @@ class CommentRoutes:
         router.delete("/{comment_id}", status_code=204)(self.delete)
         return with_policy(router, API)
 
-    async def list(self, library: CallerLibrary, conversation_id: Id) -> CommentList:
+    async def list(
+        self,
+        library: CallerLibrary,
+        conversation_id: Id,
+        turn: Annotated[
+            str | None, Query(max_length=128, description="A turn; otherwise all turns.")
+        ] = None,
+    ) -> CommentList:
         """List the comments of a conversation that the user may read, oldest first.
 
         Of a conversation of another user, these are the comments on the turns that are shown.
         """
-        found = await library.comments.list_comments(conversation_id)
+        found = await library.comments.list_comments(conversation_id, turn)
         return CommentList(comments=[_view(one) for one in found])
 
     async def add(

@@ -204,6 +204,29 @@ interface GrowingText extends LiveText {
 /** What the user may do with a conversation. */
 type Right = "own" | "reply" | "read";
 
+/** A comment on a turn, as in the REST API. */
+interface TurnComment {
+  id: string;
+  turn: string;
+  author: string;
+  is_own: boolean;
+  can_delete: boolean;
+  text: string;
+  created_at: string;
+  edited_at: string | null;
+}
+
+/** The open comments of a turn. */
+interface CommentThread {
+  el: HTMLElement;
+  list: HTMLElement;
+  note: HTMLElement;
+  /** The id of the comment that is being edited, "" for none. */
+  editing: string;
+  /** undefined until they are read. */
+  comments?: TurnComment[];
+}
+
 interface Row extends RowElements {
   data: RowData;
   /** The rows next to it, in a comparison of models. */
@@ -227,6 +250,7 @@ interface Row extends RowElements {
   opened?: Set<string>;
   /** The form for a comment to the feedback. */
   say?: HTMLElement | null;
+  thread?: CommentThread | null;
   grew?: boolean;
   /** Number of parts when the state was last painted. */
   painted?: number;
@@ -238,6 +262,7 @@ interface RowElements {
   body: HTMLElement;
   sourcePart: HTMLElement;
   foot: HTMLElement;
+  commentPart: HTMLElement;
   partsById: Map<string, HTMLElement>;
   sources: Map<string, SourceData & { number: number }>;
   /** Cards of questions by part, in which something may be written. */
@@ -298,6 +323,7 @@ interface Transcript
     ActionMethods,
     AnnouncingMethods,
     AttachmentMethods,
+    CommentMethods,
     BlockMethods,
     CopyMenuMethods,
     CopyingMethods,
@@ -330,6 +356,7 @@ type ActionMethods = typeof import("./modules/actions.js").actions;
 type AnnouncingMethods = typeof import("./modules/announcing.js").announcing;
 type AttachmentMethods = typeof import("./modules/attachments.js").attachments;
 type BlockMethods = typeof import("./modules/blocks.js").blocks;
+type CommentMethods = typeof import("./modules/comments.js").comments;
 type CopyMenuMethods = typeof import("./modules/copy_menu.js").copyMenu;
 type CopyingMethods = typeof import("./modules/copying.js").copying;
 type DetailMethods = typeof import("./modules/details.js").details;
@@ -366,6 +393,10 @@ interface TranscriptState {
   right: Right;
   rightNow: Right;
   isReader: boolean;
+  comments: { counts: Record<string, number>; canAdd: boolean } | null;
+  /** Number of comments by turn. */
+  commentCounts: Map<string, number>;
+  canComment: boolean;
   asksConsent: boolean;
   assets: string;
   files: string;

@@ -175,6 +175,17 @@ class Transcript(
         else:
             self._props["right"] = right
 
+    def set_comments(self, counts: Mapping[str, int], *, can_add: bool) -> None:
+        """Set the number of comments by turn, and whether the user can add some.
+
+        Call it before the rows of a conversation are shown, and again when comments change: the
+        browser reads the open ones again.
+        """
+        if self.client._response_built:
+            self.run_method("setComments", dict(counts), can_add)
+        else:
+            self._props["comments"] = {"counts": dict(counts), "canAdd": can_add}
+
     def set_source(self, address: str) -> None:
         """Set the conversation's address in the REST API, "" for none.
 

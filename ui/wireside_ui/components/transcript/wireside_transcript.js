@@ -8,6 +8,7 @@ import { actions } from "wireside-transcript/actions.js";
 import { announcing } from "wireside-transcript/announcing.js";
 import { attachments } from "wireside-transcript/attachments.js";
 import { blocks } from "wireside-transcript/blocks.js";
+import { comments } from "wireside-transcript/comments.js";
 import { copyMenu } from "wireside-transcript/copy_menu.js";
 import { copying } from "wireside-transcript/copying.js";
 import { details } from "wireside-transcript/details.js";
@@ -49,6 +50,7 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     guess: { type: Number, default: 280 },
     isViewer: Boolean, // read-only users can't change anything
     right: { type: String, default: "own" }, // what the user may do with the first conversation
+    comments: Object, // how many comments each turn of the first conversation has
     asksConsent: Boolean, // whether administrators may read a rated answer
     assets: { type: String, default: "/assets" }, // base URL of math.js and katex/
     files: { type: String, default: "/api/files" }, // base URL of the questions' files
@@ -89,6 +91,8 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     this.source = ""; // the conversation's URL in the REST API
     this.isReadOut = this.announce;
     this.editedId = "";
+    this.commentCounts = new Map(Object.entries(toRaw(this.comments)?.counts ?? {})); // by turn
+    this.canComment = this.comments?.canAdd ?? false;
     this.lookedFor = ""; // words of a search, to be marked after the jump to its hit
     this.toGlide = 0; // px of keyboard scrolling that remain
     this.gliding = 0;
@@ -204,6 +208,7 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     ...announcing,
     ...attachments,
     ...blocks,
+    ...comments,
     ...copyMenu,
     ...copying,
     ...details,

@@ -72,6 +72,8 @@ export const actions = {
           ? this.copy(shown, plainText(row))
           : this.copyAnswer(shown, row);
       }
+      case "comments":
+        return this.toggleThread(row);
       case "details":
         this.closeMenu(true);
         return this.showDetails(row);

@@ -52,7 +52,8 @@ export const painting = {
     row.foot = make("div", "ws-turn-foot");
     row.answerPart = make("div", "ws-turn-answer");
     row.sourcePart = make("div", "ws-turn-source-part");
-    row.answerPart.append(row.body, row.sourcePart, row.foot);
+    row.commentPart = make("div", "ws-turn-comments");
+    row.answerPart.append(row.body, row.sourcePart, row.foot, row.commentPart);
     // screen readers step from heading to heading
     const heading = make("span", "ws-transcript-offscreen", {
       role: "heading",
@@ -68,6 +69,7 @@ export const painting = {
     this.paintQuestion(row);
     this.paintState(row);
     this.paintEdited(row);
+    this.paintComments(row);
     if (row.beside.length) this.buildColumns(row);
     return el;
   },
