@@ -377,6 +377,10 @@ class Hit:
     created_at: float
     is_archived: bool = False
     """Whether the conversation is archived."""
+    owner: str = ""
+    """The account id of the owner of the conversation."""
+    place: tuple[int, int] | None = None
+    """The branch and the depth of the turn, None for a match in a title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,12 @@ def test_people_comment_on_an_answer(house: House, new_context: NewContext) -> N
     assert made.ok
     grace = house.page(new_context, "Grace", path, viewport={"width": 375, "height": 720})
 
+    # a reader finds it by its text, with the owner's name
+    finder = house.page(new_context, "Grace")
+    finder.get_by_role("searchbox").fill("comment on")
+    heading = finder.get_by_role("list", name="Search").get_by_role("listitem").first
+    expect(heading).to_contain_text("ada · ")
+
     # a reader comments by keyboard; the owner sees it on the open page
     grace.get_by_role("button", name="Comment", exact=True).focus()
     grace.keyboard.press("Enter")

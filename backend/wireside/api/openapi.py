@@ -76,6 +76,7 @@ _HIT: Final[Mapping[str, Any]] = {
     "turn": "t-1",
     "kind": "answer",
     "snippet": ["A ", "WebSocket", " is a connection that stays open."],
+    "owner": None,
     "created_at": _AT,
 }
 

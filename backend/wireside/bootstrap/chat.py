@@ -97,6 +97,7 @@ def build_chat(
         tasks=tasks,
         wall_clock=time.time,
         accounts=store.accounts if auth.has_accounts else None,
+        is_sharing=settings.share_with_users,
         quotas=auth.quotas,
         usage=usage,
         administration=administration,

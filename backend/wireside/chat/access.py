@@ -27,22 +27,26 @@ _REFUSED: Final[dict[Right, str]] = {
 }
 
 
-def right_on(info: ConversationInfo, caller: Caller) -> Right | None:
-    """Return the right of ``caller`` on a conversation; None: it does not exist for the caller."""
+def right_on(info: ConversationInfo, caller: Caller, *, is_sharing: bool = True) -> Right | None:
+    """Return the right of ``caller`` on a conversation; None: it does not exist for the caller.
+
+    Without ``is_sharing``, members have none.
+    """
     if info.owner == caller.user_id:
         return "own"
+    if not is_sharing:
+        return None
     access = {member.access for member in info.members if _includes(member, caller)}
     return "reply" if "reply" in access else "read" if access else None
 
 
-def check_right(info: ConversationInfo, caller: Caller, needed: Right) -> None:
-    """Check that ``caller`` has a right on a conversation.
+def check_right(right: Right | None, needed: Right) -> None:
+    """Check that a right on a conversation includes ``needed``.
 
     Raises:
-        NotFound: the caller has none at all.
-        Forbidden: the caller has a lesser one.
+        NotFound: there is none at all.
+        Forbidden: it is a lesser one.
     """
-    right = right_on(info, caller)
     if right is None:
         raise NotFound(NO_CONVERSATION)
     if _RANKS[right] < _RANKS[needed]:

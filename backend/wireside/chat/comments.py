@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from wireside.chat.access import NO_CONVERSATION, right_on
+from wireside.chat.access import NO_CONVERSATION, Right
 from wireside.chat.conversation import Conversation
 from wireside.chat.core import ChatCore
 from wireside.errors import BadMessage, Forbidden, NotFound, TooLarge, TooMany
@@ -49,8 +49,11 @@ class Comments:
         core: ChatCore,
         caller: Caller,
         find_readable: Callable[[str], Awaitable[Conversation | None]],
+        right_on: Callable[[Conversation], Right | None],
     ) -> None:
         self.caller = caller
+        self._right_on = right_on
+        self._is_sharing = core.parts.is_sharing
         self._find_readable = find_readable
         self._store = core.parts.comments
         self._accounts = core.parts.accounts
@@ -60,15 +63,14 @@ class Comments:
 
     def can_add(self, conversation: Conversation) -> bool:
         """Return whether the caller can comment on the turns of a conversation."""
-        is_shared = bool(conversation.info.members) and conversation.is_stored
-        may_read = right_on(conversation.info, self.caller) is not None
-        return is_shared and may_read and self.caller.may("chat")
+        may_read = self._right_on(conversation) is not None
+        return self._is_shared(conversation) and may_read and self.caller.may("chat")
 
     async def count_comments(self, conversation: Conversation) -> Mapping[str, int]:
         """Return the number of comments that the caller can see, by turn."""
         if not self.caller.user_id or not conversation.is_stored or conversation.is_temporary:
             return {}
-        right = right_on(conversation.info, self.caller)
+        right = self._right_on(conversation)
         if right is None:
             return {}
         spans = None if right == "own" else conversation.shown_path()
@@ -109,7 +111,7 @@ class Comments:
         self.caller.require("chat")
         text = _checked(text)
         conversation = await self._find(conversation_id)
-        if not conversation.info.members:
+        if not self._is_shared(conversation):
             raise Forbidden(NOT_SHARED)
         turn = await self._conversations.read_turn(conversation, turn_id)
         if conversation.info.owner != self.caller.user_id and not conversation.is_on_shown_path(
@@ -170,6 +172,9 @@ class Comments:
         watchers = self._conversations.comment_watchers
         return watchers.add_watcher(conversation.id, lambda _: changed())
 
+    def _is_shared(self, conversation: Conversation) -> bool:
+        return self._is_sharing and conversation.is_stored and bool(conversation.info.members)
+
     async def _find(self, conversation_id: str) -> Conversation:
         conversation = await self._find_readable(conversation_id)
         if conversation is None or not conversation.is_stored:
@@ -183,7 +188,7 @@ class Comments:
         comment = await self._store.find_comment(comment_id)
         if comment is None or comment.conversation_id != conversation_id:
             raise NotFound(NO_COMMENT)
-        if right_on(conversation.info, self.caller) != "own":
+        if self._right_on(conversation) != "own":
             turn = await self._conversations.read_turn(conversation, comment.turn_id)
             if not conversation.is_on_shown_path(turn):
                 raise NotFound(NO_COMMENT)

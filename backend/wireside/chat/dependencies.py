@@ -156,6 +156,8 @@ class ChatDependencies:
     wall_clock: Clock
     accounts: AccountStore | None = None
     """Finds the users with whom conversations can be shared; None: there are no accounts."""
+    is_sharing: bool = True
+    """Whether conversations can be shared with users and groups, and members have access."""
     quotas: Quotas = Unlimited()
     usage: UsageRecorder = field(default_factory=NoUsage)
     usage_store: UsageStore | None = None

@@ -104,8 +104,9 @@ class Library:
         """The folders of the caller's conversations."""
         self.members = Members(core, caller, self.open_conversation)
         """The users and groups that conversations are shared with."""
-        self.comments = Comments(core, caller, self.find_readable)
+        self.comments = Comments(core, caller, self.find_readable, self.right_on)
         """The comments on turns of shared conversations."""
+        self._is_sharing = core.parts.is_sharing
         self._conversations = core.conversations
         self._others = core.parts.others
         self._usage_store = core.parts.usage_store
@@ -136,11 +137,15 @@ class Library:
 
     def right_on(self, conversation: Conversation) -> Right | None:
         """Return the right of the caller on a conversation; None: it does not exist for it."""
-        return right_on(conversation.info, self.caller)
+        return self.right_on_info(conversation.info)
+
+    def right_on_info(self, info: ConversationInfo) -> Right | None:
+        """Return the right of the caller on a conversation of a list."""
+        return right_on(info, self.caller, is_sharing=self._is_sharing)
 
     def check_right(self, conversation: Conversation, needed: Right) -> None:
         """Raise ``NotFound`` or ``Forbidden`` if the caller lacks a right on a conversation."""
-        check_right(conversation.info, self.caller, needed)
+        check_right(self.right_on(conversation), needed)
 
     def view_of(self, info: ConversationInfo) -> ConversationInfo:
         """Return a conversation as the caller may see it: without the choices of another owner."""
@@ -275,6 +280,8 @@ class Library:
     async def list_shared(self, *, cursor: str | None = None, limit: int = 50) -> Listing:
         """Return a page of the conversations that others share with the caller, newest first."""
         self.caller.require("read")
+        if not self._is_sharing:
+            return Listing((), None)
         listing = await self._store.shared_conversations(
             user=self._owner_id, groups=self.caller.groups, cursor=cursor, limit=limit
         )
@@ -290,12 +297,44 @@ class Library:
     ) -> Sequence[Hit]:
         """Return places that match each word of ``query`` and the filters, newest first.
 
-        With a blank query, these are the titles of the conversations that the filters find.
+        With a blank query, these are the titles of the conversations that the filters find. Of
+        conversations that others share with the caller, only what is shown is found, and nothing
+        with a folder or a tag, which are their owner's.
         """
         self.caller.require("read")
-        return await self._store.search_documents(
-            query, owner=self._owner_id, filters=filters, cursor=cursor, limit=limit
+        is_own = bool(filters.folder_id is not None or filters.tag is not None)
+        groups = self.caller.groups if self._is_sharing and not is_own else None
+        hits: list[Hit] = []
+        while True:
+            found = await self._store.search_documents(
+                query,
+                owner=self._owner_id,
+                groups=groups,
+                filters=filters,
+                cursor=cursor,
+                limit=limit,
+            )
+            hits += [hit for hit in found if await self._is_shown(hit)]
+            if len(found) < limit or len(hits) >= limit:
+                return [self._hit_view(hit) for hit in hits[:limit]]
+            cursor = found[-1].cursor
+
+    async def _is_shown(self, hit: Hit) -> bool:
+        """Return whether the caller can see the place of a hit."""
+        if hit.owner == self._owner_id:
+            return True
+        conversation = await self.find_readable(hit.conversation_id)
+        if conversation is None or hit.place is None:
+            return conversation is not None
+        branch, depth = hit.place
+        return any(
+            span.branch == branch and span.first <= depth <= span.last
+            for span in conversation.shown_path()
         )
+
+    def _hit_view(self, hit: Hit) -> Hit:
+        """Return a hit without what is private to another owner."""
+        return hit if hit.owner == self._owner_id else replace(hit, is_archived=False)
 
     @property
     def answering(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from wireside.chat.core import ChatCore
 from wireside.errors import Forbidden, NameTaken, NotFound, TooMany, UnknownName
 from wireside.generation.tasks import runs_to_completion
 from wireside.identity import Caller, clean_name
-from wireside.records import ConversationInfo, Member, MemberAccess, MemberKind
+from wireside.records import ConversationInfo, Hit, Member, MemberAccess, MemberKind
 
 MAX_MEMBERS: Final = 100
 """For each conversation: the page shows all of them."""
@@ -20,6 +20,8 @@ MAX_MEMBERS: Final = 100
 MAX_NAME_CHARS: Final = 200
 
 NO_ACCOUNTS: Final = "Conversations can be shared with users of a server with accounts only."
+
+SHARING_IS_OFF: Final = "This server does not share conversations with users and groups."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Members:
         self.caller = caller
         self._open_own = open_own
         self._accounts = core.parts.accounts
+        self._is_sharing = core.parts.is_sharing
         self._conversations = core.conversations
         self._tasks = core.parts.tasks
         self._witness = core.parts.witness
@@ -61,7 +64,8 @@ class Members:
     @property
     def is_on(self) -> bool:
         """Whether the caller can share conversations."""
-        return self._accounts is not None and bool(self.caller.user_id) and self.caller.may("chat")
+        has_accounts = self._accounts is not None and bool(self.caller.user_id)
+        return has_accounts and self._is_sharing and self.caller.may("chat")
 
     @property
     def groups(self) -> Sequence[str]:
@@ -72,9 +76,9 @@ class Members:
         """Return the names of accounts by id; those that were removed are missing."""
         return {} if self._accounts is None else await self._accounts.names_of_users(user_ids)
 
-    async def names_of_owners(self, infos: Iterable[ConversationInfo]) -> Mapping[str, str]:
+    async def names_of_owners(self, found: Iterable[ConversationInfo | Hit]) -> Mapping[str, str]:
         """Return the names of the owners of conversations that others share, by account id."""
-        return await self.names_of({info.owner for info in infos} - {self.caller.user_id})
+        return await self.names_of({one.owner for one in found} - {self.caller.user_id})
 
     async def audience_of(self, info: ConversationInfo) -> ConversationAudience:
         """Return who can see a conversation, without accounts that were removed."""
@@ -137,6 +141,8 @@ class Members:
         conversation = await self._open_own(conversation_id)
         if conversation is None or not conversation.is_stored:
             raise NotFound(NO_CONVERSATION)
+        if not self._is_sharing:
+            raise Forbidden(SHARING_IS_OFF)
         if not self.is_on:
             raise Forbidden(NO_ACCOUNTS)
         return conversation

@@ -302,11 +302,15 @@ class Store(Protocol):
         query: str,
         *,
         owner: str = "",
+        groups: Collection[str] | None = None,
         filters: SearchFilter = NO_FILTER,
         cursor: int | None,
         limit: int,
     ) -> Sequence[Hit]:
         """Return places in conversations of ``owner`` that match each word of ``query``.
+
+        With ``groups``, also in those that others share with ``owner`` or one of these groups: in
+        all of their turns, also in those that members do not see.
 
         ``filters`` restricts them; with a blank query, the titles of the conversations that it
         finds are returned.

@@ -162,6 +162,11 @@ class Settings(BaseSettings):
         description="Access to the documentation at `/docs`: `off`, `users` (signed-in only), "
         "`public`.",
     )
+    share_with_users: bool = Field(
+        True,
+        description="Whether users share conversations with other users and groups, with "
+        "accounts. Without, members lose access until it is set again.",
+    )
     sharing: Literal["off", "users", "public"] = Field(
         "off",
         description="Access to links to conversation snapshots: `off` (sharing is "

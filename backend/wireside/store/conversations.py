@@ -205,13 +205,9 @@ def list_shared(
     limit: int,
 ) -> Listing:
     """Return a page of the conversations that others share with a user, newest first."""
-    is_member = and_(members.c.kind == "user", members.c.member == user)
-    if groups:
-        is_in_group = and_(members.c.kind == "group", members.c.member.in_(sorted(groups)))
-        is_member = or_(is_member, is_in_group)
     columns = conversations.c
     is_there = [
-        exists().where(members.c.conversation_id == columns.id, is_member),
+        exists().where(members.c.conversation_id == columns.id, search.is_member(user, groups)),
         columns.owner != user,
         columns.deleted_at.is_(None),
     ]

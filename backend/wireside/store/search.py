@@ -9,7 +9,7 @@ order of their ids: those after the last one in the index are not in it yet (``i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from sqlalchemy.types import Text
 from wireside.plain_entries import MAX_NUMBER
 from wireside.records import ConversationInfo, Hit, HitKind, SearchFilter
 from wireside.store.sql import Prepared, insert_into, is_in_parameter, is_sqlite
-from wireside.store.tables import conversations, documents, segments, tags, turns, unescape
+from wireside.store.tables import conversations, documents, members, segments, tags, turns, unescape
 from wireside.store.words import (
     MAX_INDEXED_CHARS,
     Term,
@@ -166,11 +166,14 @@ def find_documents(
     query: str,
     *,
     owner: str,
+    groups: Collection[str] | None = None,
     filters: SearchFilter,
     cursor: int | None,
     limit: int,
 ) -> list[Hit]:
     """Return documents of ``owner`` that contain all terms of ``query``, newest first.
+
+    With ``groups``, also those of conversations that others share with ``owner`` or these groups.
 
     Without terms, these are the titles of the conversations that ``filters`` finds. ``cursor`` is
     that of the last hit of the previous page; None starts at the newest document.
@@ -185,6 +188,11 @@ def find_documents(
         parameters["match"] = _fts5_query(terms) if is_on_sqlite else _tsquery(terms)
     else:
         statement = _TITLES.where(*_conversation_conditions(filters))
+    is_readable = conversations.c.owner == bindparam("owner")
+    if groups is not None:
+        its_id = members.c.conversation_id == conversations.c.id
+        is_readable = or_(is_readable, exists().where(its_id, is_member(owner, groups)))
+    statement = statement.where(is_readable)
     before = MAX_NUMBER if cursor is None else max(0, min(cursor, MAX_NUMBER))
     hits: list[Hit] = []
     while True:
@@ -297,7 +305,17 @@ def _hit_from_row(row: Any, terms: Sequence[Term]) -> Hit:
         cursor=row.id,
         created_at=row.created_at,
         is_archived=row.archived_at is not None,
+        owner=row.owner,
+        place=None if row.branch is None else (row.branch, row.depth),
     )
+
+
+def is_member(user: str, groups: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that a member is a user or one of its groups."""
+    is_user = (members.c.kind == "user") & (members.c.member == user)
+    if not groups:
+        return is_user
+    return or_(is_user, (members.c.kind == "group") & members.c.member.in_(sorted(groups)))
 
 
 _VALUES = ("ref", "conversation_id", "turn_id", "kind", "body", "created_at")
@@ -358,11 +376,15 @@ _FOUND = select(
     documents.c.created_at,
     conversations.c.title,
     conversations.c.archived_at,
-).where(
-    conversations.c.id == documents.c.conversation_id,
-    conversations.c.deleted_at.is_(None),
-    conversations.c.owner == bindparam("owner"),
+    conversations.c.owner,
+    turns.c.branch,
+    turns.c.depth,
 )
+_FOUND = _FOUND.select_from(
+    documents.join(conversations, conversations.c.id == documents.c.conversation_id).outerjoin(
+        turns, turns.c.id == documents.c.turn_id
+    )
+).where(conversations.c.deleted_at.is_(None))
 
 _IN_SQLITE = (
     _FOUND.where(

@@ -13,6 +13,7 @@ from tests.backend.chat.sharing_users import ADA, EVE, GRACE, MARY, SECRET, ask,
 from wireside.chat.access import check_right, right_on
 from wireside.chat.asking import NEW
 from wireside.chat.conversation import Conversation, ConversationTurn
+from wireside.chat.core import ChatCore
 from wireside.chat.members import MAX_MEMBERS
 from wireside.chat.service import ChatService
 from wireside.chat.watchers import SharedChanged
@@ -28,6 +29,7 @@ from wireside.records import (
     Feedback,
     Member,
     MemberAccess,
+    SearchFilter,
 )
 from wireside.store.store import SqlStore
 
@@ -127,9 +129,9 @@ def test_the_right_is_that_of_the_owner_or_the_best_of_the_members() -> None:
     alone = replace(MARY, groups=frozenset())
     assert right_on(info, alone) == "read"
     with pytest.raises(Forbidden):
-        check_right(info, alone, "reply")
+        check_right(right_on(info, alone), "reply")
     with pytest.raises(NotFound):
-        check_right(info, EVE, "read")
+        check_right(right_on(info, EVE), "read")
 
 
 @pytest.mark.parametrize("access", ["read", "reply"])
@@ -448,3 +450,78 @@ async def test_without_accounts_nothing_is_shared(chat: ChatService, provider: A
     assert not local.library.members.is_on
     with pytest.raises(Forbidden):
         await local.library.members.put(conversation.id, "user", "Grace", "read")
+
+
+async def test_search_finds_what_others_share_and_show(
+    users: dict[str, ChatService], provider: ScriptedProvider
+) -> None:
+    ada, grace, mary = users["Ada"], users["Grace"], users["Mary"]
+    conversation, turn = await ask(ada, provider, "A wombat with a hat")
+    await ask(grace, provider, "My own wombat")
+    await share(ada, conversation, "grace", "read")
+    await ada.library.members.put(conversation.id, "group", "lab", "read")
+    await ada.library.archive(conversation.id, True)
+
+    async def found(chat: ChatService, query: str = "wombat", **filters: Any) -> list[str]:
+        hits = await chat.library.search(query, filters=SearchFilter(**filters))
+        return sorted(hit.conversation_id for hit in hits if hit.kind == "question")
+
+    assert conversation.id in await found(grace)
+    assert len(await found(grace)) == 2
+    assert await found(mary) == [conversation.id]
+    assert await found(users["Eve"]) == []
+    hits = await grace.library.search("hat", filters=SearchFilter())
+    assert [hit.is_archived for hit in hits] == [False] * len(hits)  # the owner's own choice
+    assert await found(mary, folder_id="f") == []
+    assert await found(mary, tag="t") == []
+    # what is not shown is the owner's alone
+    number = len(provider.calls)
+    await ada.edit_turn(
+        conversation, turn.id, "A koala", new_turn_id="n", options=Options(model="model-a")
+    )
+    (await provider.call(number)).finish()
+    assert await found(mary) == []
+    assert await found(mary, "koala") == [conversation.id]
+    assert await found(ada) == [conversation.id]
+    await ada.library.members.remove(conversation.id, "group", "lab")
+    assert await found(mary, "koala") == []
+
+
+async def test_pages_of_hits_that_are_not_shown_end(
+    users: dict[str, ChatService], provider: ScriptedProvider
+) -> None:
+    ada, grace = users["Ada"], users["Grace"]
+    conversation, turn = await ask(ada, provider, "wombat first")
+    await share(ada, conversation, "grace", "read")
+    for count in range(4):
+        number = len(provider.calls)
+        await ada.edit_turn(conversation, turn.id, f"wombat {count}", new_turn_id=f"n{count}")
+        (await provider.call(number)).finish()
+    hits = await grace.library.search("wombat", filters=SearchFilter(kind="question"), limit=2)
+    assert [hit.turn_id for hit in hits] == ["n3"]
+
+
+async def test_a_server_that_does_not_share_gives_members_no_access(
+    users: dict[str, ChatService], provider: ScriptedProvider
+) -> None:
+    ada, grace = users["Ada"], users["Grace"]
+    conversation, turn = await ask(ada, provider, "A wombat")
+    await share(ada, conversation, "grace", "reply")
+    await grace.library.comments.add(conversation.id, turn.id, "mine")
+    parts = replace(ada.core.parts, is_sharing=False)
+    closed = ChatService(ChatCore(parts, ada.core.rules))
+    off, owner = closed.for_caller(GRACE), closed.for_caller(ADA)
+    assert await off.library.find_readable(conversation.id) is None
+    assert (await off.library.list_shared()).conversations == ()
+    assert await off.library.search("wombat") == []
+    with pytest.raises(NotFound):
+        await off.send_question(conversation, "x", turn_id="x", options=Options(model="model-a"))
+    with pytest.raises(NotFound):
+        await off.library.comments.list_comments(conversation.id)
+    assert not owner.library.members.is_on
+    with pytest.raises(Forbidden, match="does not share"):
+        await owner.library.members.put(conversation.id, "user", "mary", "read")
+    held = await owner.library.find_readable(conversation.id)
+    assert held is not None
+    assert not owner.library.comments.can_add(held)
+    assert len(await owner.library.comments.list_comments(conversation.id)) == 1

@@ -279,6 +279,7 @@ def test_a_hit_keeps_its_pieces() -> None:
         "cursor": 9,
         "at": 1.0,
         "archived": False,
+        "owner": "",
     }
 
 

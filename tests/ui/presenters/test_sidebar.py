@@ -46,7 +46,7 @@ async def test_pages_and_search_results_are_shown(screen: Any, chat: ChatService
     assert ("sidebar.show", (info,), None, {"scope": ListScope(), "fresh": True}) in shown
     ((query, hits, fresh),) = [call[1:] for call in shown if call[0] == "sidebar.show_hits"]
     assert (query, [hit.title for hit in hits]) == (Search("garden"), ["Gardening"])
-    assert fresh == {"fresh": True}
+    assert fresh == {"fresh": True, "owners": {}}
 
 
 async def test_a_change_that_the_store_refuses_is_reverted_in_the_list(

@@ -194,10 +194,11 @@ class SidebarPresenter:
         """Show a page of search results."""
         try:
             hits = await self._library.search(search.query, filters=search.filters, cursor=cursor)
+            owners = await self._library.members.names_of_owners(hits)
         except WiresideError as error:
             self.view.fail(sentence_in(self._language, error))
         else:
-            self.view.show_hits(search, hits, fresh=cursor is None)
+            self.view.show_hits(search, hits, fresh=cursor is None, owners=owners)
 
     async def rename(self, conversation_id: str, title: str) -> None:
         """Change the title of a conversation."""

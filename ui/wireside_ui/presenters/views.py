@@ -216,8 +216,15 @@ class SidebarView(Protocol):
     ) -> None:
         """Show a page of the list; ``owners`` has the names of other owners by account id."""
 
-    def show_hits(self, search: Search, hits: Sequence[Hit], *, fresh: bool) -> None:
-        """Show a page of search results."""
+    def show_hits(
+        self,
+        search: Search,
+        hits: Sequence[Hit],
+        *,
+        fresh: bool,
+        owners: Mapping[str, str] = {},
+    ) -> None:
+        """Show a page of search results; ``owners`` is as in ``show``."""
 
     def fail(self, sentence: str) -> None:
         """Show why the list can't be read."""

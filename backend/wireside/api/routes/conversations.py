@@ -24,7 +24,7 @@ from starlette.types import Message, Receive
 from wireside.api.dependencies import CallerChat, CallerLibrary
 from wireside.api.errors import PROBLEMS
 from wireside.api.policy import API, route_policy, with_policy
-from wireside.chat.access import NO_CONVERSATION, right_on
+from wireside.chat.access import NO_CONVERSATION
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.instructions import is_instruction
 from wireside.chat.library import MAX_TITLE_CHARS, Library
@@ -32,6 +32,7 @@ from wireside.errors import BadMessage, NotFound, TooLarge, TooMany
 from wireside.generation.log import PartPiece, Piece, ReasoningPiece, TextPiece, ToolPiece
 from wireside.generation.runner import Stream, new_stream_name
 from wireside.identity import Caller
+from wireside.invisible_text import seen
 from wireside.offload import run_in_worker
 from wireside.parts import (
     Attachment,
@@ -229,6 +230,9 @@ class SearchHit(BaseModel):
     kind: Literal["title", "question", "answer"]
     snippet: list[str]
     created_at: datetime
+    owner: str | None = Field(
+        None, description="The name of the user who shares the conversation; null for one's own."
+    )
 
 
 class SearchResult(BaseModel):
@@ -396,6 +400,7 @@ class ConversationRoutes:
         The other parameters restrict the texts: to those in titles, questions or answers (`kind`),
         questions to a model and its answers, conversations of a folder or with a tag, and texts
         written from `since` on and before `until`. With an empty query, they find conversations.
+        Of conversations that others share with the user, what is shown is found.
         """
         filters = SearchFilter(
             kind=kind,
@@ -406,8 +411,9 @@ class ConversationRoutes:
             until=_seconds_of(until),
         )
         hits = await library.search(q, filters=filters, cursor=cursor, limit=limit)
+        owners = await library.members.names_of_owners(hits)
         return SearchResult(
-            hits=[_search_hit(hit) for hit in hits],
+            hits=[_search_hit(hit, owners.get(hit.owner)) for hit in hits],
             cursor=hits[-1].cursor if len(hits) == limit else None,
         )
 
@@ -747,7 +753,7 @@ async def _summary_views(
     views: list[ConversationSummary] = []
     for info in infos:
         view = _summary_view(library, library.view_of(info))
-        right = right_on(info, library.caller) or "read"
+        right = library.right_on_info(info) or "read"
         if right != "own":
             view.right, view.owner, view.members = right, names.get(info.owner, ""), 0
             view.answering = library.is_answering(info)
@@ -865,7 +871,7 @@ def _other_part(part: Attachment) -> AnswerPart:
     return AnswerPart(type="part", kind=kind, part="", text=label_of(part), data=data)
 
 
-def _search_hit(hit: Hit) -> SearchHit:
+def _search_hit(hit: Hit, owner: str | None) -> SearchHit:
     return SearchHit(
         conversation=hit.conversation_id,
         title=hit.title,
@@ -873,6 +879,7 @@ def _search_hit(hit: Hit) -> SearchHit:
         kind=hit.kind,
         snippet=list(hit.snippet),
         created_at=_datetime_of(hit.created_at),
+        owner=None if owner is None else seen(owner),
     )
 
 

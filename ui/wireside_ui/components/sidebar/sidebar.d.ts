@@ -49,6 +49,8 @@ interface Hit {
   kind: string;
   /** Time in seconds. */
   at: number;
+  /** The name of the user who shares the conversation, "" for an own one. */
+  owner: string;
   /** Whether the conversation is archived. */
   archived: boolean;
   /** Texts, of which each second one matches. */

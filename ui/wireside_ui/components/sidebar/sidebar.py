@@ -155,9 +155,20 @@ class Sidebar(Element, component="wireside_sidebar.js", esm=KIT | {"wireside-sid
             sent = [{**item, "owner": item["owner"] or "?"} for item in sent]
         self.run_method("show", sent, cursor, asdict(scope), fresh)
 
-    def show_hits(self, search: Search, hits: Sequence[Hit], *, fresh: bool) -> None:
-        """Show a page of results of ``search``; an empty page ends the list."""
-        self.run_method("showHits", asdict(search), [_hit(hit) for hit in hits], fresh)
+    def show_hits(
+        self,
+        search: Search,
+        hits: Sequence[Hit],
+        *,
+        fresh: bool,
+        owners: Mapping[str, str] = {},
+    ) -> None:
+        """Show a page of results of ``search``; an empty page ends the list.
+
+        ``owners`` has the names of other owners by account id.
+        """
+        shown = [_hit(hit, owners.get(hit.owner, "")) for hit in hits]
+        self.run_method("showHits", asdict(search), shown, fresh)
 
     def fail(self, sentence: str) -> None:
         """Show why the list or the search results can't be read, with a way to retry."""
@@ -331,7 +342,7 @@ _FILTERS: Mapping[str, Callable[[Any], bool]] = {
 """The filters of a search, and what is a value of each."""
 
 
-def _hit(hit: Hit) -> dict[str, Any]:
+def _hit(hit: Hit, owner: str = "") -> dict[str, Any]:
     """Return the JSON of a search result; ``snippet`` is a list of pieces, as in ``Hit``."""
     return {
         "id": hit.conversation_id,
@@ -342,6 +353,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
         "cursor": hit.cursor,
         "at": hit.created_at,
         "archived": hit.is_archived,
+        "owner": seen(owner),
     }
 
 

@@ -192,6 +192,9 @@ export const search = {
     return h("div", { class: "ws-sidebar-hit-heading" }, [
       h("span", { class: "ws-sidebar-hit-title", dir: "auto" }, hit.title || w.untitled),
       h("span", { class: "ws-sidebar-hit-date" }, [
+        hit.owner
+          ? [h("bdi", { title: w.shared_by.replace("{name}", () => hit.owner) }, hit.owner), " · "]
+          : "",
         hit.archived ? `${w.show_archived} · ` : "",
         dayOf(hit.at),
       ]),
