@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -222,6 +222,74 @@ async def test_the_audit_log_names_actions_in_the_language_of_the_page(
     page = await adas.get("/audit", language="de")
     assert '<strong title="key_revoked">Schlüssel widerrufen</strong>' in page
     assert '<strong title="of_a_newer_version">of a newer version</strong>' in page
+
+
+@pytest.mark.parametrize(
+    ("action", "subject", "shown"),
+    [
+        ("signed_in", "by the proxy", "durch den Proxy"),
+        ("signed_out", "3 browsers", "3 Browser"),
+        ("invited", "a new user as user", "ein neuer Benutzer als Benutzer"),
+        ("invited", "Jo as admin as viewer", "Jo as admin als Nur lesen"),
+        ("account_made", "as user", "als Benutzer"),
+        ("account_made", "as admin, by oidc jo", "als Verwaltung, durch oidc jo"),
+        ("account_made", "Jo as user", "Jo als Benutzer"),
+        ("role_changed", "{x}: user to admin", "{x}: von Benutzer zu Verwaltung"),
+        (
+            "key_made",
+            "k1 a: b: chat, read",
+            "k1 a: b: fragen und bearbeiten · Unterhaltungen lesen",
+        ),
+        ("shared", "s1 of c1", "s1 aus c1"),
+        ("conversation_shared", "c1 with user Jo: read", "c1 mit Benutzer Jo: lesen"),
+        ("conversation_shared", "c1 with group A: reply", "c1 mit Gruppe A: antworten"),
+        ("conversation_unshared", "c1 with user Jo: read", "c1 mit Benutzer Jo: read"),
+        ("conversation_exported", "all json", "alle, json"),
+        ("conversations_expired", "12 conversations", "12 Unterhaltungen"),
+        ("all_exported", "12 conversations, html", "12 Unterhaltungen, html"),
+        ("restored", "a.db, made 2026-01-01", "a.db, erstellt 2026-01-01"),
+        ("moved", "sqlite to postgresql", "von sqlite nach postgresql"),
+    ],
+)
+async def test_the_audit_log_shows_details_in_the_language_of_the_page(
+    house: House, ada: Caller, adas: Browser, action: str, subject: str, shown: str
+) -> None:
+    audit = Audit(house.store.accounts, house.clock)
+    audit.record(ada, action, subject)
+    await audit.flush_entries()
+    page = await adas.get("/audit", language="de")
+    details = re.findall('</strong> <span dir="auto"(.*?)</span>', page)
+    assert details[0] == f' title="{subject}">{shown}'
+
+
+@pytest.mark.parametrize(
+    ("action", "subject"),
+    [
+        ("key_revoked", "k1"),
+        ("role_changed", "of an older version"),
+        ("conversation_exported", "c1 json"),
+        ("banner_set", "3 browsers"),
+        ("signed_out", ""),
+    ],
+)
+async def test_the_audit_log_shows_other_details_as_they_are(
+    house: House, ada: Caller, adas: Browser, action: str, subject: str
+) -> None:
+    audit = Audit(house.store.accounts, house.clock)
+    audit.record(ada, action, subject)
+    await audit.flush_entries()
+    page = await adas.get("/audit", language="de")
+    assert re.findall('</strong> <span dir="auto"(.*?)</span>', page)[0] == f">{subject}"
+
+
+async def test_the_audit_log_names_a_command_line_in_the_language_of_the_page(
+    house: House, ada: Caller, adas: Browser
+) -> None:
+    audit = Audit(house.store.accounts, house.clock)
+    audit.record(replace(ada, address="command line of root"), "backed_up", "a.db")
+    await audit.flush_entries()
+    page = await adas.get("/audit", language="de")
+    assert "· Befehlszeile von root<" in page
 
 
 def test_every_documented_action_has_a_name() -> None:

@@ -35,6 +35,7 @@ from wireside.ports.quotas import QuotaState
 from wireside.records import ApiKey, AuditEntry
 from wireside.transfer.sharing import Sharing
 from wireside_ui.html_pages.action_results import ActionResult, ActionResults
+from wireside_ui.html_pages.audit_details import address_in, detail_in
 from wireside_ui.html_pages.money import costs_text
 from wireside_ui.html_pages.render import PlainPages
 from wireside_ui.i18n.catalogue import sentence_in, words_in
@@ -678,16 +679,22 @@ def browser_of(agent: str) -> str:
 
 
 def _entry(entry: AuditEntry, words: Mapping[str, str]) -> dict[str, str | Markup]:
-    """Return an entry of the audit log for display; the subject of a sign-in is its browser."""
-    is_browser = entry.action == "signed_in"
+    """Return an entry of the audit log for display; the subject of a sign-in is its browser.
+
+    ``in_full`` is what is stored, by which the search finds it, where that is not what is shown.
+    """
+    detail = detail_in(words, entry.action, entry.subject)
+    if detail is None:
+        is_browser = entry.action == "signed_in"
+        detail = browser_of(entry.subject) if is_browser else entry.subject
     return {
         "at": moment(entry.at),
         "action": words.get(f"audit_{entry.action}") or entry.action.replace("_", " "),
         "code": entry.action,
         "name": entry.name,
-        "subject": browser_of(entry.subject) if is_browser else entry.subject,
-        "in_full": entry.subject if is_browser else "",
-        "address": entry.address,
+        "subject": detail,
+        "in_full": entry.subject if entry.subject != detail else "",
+        "address": address_in(words, entry.address),
     }
 
 
