@@ -174,6 +174,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "Copied": {"turn": "t-1"},
     "CostSum": {"amount": 0.0049, "currency": "$"},
     "DefaultPreset": {"preset": "s-1"},
+    "EditedAnswer": {"text": "The capital of Australia is Canberra."},
     "Entry": {
         "number": 17,
         "at": _AT,
@@ -259,8 +260,10 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "PromptChanges": {"name": "Translate a text"},
     "PromptList": {"prompts": [_PROMPT]},
     "PromptView": _PROMPT,
+    "NewVersion": {"turn": "t-2"},
     "QuestionAnswer": {"part": "p1", "value": True},
     "QuestionFile": {"id": "u-8cVh2LQp", **_UPLOAD_NAME},
+    "SummaryOutcome": {"outcome": "done"},
     "Ready": {
         "status": "ready",
         "provider": "openai",

@@ -64,6 +64,7 @@ async def things_of(server: Running, who: Person, admin: Person | None = None) -
         "response": f"resp_{stream}",
         "lone_stream": alone[0]["stream"],
         "turn": shown["turns"][0]["id"],
+        "turn_id": shown["turns"][0]["id"],
         "deleted_id": deleted,
         "share_id": share["id"],
         "secret": share["link"].rpartition("/")[2],
@@ -163,6 +164,11 @@ DOORS = {
     "POST /api/conversations/{conversation_id}/copies": Door(
         OTHERS, "chat", body={"turn": "{turn}"}
     ),
+    "POST /api/conversations/{conversation_id}/turns/{turn_id}/edits": Door(
+        OTHERS, "chat", body={"text": "mine now"}
+    ),
+    "POST /api/conversations/{conversation_id}/summaries": Door(OTHERS, "chat"),
+    "DELETE /api/conversations/{conversation_id}/summaries/{turn_id}": Door(OTHERS, "chat"),
     "GET /api/conversations/{conversation_id}/members": Door(OTHERS, "read"),
     "PUT /api/conversations/{conversation_id}/members": Door(
         OTHERS, "chat", body={"name": "eve", "access": "reply"}

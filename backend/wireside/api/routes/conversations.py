@@ -271,6 +271,28 @@ class Copied(BaseModel):
     turn: Annotated[str, Field(max_length=64)] | None = None
 
 
+class EditedAnswer(BaseModel):
+    """The text that takes the place of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})]
+
+
+class NewVersion(BaseModel):
+    """The version of a turn that a change has added."""
+
+    turn: str = Field(description="Its id; the conversation shows it in the place of the turn.")
+
+
+class SummaryOutcome(BaseModel):
+    """How a request for a summary ended."""
+
+    outcome: Literal["done", "nothing", "empty"] = Field(
+        description="`nothing`: no older turn is left to summarise; `empty`: the model wrote none."
+    )
+
+
 class Changes(BaseModel):
     """Changes to a conversation. Fields that are absent stay as they are."""
 
@@ -343,6 +365,9 @@ class ConversationRoutes:
         router.post("/{conversation_id}/restore")(self.restore)
         router.post("/{conversation_id}/copies", status_code=201)(self.copy)
         router.post("/{conversation_id}/answers", status_code=202)(self.answer_question)
+        router.post("/{conversation_id}/turns/{turn_id}/edits", status_code=201)(self.edit_answer)
+        router.post("/{conversation_id}/summaries")(self.summarise)
+        router.delete("/{conversation_id}/summaries/{turn_id}", status_code=204)(self.undo_summary)
         router.get("/{conversation_id}/usage")(self.usage)
         router.get("/{conversation_id}/export", response_class=StreamingResponse)(self.export)
         return with_policy(router, API)
@@ -528,6 +553,34 @@ class ConversationRoutes:
         conversation = await self._find_readable(chat.library, conversation_id)
         turn = await chat.answer_question(conversation, None, answer.part, answer.value)
         return _stream_view(turn.segments[-1])
+
+    async def edit_answer(
+        self, chat: CallerChat, conversation_id: Id, turn_id: Id, edited: EditedAnswer
+    ) -> NewVersion:
+        """Put a text in the place of an answer that has ended, as a new version of its turn.
+
+        The original stays as a version, with the turns after it; later questions go on from the new
+        text.
+        """
+        conversation = await self._find_readable(chat.library, conversation_id)
+        turn = await chat.edit_answer(
+            conversation, turn_id, edited.text, new_turn_id=new_stream_name()
+        )
+        return NewVersion(turn=turn.id)
+
+    async def summarise(self, chat: CallerChat, conversation_id: Id) -> SummaryOutcome:
+        """Let the conversation's model summarise all turns but the last ones, and wait for it.
+
+        Later questions get the summary in the place of these turns, which stay as they are. It is a
+        `summary` part of the answer of the last turn that it covers, and counts as a message.
+        """
+        conversation = await self._find_readable(chat.library, conversation_id)
+        return SummaryOutcome(outcome=await chat.compact(conversation))
+
+    async def undo_summary(self, chat: CallerChat, conversation_id: Id, turn_id: Id) -> None:
+        """Undo the summary in the answer of a turn: later questions get its turns again."""
+        conversation = await self._find_readable(chat.library, conversation_id)
+        await chat.undo_compaction(conversation, turn_id)
 
     async def export(
         self,

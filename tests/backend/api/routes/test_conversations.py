@@ -396,6 +396,52 @@ async def test_a_conversation_is_copied(http: httpx2.AsyncClient, ask: Any) -> N
     assert (await http.post("/none/copies", json={})).status_code == 404
 
 
+async def test_an_answer_is_edited(http: httpx2.AsyncClient, ask: Any) -> None:
+    name = await ask("one", "The first text.")
+    turn = (await http.get(f"/{name}")).json()["turns"][0]["id"]
+    edited = await http.post(f"/{name}/turns/{turn}/edits", json={"text": "Another text."})
+    assert edited.status_code == 201
+    (shown,) = (await http.get(f"/{name}")).json()["turns"]
+    while shown["answer"][-1]["state"] == "live":
+        (shown,) = (await http.get(f"/{name}")).json()["turns"]
+    assert shown["id"] == edited.json()["turn"] != turn
+    assert (shown["sibling"], shown["siblings"]) == (1, 2)
+    texts = [part["text"] for part in shown["answer"][-1]["parts"] if part["type"] == "text"]
+    assert texts == ["Another text."]
+    blank = await http.post(f"/{name}/turns/{turn}/edits", json={"text": " "})
+    assert (blank.status_code, blank.json()["code"]) == (400, "bad_message")
+    missing = await http.post(f"/{name}/turns/none/edits", json={"text": "a"})
+    assert missing.status_code == 404
+    assert (await http.post(f"/none/turns/{turn}/edits", json={"text": "a"})).status_code == 404
+
+
+async def test_older_turns_are_summarised_and_that_is_undone(
+    http: httpx2.AsyncClient, ask: Any, provider: ScriptedProvider
+) -> None:
+    name = await ask("one")
+    nothing = await http.post(f"/{name}/summaries")
+    assert (nothing.status_code, nothing.json()) == (200, {"outcome": "nothing"})
+    for question in ("two", "three", "four"):
+        await ask(question, where=name)
+    asked = asyncio.create_task(http.post(f"/{name}/summaries"))
+    call = await provider.call(len(provider.calls))
+    call.say("What was said.")
+    call.finish()
+    assert (await asked).json() == {"outcome": "done"}
+    turns = (await http.get(f"/{name}")).json()["turns"]
+    summarised = [
+        turn["id"]
+        for turn in turns
+        if any("What was said." in str(part) for part in turn["answer"][-1]["parts"])
+    ]
+    assert summarised == [turns[1]["id"]]
+    assert (await http.delete(f"/{name}/summaries/{turns[0]['id']}")).status_code == 404
+    assert (await http.delete(f"/{name}/summaries/{turns[1]['id']}")).status_code == 204
+    last = (await http.get(f"/{name}")).json()["turns"][1]["answer"][-1]["parts"][-1]
+    assert (last["kind"], last["data"]["undone"]) == ("summary", True)
+    assert (await http.post("/none/summaries")).status_code == 404
+
+
 async def test_folders_are_created_filled_renamed_and_deleted(
     http: httpx2.AsyncClient, ask: Any
 ) -> None:
