@@ -22,6 +22,7 @@ store, in the same object, and the transition is made again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
@@ -72,6 +73,24 @@ from wireside.records import (
 )
 
 TITLE_CHARS = 60
+
+TITLE_SOURCE_CHARS = 1_000
+"""Number of characters of a question of which its title is made."""
+
+_MARKS = tuple(
+    (re.compile(pattern, re.MULTILINE), kept)
+    for pattern, kept in (
+        (r"^ {0,3}(?:```|~~~)[^\n`]{0,60}$", ""),  # the fence of a code block, with its language
+        (r"^ {0,3}(?:#{1,6}|>|[-*+]) +", ""),  # a heading, a quote, an item of a list
+        (
+            r"!?\[([^\[\]\n]{1,200})\]\((?=[^()\s]{0,200}[./#])[^()\s]{1,500}\)",
+            r"\1",
+        ),  # a link, an image
+        (r"\*\*(\S(?:[^*\n]{0,200}\S)?)\*\*", r"\1"),  # bold
+        (r"`([^`\n]{1,200})`", r"\1"),  # code
+    )
+)
+"""Marks of Markdown that are plain in a title: those that are rarely meant as they stand."""
 
 DELETED = "This conversation was deleted."
 
@@ -678,8 +697,11 @@ class Conversation:
 
 
 def title_from_question(question: str) -> str:
-    """Return a title made of the first words of a question."""
-    words = " ".join(question.split())
+    """Return a title made of the first words of a question, without its Markdown."""
+    text = question[:TITLE_SOURCE_CHARS]
+    for pattern, kept in _MARKS:
+        text = pattern.sub(kept, text)
+    words = " ".join(text.split()) or " ".join(question.split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1] + "…"
 
 

@@ -28,7 +28,13 @@ from wireside.chat.changes import (
     OptionsChosen,
     StopAnswer,
 )
-from wireside.chat.conversation import WAITING_TURNS, Conversation, ConversationTurn
+from wireside.chat.conversation import (
+    TITLE_CHARS,
+    WAITING_TURNS,
+    Conversation,
+    ConversationTurn,
+    title_from_question,
+)
 from wireside.errors import NotFound, TooMany
 from wireside.generation.runner import Stream
 from wireside.messages import End, Options, TextDelta
@@ -494,3 +500,25 @@ AnyTransitions.TestCase.settings = settings(
     max_examples=examples(100), stateful_step_count=40, deadline=None
 )
 TestAnyTransitions = pytest.mark.timeout(300)(AnyTransitions.TestCase)
+
+
+@pytest.mark.parametrize(
+    ("question", "title"),
+    [
+        ("**Bold** and `code` in a [link](https://a.b/c)", "Bold and code in a link"),
+        ("# Heading\ntext", "Heading text"),
+        ("- first\n- second", "first second"),
+        ("> said\nwhy?", "said why?"),
+        ("```python\nprint(1)\n```\nWhat is it?", "print(1) What is it?"),
+        ("What is ![the logo](x.png)?", "What is the logo?"),
+        # what is meant as it stands
+        ("2 * 3 ** 4 * 5", "2 * 3 ** 4 * 5"),
+        ("How does __init__ call *args, **kwargs?", "How does __init__ call *args, **kwargs?"),
+        ("a[0](b) `", "a[0](b) `"),
+        ("#hashtag -5", "#hashtag -5"),
+        ("```", "```"),
+        ("x" * 5000, "x" * (TITLE_CHARS - 1) + "…"),
+    ],
+)
+def test_the_title_of_a_question_has_no_markdown(question: str, title: str) -> None:
+    assert title_from_question(question) == title
