@@ -14,6 +14,9 @@ from tests.migrated import migrate
 
 MAX_STARTS = 3
 
+COPIED = "STRATEGY FILE_COPY"
+"""Copies the files of a template: 15 ms, where its pages in the log take up to 300 ms."""
+
 
 class PostgresServer:
     """Starts PostgreSQL from its wheel, and starts another server if it has ended.
@@ -50,7 +53,7 @@ class PostgresServer:
 
     def create(self, name: str, *, is_migrated: bool = True) -> str:
         """Create a database, empty or with the newest schema, and return its address."""
-        template = f" TEMPLATE {self.template()}" if is_migrated else ""
+        template = f" TEMPLATE {self.template()} {COPIED}" if is_migrated else ""
         self.uri()
         self._server.psql(f"CREATE DATABASE {name}{template}")
         return self.address(name)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.postgresql import PostgresServer
+from tests.postgresql import COPIED, PostgresServer
 from wireside.store.store import SqlStore
 
 _numbers = itertools.count()
@@ -74,7 +74,7 @@ async def create(
                 shutil.copy(request.getfixturevalue("migrated"), file)
             return f"sqlite:///{file}"
         server: PostgresServer = request.getfixturevalue("postgresql_server")
-        template = f" TEMPLATE {server.template()}" if is_migrated else ""
+        template = f" TEMPLATE {server.template()} {COPIED}" if is_migrated else ""
         await on_server(f"CREATE DATABASE {name}{template}")
         made.append(name)
         return server.address(name)
