@@ -83,6 +83,7 @@ def archive_bomb() -> bytes:
     return with_entry(word("x"), "word/document.xml", repeat(blank, BOMB_BYTES // len(blank)))
 
 
+@pytest.mark.slow
 class TestHostileDocuments:
     async def test_an_archive_that_unpacks_to_much(self) -> None:
         bomb = archive_bomb()

@@ -115,6 +115,7 @@ async def test_a_database_without_servers_is_skipped(
     assert (check.state, check.finding) == ("skipped", "no server runs on this database")
 
 
+@pytest.mark.slow
 async def test_what_does_not_answer_has_failed(database: str, unused_tcp_port: int) -> None:
     away = f"127.0.0.1:{unused_tcp_port}"
     checks = await checks_of(f"postgresql://wireside@{away}/wireside", f"redis://{away}")

@@ -179,6 +179,7 @@ async def test_a_dead_worker_is_reported_by_its_replica_id(
     assert output == f'm-w2 received {{"ended": "id-of-{dead.pid}"}}\n'
 
 
+@pytest.mark.slow
 async def test_a_worker_without_a_beat_is_killed_and_started_again(start: Start) -> None:
     fleet = start(mode="beating", silence_s=6)
     for name in ("m-w1", "m-w2"):

@@ -346,6 +346,7 @@ class Person:
                 live.segments[-1].stop_answer()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("lost_share", [0.0, 0.7])
 async def test_random_changes_leave_what_one_order_would(
