@@ -35,10 +35,11 @@ new PerformanceObserver(list => {
   for (const task of list.getEntries()) bench.tasks.push([task.startTime, task.duration]);
 }).observe({type: "longtask", buffered: true});
 const watch = look => requestAnimationFrame(() => look() || watch(look));
-// Whether the last answer has ended, by its last characters: to read all of it costs time
+// Whether the last answer has ended, by its last characters and from the last turn on: to look
+// through all of a long answer in each frame costs time
 const hasEnded = () => {
-  const answers = document.querySelectorAll('[data-testid="message-assistant"]');
-  let last = answers[answers.length - 1];
+  const rows = document.querySelector(".ws-transcript-rows") ?? document;
+  let last = rows.lastElementChild?.querySelector('[data-testid="message-assistant"]');
   while (last?.lastChild) last = last.lastChild;
   return last?.data?.slice(-50).includes("END_MARK") ?? false;
 };
