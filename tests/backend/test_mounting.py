@@ -335,7 +335,7 @@ def test_texts_and_colours_of_a_chat_of_handlers(tmp_path: Path) -> None:
 
     @chat.on_start
     def start(user: User) -> Start:
-        return Start(starters=[f"What is new, {user.name}?"])
+        return Start(starters=[f"Any news, {user.name}?"])
 
     for path, look in (("/own", None), ("/given", Branding(name="Given", welcome="Hi."))):
         own_settings = settings(tmp_path / path[1:])
@@ -348,7 +348,7 @@ def test_texts_and_colours_of_a_chat_of_handlers(tmp_path: Path) -> None:
         assert "--ws-radius:2px" in page
         assert "Answers are drafts." in page
         assert "/imprint" in page
-        assert "What is new, Ada?" in page
+        assert "Any news, Ada?" in page
     assert "Ask us <strong>anything</strong>" in own
     assert "anything</strong> <script>" not in own
     assert "Hi." in given

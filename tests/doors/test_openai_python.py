@@ -296,7 +296,7 @@ def test_tools_and_images_of_a_stored_conversation(
 def test_a_file_is_read_for_the_model(client: openai.OpenAI, model: FakeOpenAI) -> None:
     data = f"data:text/plain;base64,{b64encode(b'The code is 4711.').decode()}"
     parts: Any = [
-        {"type": "text", "text": "What is the code?"},
+        {"type": "text", "text": "Which code does it show?"},
         {"type": "file", "file": {"filename": "a.txt", "file_data": data}},
     ]
     client.chat.completions.create(model="lab-1", messages=[{"role": "user", "content": parts}])

@@ -93,7 +93,7 @@ def test_an_answer_is_edited_and_its_original_kept(
 ) -> None:
     page = chat_page
     lab.answer_with(answer(["The moon is cheese."]), answer(["Yes."]))
-    say(page, "What is the moon?")
+    say(page, "How large is the moon?")
     expect(answers(page)).to_contain_text("cheese")
     page.get_by_role("button", name="More", exact=True).last.click()
     page.get_by_role("menuitem", name="Edit the answer").click()

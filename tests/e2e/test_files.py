@@ -49,7 +49,7 @@ def test_files_are_attached_sent_and_shown(
     expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
     page.reload()  # uploaded files are part of the draft
     expect(chips).to_have_count(2)
-    page.get_by_test_id("input-chat").fill("What is the sum?")
+    page.get_by_test_id("input-chat").fill("How large is the sum?")
     page.get_by_test_id("button-send").click()
     expect(page.get_by_test_id("message-assistant")).to_contain_text("Seven.")
     expect(chips).to_have_count(0)
@@ -64,7 +64,7 @@ def test_files_are_attached_sent_and_shown(
     assert Path(download.value.path()).read_bytes() == TABLE["buffer"]
     contents = [request.body["messages"][-1]["content"] for request in lab.chats]
     content = next(content for content in contents if isinstance(content, list))
-    assert content[0] == {"type": "text", "text": "What is the sum?"}
+    assert content[0] == {"type": "text", "text": "How large is the sum?"}
     assert content[1]["image_url"]["url"].startswith("data:image/png;base64,")
     assert "name;sum\na;7" in content[2]["text"]
 
@@ -73,7 +73,7 @@ def test_an_edit_keeps_removes_and_adds_files(chat_page: Page, lab: Lab) -> None
     page = chat_page
     lab.answer_with(answer(["Seven."]))
     attach(page, IMAGE, TABLE)
-    page.get_by_test_id("input-chat").fill("What is the sum?")
+    page.get_by_test_id("input-chat").fill("How large is the sum?")
     page.get_by_test_id("button-send").click()
     expect(page.get_by_test_id("message-assistant")).to_contain_text("Seven.")
     chips = page.get_by_test_id("attachments").get_by_role("listitem")

@@ -101,7 +101,7 @@ def test_a_file_is_attached_on_a_narrow_page(chat: FirefoxPage, lab: Lab, tmp_pa
     chat.choose(".ws-composer input[type=file]", file)
     chat.see(".ws-composer-chip", "numbers.csv")
     chat.wait_for("!document.querySelector('.ws-composer-chip progress')")
-    ask(chat, "What is in it?")
+    ask(chat, "Which columns are in it?")
     chat.see('[data-testid="question-files"]', "numbers.csv")
     chat.see(ANSWER, "Two columns.")
     assert chat.evaluate("document.documentElement.scrollWidth") == 375

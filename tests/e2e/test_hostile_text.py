@@ -55,7 +55,7 @@ DRIVE = """async (rows) => {
   await Promise.all(drawings);
   await transcript.formulasReady();
   Object.assign(transcript, { drawDiagram, arrange });
-  // all of them on the page at once, not only those that somebody would see
+  // all of them on the page at once, not only those in view
   transcript.observer.disconnect();
   transcript.frame = 1;
   for (const row of transcript.byId.values()) transcript.list.append(transcript.build(row));

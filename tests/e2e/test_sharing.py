@@ -191,7 +191,7 @@ def test_people_comment_on_an_answer(house: House, new_context: NewContext) -> N
     expect(thread.get_by_role("listitem")).to_have_count(2)
     check(ada)
 
-    # the author changes the text; what is being written elsewhere stays
+    # the author changes the text; a text that is written elsewhere stays
     threads.get_by_role("textbox", name="Write a comment").fill("half a")
     thread.get_by_role("listitem").first.get_by_role("button", name="Edit").click()
     edit = thread.get_by_role("textbox", name="Edit the comment")

@@ -72,7 +72,7 @@ async def test_the_guides_exchange(url: str, provider: ScriptedProvider) -> None
     async with connect(url) as client:
         await ask(client, type="ping")
         assert json.loads(await client.recv()) == {"type": "pong"}
-        await ask(client, type="chat", message="What is the weather today?", model="model-a")
+        await ask(client, type="chat", message="How is the weather today?", model="model-a")
         call = await provider.call()
         call.say("The ", "weather")
         call.finish()

@@ -22,7 +22,7 @@ async def shared(
     provider: ScriptedProvider,
 ) -> tuple[Conversation, ConversationTurn]:
     """A conversation of Ada that Grace may read."""
-    conversation, turn = await ask(users["Ada"], provider, "What is a port?")
+    conversation, turn = await ask(users["Ada"], provider, "How does a port work?")
     await share(users["Ada"], conversation, "grace", "read")
     return conversation, turn
 
@@ -109,7 +109,7 @@ async def test_only_a_shared_conversation_takes_comments_and_keeps_them_for_its_
         await users["Ada"].library.comments.add(conversation.id, turn.id, "y")
     with pytest.raises(NotFound):
         await users["Grace"].library.comments.list_comments(conversation.id)
-    alone, its_turn = await ask(users["Ada"], provider, "What is a hub?")
+    alone, its_turn = await ask(users["Ada"], provider, "How does a hub work?")
     with pytest.raises(Forbidden):
         await users["Ada"].library.comments.add(alone.id, its_turn.id, "y")
 
@@ -124,7 +124,7 @@ async def test_comments_on_turns_that_are_not_shown_are_for_the_owner(
     comment = (await grace.add(conversation.id, turn.id, "x")).comment
     number = len(provider.calls)
     edited = await users["Ada"].edit_turn(
-        conversation, turn.id, "What is a pier?", new_turn_id="t2", options=Options(model="model-a")
+        conversation, turn.id, "How does a pier look?", new_turn_id="t2", options=Options(model="model-a")
     )
     (await provider.call(number)).finish()
     assert await texts(users["Grace"], conversation) == []
@@ -169,7 +169,7 @@ async def test_bad_texts_and_too_many_are_refused(
     await grace.add(conversation.id, turn.id, "x", key="k")
     with pytest.raises(TooMany, match="at most 1 comments"):
         await grace.add(conversation.id, turn.id, "y")
-    await grace.add(conversation.id, turn.id, "x", key="k")  # the same one is no more
+    await grace.add(conversation.id, turn.id, "x", key="k")  # the same one again counts once
 
 
 async def test_watchers_are_notified_until_they_unsubscribe(users: Users, shared: Shared) -> None:

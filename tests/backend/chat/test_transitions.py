@@ -510,7 +510,7 @@ TestAnyTransitions = pytest.mark.timeout(300)(AnyTransitions.TestCase)
         ("- first\n- second", "first second"),
         ("> said\nwhy?", "said why?"),
         ("```python\nprint(1)\n```\nWhat is it?", "print(1) What is it?"),
-        ("What is ![the logo](x.png)?", "What is the logo?"),
+        ("Where is ![the logo](x.png)?", "Where is the logo?"),
         # what is meant as it stands
         ("2 * 3 ** 4 * 5", "2 * 3 ** 4 * 5"),
         ("How does __init__ call *args, **kwargs?", "How does __init__ call *args, **kwargs?"),

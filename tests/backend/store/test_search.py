@@ -336,7 +336,7 @@ async def filled(store: SqlStore) -> SqlStore:
             conversation_id=name,
             branch=0,
             depth=0,
-            question_parts=(TextPart(f"What is a wombat? {name}"),),
+            question_parts=(TextPart(f"Where is a wombat? {name}"),),
             created_at=at + 10,
             segments=(segment,),
         )
