@@ -63,7 +63,8 @@ def gap(page: Page) -> float:
 
 NORMAL = """([id, html]) => {
   const strip = (root) => {
-    for (const el of root.querySelectorAll('.ws-prose-copy, .ws-prose-diagram')) el.remove();
+    const added = '.ws-prose-copy, .ws-prose-switch, .ws-prose-diagram';
+    for (const el of root.querySelectorAll(added)) el.remove();
     for (const el of root.querySelectorAll('pre')) el.removeAttribute('tabindex');
     for (const el of root.querySelectorAll('.ws-image')) {
       el.removeAttribute('aria-label');
@@ -529,8 +530,22 @@ def test_a_diagram_is_drawn_when_its_fence_closes(opened: Any, do: Do) -> None:
     good, broken = "```mermaid\nflowchart LR\n  A --> B\n```\n", "```mermaid\nflowchart ((((\n```\n"
     do("feed", id="d", pieces=pieces(f"{good}\nand a broken one\n\n{broken}"))
     do("finish", id="d")
-    expect(page.get_by_test_id("diagram")).to_have_count(1, timeout=15_000)
+    diagram = page.get_by_role("img", name="Diagram")
+    expect(diagram).to_have_count(1, timeout=15_000)
     expect(page.locator(".ws-code").last.locator("pre")).to_be_visible()
+
+    # its code, and back, by keyboard
+    code = page.locator(".ws-code").first.locator("pre")
+    expect(code).to_be_hidden()
+    page.get_by_role("button", name="Show the code").focus()
+    page.keyboard.press("Enter")
+    expect(code).to_contain_text("A --> B")
+    expect(diagram).to_be_hidden()
+    back = page.get_by_role("button", name="Show the diagram")
+    expect(back).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(diagram).to_be_visible()
+    expect(code).to_be_hidden()
 
 
 def wait_for(found: Callable[[], bool]) -> None:

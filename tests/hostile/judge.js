@@ -13,7 +13,9 @@
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
 
   const isOurs = (el) =>
-    el.closest("form.ws-turn-say, .ws-prose-copy, .ws-turn-actions, summary > svg") ||
+    el.closest(
+      "form.ws-turn-say, .ws-prose-copy, .ws-prose-switch, .ws-turn-actions, summary > svg",
+    ) ||
     el.matches(
       ".ws-turn-ask-prompt, .ws-turn-ask-form, .ws-turn-ask-input, .ws-turn-ask-input > option, .ws-turn-ask-option > input",
     );
@@ -143,8 +145,7 @@
       if (!el.closest(".ws-prose")) continue;
       const { position } = getComputedStyle(el);
       if (position === "fixed" || position === "sticky") say(el, `position ${position}`);
-      if (position === "absolute" && !el.matches(".ws-prose-has-diagram > pre, .katex *"))
-        say(el, "position absolute");
+      if (position === "absolute" && !el.matches(".katex *")) say(el, "position absolute");
       if (reachesOut(el, el.closest(".ws-prose"))) say(el, "out of its message");
     }
   }

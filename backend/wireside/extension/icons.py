@@ -11,7 +11,7 @@ from wireside.files.media_types import IMAGES
 NAMES = frozenset(
     (
         "archive", "arrow_down", "attach", "audio", "auto", "back", "caret_down",
-        "chart", "check", "chevron_down", "close", "comment", "compose", "copy", "dots",
+        "chart", "check", "chevron_down", "close", "code", "comment", "compose", "copy", "dots",
         "download", "edit", "file", "filter", "folder", "gear", "help", "keyboard", "leave",
         "link", "microphone", "moon",
         "next", "people", "person", "picture", "pin", "plus", "previous", "prompt", "pulse",

@@ -124,7 +124,11 @@ async def test_comments_on_turns_that_are_not_shown_are_for_the_owner(
     comment = (await grace.add(conversation.id, turn.id, "x")).comment
     number = len(provider.calls)
     edited = await users["Ada"].edit_turn(
-        conversation, turn.id, "How does a pier look?", new_turn_id="t2", options=Options(model="model-a")
+        conversation,
+        turn.id,
+        "How does a pier look?",
+        new_turn_id="t2",
+        options=Options(model="model-a"),
     )
     (await provider.call(number)).finish()
     assert await texts(users["Grace"], conversation) == []

@@ -15,6 +15,7 @@ const PATHS = {
   check: "M5 12.5l4.5 4.5L19 7.5",
   chevron_down: "M6 9l6 6 6-6",
   close: "M6 6l12 12M18 6L6 18",
+  code: "M8.5 7L3.5 12l5 5M15.5 7l5 5-5 5",
   comment:
     "M5 5h14a1.5 1.5 0 011.5 1.5v8A1.5 1.5 0 0119 16h-6.5L8 20v-4H5a1.5 1.5 0 01-1.5-1.5v-8A1.5 1.5 0 015 5z",
   compose:

@@ -27,6 +27,10 @@ export const actions = {
           button,
           within(/** @type {Element} */ (button.parentElement), "code").textContent,
         );
+      case "switch_diagram": {
+        const block = /** @type {HTMLElement} */ (button.closest(".ws-code"));
+        return this.showDiagram(block, block.classList.contains("ws-prose-shows-code"));
+      }
       case "fold_question":
         row.isQuestionOpen = !row.isQuestionOpen;
         this.stick = false;

@@ -97,7 +97,10 @@ export const diagrams = {
       const root = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
       const box = root instanceof SVGSVGElement ? root.viewBox?.baseVal : null;
       // nothing inside an image can run or load
-      const image = make("img", "ws-prose-diagram", { alt: source, "data-testid": "diagram" });
+      const image = make("img", "ws-prose-diagram", {
+        alt: this.words.diagram,
+        "data-testid": "diagram",
+      });
       if (box?.width)
         Object.assign(image, { width: Math.ceil(box.width), height: Math.ceil(box.height) });
       image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
@@ -105,10 +108,28 @@ export const diagrams = {
       block.querySelector(":scope > .ws-prose-diagram")?.remove(); // drawn twice: the answer was replaced meanwhile
       block.prepend(image);
       block.classList.add("ws-prose-has-diagram");
+      this.showDiagram(block, !block.classList.contains("ws-prose-shows-code"));
     } catch {
       // the source stays: it is more useful than an error
     } finally {
       stage.remove();
     }
+  },
+
+  /**
+   * Shows a diagram or the code that it was drawn from, with the button for the other one.
+   * @param {HTMLElement} block
+   * @param {boolean} isDrawn
+   */
+  showDiagram(block, isDrawn) {
+    block.classList.toggle("ws-prose-shows-code", !isDrawn);
+    const label = isDrawn ? this.words.show_code : this.words.show_diagram;
+    const button = this.button("switch_diagram", label, isDrawn ? "code" : "picture");
+    button.classList.add("ws-prose-switch");
+    const before = block.querySelector(":scope > .ws-prose-switch");
+    const hasFocus = before === document.activeElement;
+    before?.remove();
+    within(block, ":scope > .ws-prose-copy").before(button);
+    if (hasFocus) button.focus({ preventScroll: true });
   },
 };
