@@ -513,6 +513,9 @@ class WiresideServer(uvicorn.Server):
         """Handle a signal: the first one starts the shutdown, a second one cuts it short.
 
         Where no client is moved, a second SIGINT ends the process at once, else a third one.
+
+        It runs between two steps of any code, also in the middle of a log line, and so it must not
+        log itself.
         """
         if not self.should_exit:
             self.should_exit = True
@@ -523,9 +526,12 @@ class WiresideServer(uvicorn.Server):
         if self._is_hurried or self._loop is None:
             return
         self._is_hurried = True
-        _log.warning("stop_hurried")
         self._start_watchdog(HURRY_S)
-        self._loop.call_soon_threadsafe(self._hurry.set)
+        self._loop.call_soon_threadsafe(self._cut_short)
+
+    def _cut_short(self) -> None:
+        _log.warning("stop_hurried")
+        self._hurry.set()
 
 
 async def _until_empty(connections: Sized) -> None:

@@ -29,7 +29,7 @@ from wireside.settings.model import Settings
 Connect = Callable[..., Awaitable[Any]]
 
 PROGRAM = """
-import asyncio, sys, time
+import asyncio, io, os, signal, sys, time
 from wireside.server.run import ServedApplication, run_server
 from wireside.settings.model import Settings
 
@@ -88,8 +88,22 @@ class Application(ServedApplication):
             pass
         print("drained", flush=True)
 
-replica = {"replicas": True, "drain_s": 30, "drain_notice_s": 30 if mode == "noticed" else 0.5}
-more = replica if mode in ("replica", "noticed") else {}
+class Interrupted(io.RawIOBase):
+    # a signal arrives in the middle of a write
+    def writable(self):
+        return True
+
+    def write(self, data):
+        if b"not ready" in bytes(data):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return os.write(1, data)
+
+if mode == "interrupted":
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(Interrupted()), write_through=True)
+
+notice_s = 30 if mode in ("noticed", "interrupted") else 0.5
+replica = {"replicas": True, "drain_s": 30, "drain_notice_s": notice_s}
+more = replica if mode in ("replica", "noticed", "interrupted") else {}
 settings = Settings(port=0, shutdown_s=1, **more)
 run_server(Application(App()), settings, on_listening=lambda url: print(url, flush=True))
 print("returned", flush=True)
@@ -244,6 +258,18 @@ async def test_one_of_several_listens_until_proxies_know_and_moves_its_clients(
             await client.recv()
     out = await process.output()
     assert "cut short\ndrained\nclosed 1001\nlifespan ends\nreturned" in out
+    assert process.status == 0
+
+
+async def test_a_signal_in_the_middle_of_a_log_line_stops_in_order(
+    start: Callable[[str], Process],
+) -> None:
+    """The handler of a signal may not write: the stream is in use."""
+    process = start("interrupted")
+    process.signal(signal.SIGTERM)
+    out = await process.output()
+    assert "not ready\n" in out
+    assert "cut short\ndrained\nlifespan ends\nreturned" in out
     assert process.status == 0
 
 
