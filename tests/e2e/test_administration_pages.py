@@ -171,3 +171,41 @@ def test_ratings_are_listed_with_their_numbers(opened: Page, lab: FakeOpenAI) ->
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_test_id("rating")).to_have_count(0)
     expect(page.get_by_text("There are no ratings in this period.")).to_be_visible()
+
+
+WIDER_THAN_THE_PAGE = """() => [...document.querySelectorAll("body *")]
+  .filter((el) => !el.closest(".wa-table table"))
+  .filter((el) => {
+    const box = el.getBoundingClientRect();
+    return box.width > 2 && (box.right > innerWidth + 1 || box.left < -1);
+  }).map((el) => el.outerHTML.slice(0, 120))"""
+
+UNMARKED_TABLES = """() => [...document.querySelectorAll(".wa-table")]
+  .filter((el) => el.scrollWidth > el.clientWidth)
+  .filter((el) => !getComputedStyle(el).backgroundImage.includes("gradient"))
+  .map((el) => el.getAttribute("aria-label"))"""
+
+
+@pytest.mark.parametrize("locale", ["de-DE", "ar"])
+def test_only_shaded_tables_are_wider_than_a_phone(
+    new_context: NewContext, server: ServerProcess, lab: FakeOpenAI, locale: str
+) -> None:
+    page = new_context(base_url=server.url, locale=locale).new_page()
+    page.goto("/")
+    connected(page)
+    lab.answer_with(answer(["x"]))
+    say(page, "Hi")
+    ended(page)
+    for _ in range(30):  # usage is stored every two seconds
+        page.goto("/admin/usage?by=model")
+        if page.locator(".wa-table").count():
+            break
+        page.wait_for_timeout(500)
+    expect(page.locator(".wa-table")).to_be_visible()
+    for path in ("providers", "models", "banners", "usage?by=model", "feedback"):
+        page.goto(f"/admin/{path}")
+        for width in (320, 375):
+            page.set_viewport_size({"width": width, "height": 720})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert page.evaluate(WIDER_THAN_THE_PAGE) == [], path
+            assert page.evaluate(UNMARKED_TABLES) == [], path
