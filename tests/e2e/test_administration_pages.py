@@ -210,4 +210,4 @@ def test_only_shaded_tables_are_wider_than_a_phone(
             assert page.evaluate(WIDER_THAN_THE_PAGE) == [], path
             assert page.evaluate(UNMARKED_TABLES) == [], path
         marked = page.locator(".wa-bar nav [aria-current]")
-        expect(marked).to_have_attribute("href", "/admin/providers", timeout=3000)
+        expect(marked).to_have_attribute("href", "/admin/providers")
