@@ -495,6 +495,8 @@ class ConversationRoutes:
     ) -> ConversationSummary:
         """Rename, pin, archive or tag a conversation, or put it into a folder."""
         info = (await self._find_conversation(library, conversation_id)).info
+        if changes.folder is not None:  # before anything is changed
+            await library.folders.find_folder(changes.folder)
         if changes.title is not None:
             info = await library.rename(conversation_id, changes.title)
         if changes.pinned is not None:

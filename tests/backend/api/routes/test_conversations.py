@@ -460,7 +460,9 @@ async def test_folders_are_created_filled_renamed_and_deleted(
     assert await listed(folder) == [inside]
     assert await listed("") == [outside]
     assert (await http.patch(f"/{inside}", json={"title": "x"})).json()["folder"] == folder
-    assert (await http.patch(f"/{inside}", json={"folder": "none"})).status_code == 404
+    refused = await http.patch(f"/{inside}", json={"title": "y", "folder": "none"})
+    assert refused.status_code == 404
+    assert (await http.get(f"/{inside}")).json()["title"] == "x"  # all of it was refused
     assert (await http.post(folders, json={"name": "work"})).json()["id"] == folder
     renamed = await http.patch(f"{folders}/{folder}", json={"name": "Office"})
     assert renamed.json()["name"] == "Office"
