@@ -19,9 +19,11 @@ from wireside.records import (
     ConversationInfo,
     Folder,
     Hit,
+    Member,
     SearchFilter,
     Segment,
     TurnRecord,
+    UserAccount,
 )
 from wireside.store import migrate, search
 from wireside.store.database import create_database
@@ -262,6 +264,46 @@ async def test_a_store_that_can_not_be_written_is_searched(
     monkeypatch.setattr(store._database, "write", fail)
     found = await store.search_documents("wombat", cursor=None, limit=9)
     assert "c" in [hit.conversation_id for hit in found]
+
+
+async def test_what_others_share_is_found_by_its_members(store: SqlStore) -> None:
+    grace = UserAccount(id="grace", name="grace", role="user", created_at=1.0)
+    assert await store.accounts.add_user(grace)
+    members = (
+        Member(kind="user", id="grace", access="read"),
+        Member(kind="group", id="lab", access="read"),
+    )
+    for name, owner, shared in (
+        ("own", "grace", ()),
+        ("shared", "ada", members),
+        ("private", "ada", ()),
+    ):
+        info = ConversationInfo(id=name, title="", created_at=0.0, updated_at=0.0, owner=owner)
+        turn = TurnRecord(
+            id=f"t-{name}",
+            conversation_id=name,
+            branch=0,
+            depth=0,
+            question_parts=(TextPart("A wombat"),),
+            created_at=1.0,
+        )
+        branch = Branch(id=0, parent=None, first=0, last=0)
+        await store.add_imported(info, [branch], 0, [turn])
+        await store.update_conversation(replace(info, members=shared))
+
+    async def found(user: str, groups: frozenset[str] | None) -> set[str]:
+        hits = await store.search_documents(
+            "wombat", owner=user, groups=groups, cursor=None, limit=9
+        )
+        assert all(hit.place == (0, 0) for hit in hits)
+        return {f"{hit.conversation_id} of {hit.owner}" for hit in hits}
+
+    none: frozenset[str] = frozenset()
+    assert await found("grace", None) == {"own of grace"}
+    assert await found("grace", none) == {"own of grace", "shared of ada"}
+    assert await found("mary", frozenset({"lab", "x"})) == {"shared of ada"}
+    assert await found("mary", none) == set()
+    assert await found("lab", frozenset({"grace"})) == set()  # a group is not a user of its name
 
 
 async def test_a_database_of_before_is_indexed_again(url: str) -> None:
