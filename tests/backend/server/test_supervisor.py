@@ -51,6 +51,8 @@ class Fleet:
         self.add_program()
         self.logged = logged
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._others = set(psutil.Process().children())
+        """Children of this process that are not the fleet's, such as the fork server."""
         self._supervisor = Supervisor(
             [str(self.program), "-c", PROGRAM],
             2,
@@ -86,7 +88,7 @@ class Fleet:
                 await asyncio.sleep(0.01)
 
     async def aclose(self) -> None:
-        for child in psutil.Process().children():
+        for child in set(psutil.Process().children()) - self._others:
             child.kill()
         if not self.running.done():
             os.kill(os.getpid(), signal.SIGTERM)
