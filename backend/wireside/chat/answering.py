@@ -222,8 +222,10 @@ class ConversationRunner:
 
     async def add_note(
         self, conversation: Conversation, turn: ConversationTurn, part: DataPart
-    ) -> None:
+    ) -> Stream:
         """Add a part to an answer that has ended, in a segment with the same end.
+
+        Returns the segment's stream, which ends by itself once the part is committed.
 
         Raises the errors of ``OpenConversations.store_together``; nothing has changed then.
         """
@@ -245,6 +247,7 @@ class ConversationRunner:
         self._run_in_background(
             self._follow_stream(conversation, turn, stream, caller, is_note=True)
         )
+        return stream
 
     async def add_and_answer(
         self,

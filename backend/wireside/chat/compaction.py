@@ -18,6 +18,7 @@ from wireside.chat.opened import OpenConversations
 from wireside.chat.summaries import INSTRUCTION, as_text, summary_in, summary_part, undone
 from wireside.chat.titles import without_thoughts
 from wireside.errors import NotFound, ProviderTimeout, TooMany, WiresideError
+from wireside.generation.runner import Stream
 from wireside.identity import Caller
 from wireside.messages import Message, ModelRequest, TextDelta
 from wireside.parts import DataPart
@@ -180,10 +181,11 @@ class Compactor:
         return without_thoughts(said).strip()[:MAX_CHARS]
 
     async def _keep(self, conversation: Conversation, turn_id: str, part_for: PartFor) -> None:
-        async def keep() -> None:
+        async def keep() -> Stream:
             turn = await self._conversations.read_turn(conversation, turn_id)
             if not turn.can_continue:
                 raise TooMany("This answer is being written; try again after its end.")
-            await self._answers.add_note(conversation, turn, part_for(turn))
+            return await self._answers.add_note(conversation, turn, part_for(turn))
 
-        await self._conversations.change(conversation, keep)
+        note = await self._conversations.change(conversation, keep)
+        await note.wait_ended()  # the next read of the turn has the part

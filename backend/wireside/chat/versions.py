@@ -173,7 +173,10 @@ class Versions(CallerChat):
             self._conversations.publish_events(conversation, stops)
             return edited
 
-        return await self._change(conversation, edit)
+        edited = await self._change(conversation, edit)
+        for stream in edited.segments[-1:]:
+            await stream.wait_ended()  # the text is there as soon as the caller reads it
+        return edited
 
     def _check_answer(self, text: str) -> None:
         self._runner.check_accepting()
