@@ -6,7 +6,6 @@ The operations are classes, one a subject: ``Streams``, ``Asking``, ``Versions``
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 from wireside.chat.access import Right
 from wireside.chat.conversation import Conversation, ConversationTurn
 from wireside.chat.core import ChatCore
+from wireside.chat.digests import id_of_key
 from wireside.chat.library import Library
 from wireside.chat.saved import Presets, Prompts
 from wireside.errors import BadMessage, NotFound, TooLarge
@@ -86,7 +86,7 @@ class CallerChat:
         """Return the id of a new turn: the same for the same key and content."""
         if not key:
             return new_stream_name()
-        return f"key-{sha256_of_repr((self.caller.user_id, key, asked)).hex()[:40]}"
+        return id_of_key(self.caller.user_id, key, asked)
 
     def _check_question(self, question: str, *, has_files: bool) -> None:
         self._runner.check_accepting()
@@ -158,8 +158,3 @@ class CountedMessage:
     def observer(self) -> QuestionObserver:
         """The instrumentation of the question."""
         return self._watcher.record_question("turn")
-
-
-def sha256_of_repr(value: object) -> bytes:
-    """Identify a value by the SHA-256 of its ``repr``."""
-    return hashlib.sha256(repr(value).encode()).digest()

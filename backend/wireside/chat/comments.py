@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from wireside.chat.access import NO_CONVERSATION, Right
 from wireside.chat.conversation import Conversation
 from wireside.chat.core import ChatCore
+from wireside.chat.digests import id_of_key
+from wireside.chat.members import Members
 from wireside.errors import BadMessage, Forbidden, NotFound, TooLarge, TooMany
 from wireside.generation.runner import new_stream_name
 from wireside.generation.tasks import runs_to_completion
 from wireside.identity import Caller
-from wireside.records import TurnComment
+from wireside.records import Span, TurnComment
 
 MAX_COMMENT_CHARS: Final = 4_000
 
@@ -48,6 +49,8 @@ class Comments:
         self,
         core: ChatCore,
         caller: Caller,
+        *,
+        members: Members,
         find_readable: Callable[[str], Awaitable[Conversation | None]],
         right_on: Callable[[Conversation], Right | None],
     ) -> None:
@@ -56,7 +59,7 @@ class Comments:
         self._is_sharing = core.parts.is_sharing
         self._find_readable = find_readable
         self._store = core.parts.comments
-        self._accounts = core.parts.accounts
+        self._members = members
         self._conversations = core.conversations
         self._tasks = core.parts.tasks
         self._now = core.parts.wall_clock
@@ -70,11 +73,9 @@ class Comments:
         """Return the number of comments that the caller can see, by turn."""
         if not self.caller.user_id or not conversation.is_stored or conversation.is_temporary:
             return {}
-        right = self._right_on(conversation)
-        if right is None:
+        if self._right_on(conversation) is None:
             return {}
-        spans = None if right == "own" else conversation.shown_path()
-        return await self._store.count_comments(conversation.id, spans)
+        return await self._store.count_comments(conversation.id, self._visible(conversation))
 
     async def list_comments(
         self, conversation_id: str, turn_id: str | None = None
@@ -86,14 +87,9 @@ class Comments:
         """
         self.caller.require("read")
         conversation = await self._find(conversation_id)
-        is_owner = conversation.info.owner == self.caller.user_id
-        spans = None if is_owner else conversation.shown_path()
-        found = [
-            comment
-            for comment in await self._store.list_comments(conversation_id, spans)
-            if turn_id in (None, comment.turn_id)
-        ]
-        names = await self._names_of({one.author for one in found})
+        spans = self._visible(conversation)
+        found = await self._store.list_comments(conversation_id, spans, turn_id=turn_id)
+        names = await self._members.names_of({one.author for one in found})
         return [self._named(one, conversation, names.get(one.author, "")) for one in found]
 
     @runs_to_completion
@@ -113,10 +109,7 @@ class Comments:
         conversation = await self._find(conversation_id)
         if not self._is_shared(conversation):
             raise Forbidden(NOT_SHARED)
-        turn = await self._conversations.read_turn(conversation, turn_id)
-        if conversation.info.owner != self.caller.user_id and not conversation.is_on_shown_path(
-            turn
-        ):
+        if not await self._is_visible(conversation, turn_id):
             raise NotFound("This message is not in the conversation any more.")
         comment = TurnComment(
             id=self._id_of(conversation_id, turn_id, text, key),
@@ -188,16 +181,19 @@ class Comments:
         comment = await self._store.find_comment(comment_id)
         if comment is None or comment.conversation_id != conversation_id:
             raise NotFound(NO_COMMENT)
-        if self._right_on(conversation) != "own":
-            turn = await self._conversations.read_turn(conversation, comment.turn_id)
-            if not conversation.is_on_shown_path(turn):
-                raise NotFound(NO_COMMENT)
+        is_own = self._right_on(conversation) == "own"
+        if not is_own and not await self._is_visible(conversation, comment.turn_id):
+            raise NotFound(NO_COMMENT)
         return conversation, comment
 
-    async def _names_of(self, user_ids: set[str]) -> dict[str, str]:
-        if self._accounts is None or not user_ids:
-            return {}
-        return dict(await self._accounts.names_of_users(user_ids))
+    def _visible(self, conversation: Conversation) -> Sequence[Span] | None:
+        """Return the turns that the caller can see; None: all."""
+        return None if self._right_on(conversation) == "own" else conversation.shown_path()
+
+    async def _is_visible(self, conversation: Conversation, turn_id: str) -> bool:
+        """Return whether the caller can see a turn. Raises ``NotFound`` if there is none."""
+        turn = await self._conversations.read_turn(conversation, turn_id)
+        return self._right_on(conversation) == "own" or conversation.is_on_shown_path(turn)
 
     def _named(self, comment: TurnComment, conversation: Conversation, name: str) -> NamedComment:
         is_own = comment.author == self.caller.user_id
@@ -209,8 +205,7 @@ class Comments:
     def _id_of(self, conversation_id: str, turn_id: str, text: str, key: str | None) -> str:
         if key is None:
             return new_stream_name()
-        value = repr((self.caller.user_id, conversation_id, turn_id, key, text))
-        return f"key-{hashlib.sha256(value.encode(errors='replace')).hexdigest()[:40]}"
+        return id_of_key(self.caller.user_id, conversation_id, turn_id, key, text)
 
 
 def _checked(text: str) -> str:

@@ -261,7 +261,13 @@ class Conversation:
 
     def is_on_shown_path(self, turn: ConversationTurn) -> bool:
         """Return whether a turn is on the shown path."""
-        return any(_span_contains(span, turn) for span in self.shown_path())
+        return self.shows_place(turn.branch, turn.depth)
+
+    def shows_place(self, branch: int, depth: int) -> bool:
+        """Return whether the turn at a place is on the shown path."""
+        return any(
+            span.branch == branch and span.first <= depth <= span.last for span in self.shown_path()
+        )
 
     # ---- turns in memory ---------------------------------------------------------------------
 

@@ -104,7 +104,13 @@ class Library:
         """The folders of the caller's conversations."""
         self.members = Members(core, caller, self.open_conversation)
         """The users and groups that conversations are shared with."""
-        self.comments = Comments(core, caller, self.find_readable, self.right_on)
+        self.comments = Comments(
+            core,
+            caller,
+            members=self.members,
+            find_readable=self.find_readable,
+            right_on=self.right_on,
+        )
         """The comments on turns of shared conversations."""
         self._is_sharing = core.parts.is_sharing
         self._conversations = core.conversations
@@ -302,7 +308,7 @@ class Library:
         with a folder or a tag, which are their owner's.
         """
         self.caller.require("read")
-        is_own = bool(filters.folder_id is not None or filters.tag is not None)
+        is_own = filters.folder_id is not None or filters.tag is not None
         groups = self.caller.groups if self._is_sharing and not is_own else None
         hits: list[Hit] = []
         while True:
@@ -326,11 +332,7 @@ class Library:
         conversation = await self.find_readable(hit.conversation_id)
         if conversation is None or hit.place is None:
             return conversation is not None
-        branch, depth = hit.place
-        return any(
-            span.branch == branch and span.first <= depth <= span.last
-            for span in conversation.shown_path()
-        )
+        return conversation.shows_place(*hit.place)
 
     def _hit_view(self, hit: Hit) -> Hit:
         """Return a hit without what is private to another owner."""

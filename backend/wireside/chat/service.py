@@ -24,10 +24,10 @@ from functools import partial
 from wireside.chat.administration import Administration
 from wireside.chat.asking import Asking
 from wireside.chat.batches import BatchItem, BatchQuestions, BatchRun
-from wireside.chat.caller_chat import sha256_of_repr
 from wireside.chat.compaction import Outcome
 from wireside.chat.context import ContextLimit, ContextUse
 from wireside.chat.conversation import Conversation, ConversationTurn
+from wireside.chat.digests import sha256_of_repr
 from wireside.chat.follow_ups import ask_for_follow_ups
 from wireside.chat.resuming import Resuming
 from wireside.chat.streams import Ask, Streams

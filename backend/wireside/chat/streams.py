@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from wireside.chat.answering import count_tokens, request_chars
-from wireside.chat.caller_chat import CallerChat, sha256_of_repr
+from wireside.chat.caller_chat import CallerChat
 from wireside.chat.conversation import Conversation
 from wireside.chat.dependencies import accepts_images
+from wireside.chat.digests import sha256_of_repr
 from wireside.errors import (
     Expired,
     Forbidden,

@@ -17,13 +17,18 @@ class CommentStore(Protocol):
     """
 
     async def list_comments(
-        self, conversation_id: str, spans: Sequence[Span] | None = None
+        self,
+        conversation_id: str,
+        spans: Sequence[Span] | None = None,
+        *,
+        turn_id: str | None = None,
     ) -> Sequence[TurnComment]:
         """Return the comments of a conversation, oldest first.
 
         Args:
             conversation_id: the conversation.
             spans: the turns whose comments are returned; None: those of all turns.
+            turn_id: the only one of them whose comments are returned; None: all.
         """
         ...
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from wireside.identity import Role
 from wireside.records import ApiKey, AuditEntry, Invitation, Share, SignIn, UserAccount
-from wireside.store import conversations as its_conversations
 from wireside.store import files, folders, saved
+from wireside.store import members as its_members
 from wireside.store.database import Database
 from wireside.store.sql import is_sqlite
 from wireside.store.tables import (
@@ -178,7 +178,7 @@ class SqlAccounts:
             files.release_all(connection, user_id)
             folders.remove_all_of(connection, user_id)
             saved.remove_all_of(connection, user_id, heir=by)
-            its_conversations.remove_member_everywhere(connection, user_id)
+            its_members.remove_everywhere(connection, user_id)
             connection.execute(delete(users).where(users.c.id == user_id))
             return True
 

@@ -21,10 +21,16 @@ class SqlComments:
         self._database = database
 
     async def list_comments(
-        self, conversation_id: str, spans: Sequence[Span] | None = None
+        self,
+        conversation_id: str,
+        spans: Sequence[Span] | None = None,
+        *,
+        turn_id: str | None = None,
     ) -> Sequence[TurnComment]:
         """See ``CommentStore``."""
         statement = _of_turns(select(comments), conversation_id, spans)
+        if turn_id is not None:
+            statement = statement.where(comments.c.turn_id == turn_id)
         statement = statement.order_by(comments.c.created_at, comments.c.id)
 
         def select_comments(connection: Connection) -> list[TurnComment]:

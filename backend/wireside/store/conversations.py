@@ -29,12 +29,12 @@ from wireside.records import (
     Branch,
     ConversationInfo,
     Listing,
-    Member,
     StoredConversation,
     TagCount,
     TurnAdded,
 )
 from wireside.store import folders, search, versions
+from wireside.store import members as its_members
 from wireside.store.options import options_from, options_json
 from wireside.store.sql import Prepared, insert_into, is_in_parameter
 from wireside.store.tables import (
@@ -49,7 +49,6 @@ from wireside.store.tables import (
     tags,
     turns,
     unescape,
-    users,
 )
 
 OUTDATED_AT_ONCE = 500
@@ -64,7 +63,7 @@ def insert_conversation(connection: Connection, info: ConversationInfo, *, shown
     if not _ADD(connection, [row]):
         return False
     _replace_tags(connection, info)
-    _replace_members(connection, info)
+    its_members.replace_all(connection, info)
     search.add_documents(connection, [search.title_document(info)])
     return True
 
@@ -207,7 +206,9 @@ def list_shared(
     """Return a page of the conversations that others share with a user, newest first."""
     columns = conversations.c
     is_there = [
-        exists().where(members.c.conversation_id == columns.id, search.is_member(user, groups)),
+        exists().where(
+            members.c.conversation_id == columns.id, its_members.is_member(user, groups)
+        ),
         columns.owner != user,
         columns.deleted_at.is_(None),
     ]
@@ -250,7 +251,7 @@ def update_entry(connection: Connection, info: ConversationInfo) -> None:
     changes["folder_id"] = folders.folder_of(connection, info)
     _CHANGE(connection, [{"conversation": info.id, **changes}])
     _replace_tags(connection, info)
-    _replace_members(connection, info)
+    its_members.replace_all(connection, info)
     if info.title != unescape(titles[0][0]):  # a new document would become the newest search result
         search.remove_documents(connection, [info.id])
         search.add_documents(connection, [search.title_document(info)])
@@ -448,18 +449,6 @@ _REMOVE_TAGS = Prepared(
     lambda _: delete(tags).where(tags.c.conversation_id == bindparam("conversation_id"))
 )
 _ADD_TAG = Prepared(lambda _: tags.insert())
-_MEMBERS = Prepared(
-    lambda is_on_sqlite: select(
-        members.c.conversation_id,
-        members.c.kind,
-        members.c.member,
-        members.c.access,
-        members.c.position,
-    ).where(is_in_parameter(members.c.conversation_id, "ids", is_on_sqlite))
-)
-_REMOVE_MEMBERS = Prepared(
-    lambda _: delete(members).where(members.c.conversation_id == bindparam("conversation"))
-)
 _TOUCH = Prepared(
     lambda _: (
         update(conversations)
@@ -550,7 +539,7 @@ def _infos_from_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[C
     its_tags: dict[str, list[str]] = {}
     for conversation_id, tag in found:
         its_tags.setdefault(conversation_id, []).append(tag)
-    its_members = _members_of(connection, [row.id for row in rows])
+    members_by_id = its_members.read_members(connection, [row.id for row in rows])
     return [
         ConversationInfo(
             id=row.id,
@@ -563,20 +552,10 @@ def _infos_from_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[C
             folder_id=row.folder_id,
             tags=tuple(its_tags.get(row.id, ())),
             owner=row.owner,
-            members=tuple(its_members.get(row.id, ())),
+            members=tuple(members_by_id.get(row.id, ())),
         )
         for row in rows
     ]
-
-
-def _members_of(connection: Connection, conversation_ids: Sequence[str]) -> dict[str, list[Member]]:
-    """Return the members of conversations by id, in their order."""
-    found = _MEMBERS.fetch_rows(connection, {"ids": conversation_ids}) if conversation_ids else []
-    its_members: dict[str, list[Member]] = {}
-    for conversation_id, kind, member_id, access, _ in sorted(found, key=lambda row: row[4]):
-        member = Member(kind=kind, id=unescape(member_id), access=access)
-        its_members.setdefault(unescape(conversation_id), []).append(member)
-    return its_members
 
 
 def _replace_tags(connection: Connection, info: ConversationInfo) -> None:
@@ -589,30 +568,3 @@ def _replace_tags(connection: Connection, info: ConversationInfo) -> None:
                 for position, tag in enumerate(info.tags)
             ],
         )
-
-
-def _replace_members(connection: Connection, info: ConversationInfo) -> None:
-    _REMOVE_MEMBERS(connection, [{"conversation": info.id}])
-    if not info.members:
-        return
-    ids = [member.id for member in info.members if member.kind == "user"]
-    # an account may have been removed since the conversation was read
-    known = set(connection.scalars(select(users.c.id).where(users.c.id.in_(ids))))
-    rows = [
-        {
-            "conversation_id": info.id,
-            "kind": member.kind,
-            "member": member.id,
-            "access": member.access,
-            "position": position,
-        }
-        for position, member in enumerate(info.members)
-        if member.kind == "group" or member.id in known
-    ]
-    if rows:
-        connection.execute(members.insert(), rows)
-
-
-def remove_member_everywhere(connection: Connection, user_id: str) -> None:
-    """End all sharing with an account."""
-    connection.execute(delete(members).where(members.c.kind == "user", members.c.member == user_id))

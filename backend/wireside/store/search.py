@@ -32,6 +32,7 @@ from sqlalchemy.types import Text
 
 from wireside.plain_entries import MAX_NUMBER
 from wireside.records import ConversationInfo, Hit, HitKind, SearchFilter
+from wireside.store import members as its_members
 from wireside.store.sql import Prepared, insert_into, is_in_parameter, is_sqlite
 from wireside.store.tables import conversations, documents, members, segments, tags, turns, unescape
 from wireside.store.words import (
@@ -191,7 +192,7 @@ def find_documents(
     is_readable = conversations.c.owner == bindparam("owner")
     if groups is not None:
         its_id = members.c.conversation_id == conversations.c.id
-        is_readable = or_(is_readable, exists().where(its_id, is_member(owner, groups)))
+        is_readable = or_(is_readable, exists().where(its_id, its_members.is_member(owner, groups)))
     statement = statement.where(is_readable)
     before = MAX_NUMBER if cursor is None else max(0, min(cursor, MAX_NUMBER))
     hits: list[Hit] = []
@@ -308,14 +309,6 @@ def _hit_from_row(row: Any, terms: Sequence[Term]) -> Hit:
         owner=row.owner,
         place=None if row.branch is None else (row.branch, row.depth),
     )
-
-
-def is_member(user: str, groups: Collection[str]) -> ColumnElement[bool]:
-    """Return the condition that a member is a user or one of its groups."""
-    is_user = (members.c.kind == "user") & (members.c.member == user)
-    if not groups:
-        return is_user
-    return or_(is_user, (members.c.kind == "group") & members.c.member.in_(sorted(groups)))
 
 
 _VALUES = ("ref", "conversation_id", "turn_id", "kind", "body", "created_at")

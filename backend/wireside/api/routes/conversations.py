@@ -495,8 +495,8 @@ class ConversationRoutes:
     ) -> ConversationSummary:
         """Rename, pin, archive or tag a conversation, or put it into a folder."""
         info = (await self._find_conversation(library, conversation_id)).info
-        if changes.folder is not None:  # before anything is changed
-            await library.folders.find_folder(changes.folder)
+        if "folder" in changes.model_fields_set:  # first: it is refused for an unknown folder
+            info = await library.move(conversation_id, changes.folder)
         if changes.title is not None:
             info = await library.rename(conversation_id, changes.title)
         if changes.pinned is not None:
@@ -505,8 +505,6 @@ class ConversationRoutes:
             info = await library.archive(conversation_id, changes.archived)
         if changes.tags is not None:
             info = await library.tag(conversation_id, changes.tags)
-        if "folder" in changes.model_fields_set:
-            info = await library.move(conversation_id, changes.folder)
         return _summary_view(library, info)
 
     async def delete(self, library: CallerLibrary, conversation_id: Id) -> Response:

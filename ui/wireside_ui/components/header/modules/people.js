@@ -3,6 +3,7 @@
 import { h } from "vue";
 import { showDialog } from "wireside-kit/dialogs.js";
 import { icon } from "wireside-kit/icons.js";
+import { ask } from "wireside-kit/saved.js";
 
 /** @satisfies {ThisType<Header>} */
 export const people = {
@@ -51,8 +52,8 @@ export const people = {
     const address = this.addressOfMembers();
     people.isLoading = true;
     people.problem = "";
-    const found = await this.requestPeople(address, {});
-    if (found) people.audience = found;
+    const found = await this.requestPeople(address);
+    if (found) people.audience = found.data;
     people.isLoading = false;
   },
 
@@ -61,24 +62,19 @@ export const people = {
   },
 
   /**
-   * Sends a request; returns its answer, or null and shows why there is none.
+   * Sends a request; returns whether it was answered, with the answer, and shows why it was not.
    * @param {string} address
-   * @param {RequestInit} init
+   * @param {string} [method]
+   * @param {unknown} [body]
    */
-  async requestPeople(address, init) {
+  async requestPeople(address, method = "GET", body = undefined) {
     const { people } = this;
     if (!people) return null;
     people.problem = "";
-    try {
-      const response = await fetch(address, init);
-      if (response.status === 204) return {};
-      const said = await response.json();
-      if (response.ok) return said;
-      const isUnknown = said.code === "bad_message" && init.method === "PUT";
-      people.problem = isUnknown ? this.words.people_no_user : said.message || this.words.offline;
-    } catch {
-      people.problem = this.words.offline; // no connection, or another server answered
-    }
+    const { data, problem } = await ask(address, method, body);
+    if (!problem) return { data };
+    const isUnknown = problem.code === "bad_message" && method === "PUT" && problem.message;
+    people.problem = isUnknown ? this.words.people_no_user : problem.message || this.words.offline;
     return null;
   },
 
@@ -90,13 +86,14 @@ export const people = {
     const { people, words: w } = this;
     if (!people?.audience || people.isBusy || !name.trim()) return;
     people.isBusy = true;
-    const member = await this.requestPeople(this.addressOfMembers(), {
-      method: "PUT",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ kind, name: name.trim(), access }),
+    const answer = await this.requestPeople(this.addressOfMembers(), "PUT", {
+      kind,
+      name: name.trim(),
+      access,
     });
     people.isBusy = false;
-    if (!member) return void this.$nextTick(() => this.$refs.memberName?.focus());
+    if (!answer) return void this.$nextTick(() => this.$refs.memberName?.focus());
+    const member = /** @type {HeaderMember} */ (answer.data);
     const { members } = people.audience;
     const at = members.findIndex((one) => one.kind === member.kind && one.id === member.id);
     if (at < 0) members.push(member);
@@ -112,9 +109,7 @@ export const people = {
     if (!people?.audience || people.isBusy) return;
     people.isBusy = true;
     const query = new URLSearchParams({ kind: member.kind, id: member.id });
-    const done = await this.requestPeople(`${this.addressOfMembers()}?${query}`, {
-      method: "DELETE",
-    });
+    const done = await this.requestPeople(`${this.addressOfMembers()}?${query}`, "DELETE");
     people.isBusy = false;
     if (!done) return;
     people.audience.members = people.audience.members.filter((one) => one !== member);

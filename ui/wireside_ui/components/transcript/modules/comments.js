@@ -3,20 +3,12 @@
 // The server says how many each turn has; a thread reads and writes its comments by the REST API.
 import { make } from "wireside-kit/dom.js";
 import { iconMarkup } from "wireside-kit/icons.js";
+import { ask } from "wireside-kit/saved.js";
+import { timeElement } from "./times.js";
 
 const MAX_COMMENT_CHARS = 4000;
 
 let threads = 0;
-
-/** @param {string} iso */
-function timeElement(iso) {
-  const at = new Date(iso);
-  const lang = document.documentElement.lang || undefined;
-  const el = make("time", "ws-turn-time", { datetime: iso });
-  el.textContent = at.toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" });
-  el.title = at.toLocaleString(lang, { dateStyle: "full", timeStyle: "long" });
-  return el;
-}
 
 /** @satisfies {ThisType<Transcript>} */
 export const comments = {
@@ -102,39 +94,28 @@ export const comments = {
     if (!thread) return;
     if (!thread.comments) thread.note.textContent = this.words.comments_loading;
     const query = new URLSearchParams({ turn: row.data.id });
-    const found = await this.requestComments(row, `?${query}`, {});
+    const found = await this.requestComments(row, `?${query}`);
     if (row.thread !== thread || !found) return;
-    thread.comments = /** @type {TurnComment[]} */ (found.comments);
+    thread.comments = /** @type {TurnComment[]} */ (found.data.comments);
     thread.note.textContent = "";
     this.paintThread(row);
   },
 
   /**
-   * Sends a request; returns its answer, or null and shows why there is none.
+   * Sends a request; returns whether it was answered, with the answer, and shows why it was not.
    * @param {Row} row
    * @param {string} rest of the address
-   * @param {RequestInit} init
+   * @param {string} [method]
+   * @param {unknown} [body]
    */
-  async requestComments(row, rest, init) {
+  async requestComments(row, rest, method = "GET", body = undefined) {
     const { thread } = row;
+    const { data, problem } = await ask(`${this.source}/comments${rest}`, method, body);
+    if (!problem) return { data };
     if (!thread) return null;
-    let problem = this.words.comments_offline; // no connection, or another server answered
-    try {
-      const response = await fetch(`${this.source}/comments${rest}`, {
-        headers: { "Content-Type": "application/json" },
-        ...init,
-      });
-      if (response.status === 204) return {};
-      const said = await response.json();
-      if (response.ok) return said;
-      problem = said.message || problem;
-    } catch {
-      // said below
-    }
-    const again = this.button("", this.words.try_again);
-    again.removeAttribute("data-action");
-    again.onclick = () => void this.readThread(row);
-    thread.note.replaceChildren(problem, " ", ...(init.method ? [] : [again]));
+    const sentence = problem.message || this.words.comments_offline;
+    const again = this.plainButton(this.words.try_again, () => void this.readThread(row));
+    thread.note.replaceChildren(sentence, " ", ...(method === "GET" ? [again] : []));
     return null;
   },
 
@@ -163,7 +144,7 @@ export const comments = {
     const head = make("div", "ws-turn-comment-head");
     const author = make("strong", "", { dir: "auto" });
     author.textContent = comment.author || this.words.comment_removed;
-    head.append(author, timeElement(comment.created_at));
+    head.append(author, timeElement(new Date(comment.created_at), "medium"));
     if (comment.edited_at) {
       const mark = make("span", "ws-turn-comment-edited");
       mark.textContent = this.words.edited;
@@ -195,11 +176,9 @@ export const comments = {
    * @param {() => void} act
    */
   commentButton(comment, name, label, act) {
-    const el = make("button", "ws-turn-text-button", { type: "button" });
+    const el = this.plainButton(label, act);
     el.dataset.id = comment.id;
     el.dataset.name = name;
-    el.textContent = label;
-    el.onclick = act;
     return el;
   },
 
@@ -273,10 +252,11 @@ export const comments = {
    * @param {HTMLTextAreaElement} field
    */
   async addComment(row, text, key, field) {
-    const body = JSON.stringify({ turn: row.data.id, text, key });
     const { thread } = row;
-    const added = await this.requestComments(row, "", { method: "POST", body });
-    if (!added || !thread || row.thread !== thread) return;
+    const body = { turn: row.data.id, text, key };
+    const answer = await this.requestComments(row, "", "POST", body);
+    if (!answer || !thread || row.thread !== thread) return;
+    const added = /** @type {TurnComment} */ (answer.data);
     if (field.value.trim() === text) field.value = "";
     thread.note.textContent = "";
     const known = thread.comments ?? [];
@@ -313,10 +293,10 @@ export const comments = {
    */
   async saveComment(row, comment, text) {
     const rest = `/${encodeURIComponent(comment.id)}`;
-    const body = JSON.stringify({ text });
-    const changed = await this.requestComments(row, rest, { method: "PATCH", body });
+    const answer = await this.requestComments(row, rest, "PATCH", { text });
     const { thread } = row;
-    if (!changed || !thread?.comments) return;
+    if (!answer || !thread?.comments) return;
+    const changed = /** @type {TurnComment} */ (answer.data);
     thread.note.textContent = "";
     thread.comments = thread.comments.map((one) => (one.id === comment.id ? changed : one));
     this.editComment(row, "");
@@ -328,7 +308,7 @@ export const comments = {
    */
   async deleteComment(row, comment) {
     const rest = `/${encodeURIComponent(comment.id)}`;
-    const done = await this.requestComments(row, rest, { method: "DELETE" });
+    const done = await this.requestComments(row, rest, "DELETE");
     const { thread } = row;
     if (!done || !thread?.comments) return;
     thread.comments = thread.comments.filter((one) => one.id !== comment.id);

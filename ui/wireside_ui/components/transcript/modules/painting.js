@@ -6,23 +6,19 @@ import { iconMarkup } from "wireside-kit/icons.js";
 import { modelIconElement } from "wireside-kit/model_icon.js";
 import { hasText, textBlocks } from "./parts.js";
 import { ENDS } from "./states.js";
+import { timeElement } from "./times.js";
 
 const LOADING_MS = 8000; // time without a first token after which the label says that the model is loading
 
 /**
- * Formats a message's time in the reader's time zone; adds the date if the message is older than today.
+ * Returns a message's time, with the date if the message is older than today.
  * @param {number} seconds
  */
 function timeOf(seconds) {
   const date = new Date(seconds * 1000);
-  const lang = document.documentElement.lang || undefined;
   const isToday = date.toDateString() === new Date().toDateString();
-  const el = make("time", "ws-turn-time", { datetime: date.toISOString(), "data-testid": "time" });
-  el.textContent = date.toLocaleString(
-    lang,
-    isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" },
-  );
-  el.title = date.toLocaleString(lang, { dateStyle: "full", timeStyle: "long" });
+  const el = timeElement(date, isToday ? undefined : "medium");
+  el.dataset.testid = "time";
   return el;
 }
 

@@ -257,18 +257,18 @@ export const parts = {
   },
 
   /**
-   * A button that is not one of the actions on a turn.
+   * A button that is not one of the actions on a turn, with an icon or with its label as text.
    * @param {string} label
    * @param {(event: MouseEvent) => unknown} act
-   * @param {IconName} icon
+   * @param {IconName} [icon]
    */
   plainButton(label, act, icon) {
-    const el = make("button", "ws-turn-icon-button", {
+    const el = make("button", icon ? "ws-turn-icon-button" : "ws-turn-text-button", {
       type: "button",
-      "aria-label": label,
-      title: label,
+      ...(icon ? { "aria-label": label, title: label } : {}),
     });
-    el.innerHTML = iconMarkup(icon);
+    if (icon) el.innerHTML = iconMarkup(icon);
+    else el.textContent = label;
     el.onclick = (event) => el.getAttribute("aria-disabled") !== "true" && act(event);
     return el;
   },
