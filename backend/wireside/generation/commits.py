@@ -9,7 +9,9 @@ A single task performs all writes that answers depend on. Each commit is one tra
   answer, once it is committed.
 
 A commit begins at once when the last one is long enough ago: as many times its duration as
-``PAUSE`` says. One answer alone is therefore not delayed, and many answers share a commit.
+``PAUSE`` says, and at least ``min_pause_s`` if it had tails of several answers. One answer alone is
+therefore not delayed, and many answers share a commit: on a fast disk, each token would otherwise
+be a commit of its own, which costs more CPU than all else that a token needs.
 
 A store that is *slow* delays readers. A store that *fails* must not stop answers: when a write
 raises an error, or has not ended after ``stall_s``, unsaved text is released to readers at once, so
@@ -77,14 +79,15 @@ class CommitTimes:
 
     ``stall_s``: a write that takes longer counts as failed. ``retry_s`` and ``max_retry_s``: the
     first and the longest pause after a failure; it doubles each time. ``max_delay_s``: a new
-    question is refused if its write would have to wait longer. ``max_pause_s``: the longest pause
-    between two commits of tails.
+    question is refused if its write would have to wait longer. ``min_pause_s`` and ``max_pause_s``:
+    the shortest pause after a commit of several tails, and the longest after any.
     """
 
     stall_s: float = 30.0
     retry_s: float = 0.25
     max_retry_s: float = 5.0
     max_delay_s: float = 3.0
+    min_pause_s: float = 0.006
     max_pause_s: float = 0.05  # a page shows new text as often
 
 
@@ -205,6 +208,9 @@ class GroupCommit:
         self._tails_due_at = -math.inf
         self._due: asyncio.TimerHandle | None = None
         """Wakes the writer when tails are due."""
+        self._write_began_at: float | None = None
+        """Time of the event loop at which the write in progress began."""
+        self._stall_check: asyncio.TimerHandle | None = None
 
     # ---- for answers -------------------------------------------------------------------------
 
@@ -420,7 +426,9 @@ class GroupCommit:
             self._queued_write_s += WEIGHT * (took_s / len(queued) - self._queued_write_s)
         if batch:
             self._release_batch(batch, took_s)
-            self._tails_due_at = self._clock() + min(PAUSE * took_s, self._times.max_pause_s)
+            shortest_s = self._times.min_pause_s if len(batch) > 1 else 0.0
+            pause_s = max(PAUSE * took_s, shortest_s)
+            self._tails_due_at = self._clock() + min(pause_s, self._times.max_pause_s)
 
     def _resolve_queued(self, queued: Sequence[_Queued], is_written: Sequence[WriteResult]) -> None:
         at = 0
@@ -490,12 +498,27 @@ class GroupCommit:
     async def _perform_writes(self, writes: Sequence[Write]) -> Sequence[WriteResult]:
         """Perform writes. If they do not end within ``stall_s``, a failure begins."""
         async with self._writing:
-            loop = asyncio.get_running_loop()
-            stalled = loop.call_later(self._times.stall_s, self._fall_behind, None)
+            self._write_began_at = began_at = asyncio.get_running_loop().time()
+            if self._stall_check is None:
+                self._check_stall_at(began_at + self._times.stall_s)
             try:
                 return await self._commit(writes)
             finally:
-                stalled.cancel()
+                self._write_began_at = None
+
+    def _check_stall_at(self, at: float) -> None:
+        # one timer for thousands of writes: one for each costs more
+        self._stall_check = asyncio.get_running_loop().call_at(at, self._check_stall)
+
+    def _check_stall(self) -> None:
+        self._stall_check = None
+        if self._write_began_at is None:
+            return
+        stalls_at = self._write_began_at + self._times.stall_s
+        if stalls_at > asyncio.get_running_loop().time():
+            self._check_stall_at(stalls_at)
+        else:
+            self._fall_behind(None)
 
     def _fall_behind(self, error: Exception | None) -> None:
         if not self.is_behind:

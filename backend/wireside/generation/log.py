@@ -118,6 +118,11 @@ class AnswerLog:
 
     def entries_between(self, offset: int, until: int) -> tuple[Entry, ...]:
         """Return the entries from ``offset`` to ``until``; see ``entries_after``."""
+        offsets = self._offsets
+        index = bisect_right(offsets, offset)
+        begins_at = offsets[index - 1] if index else 0
+        if begins_at == offset and index < len(offsets) and offsets[index] == until:
+            return (self._entries[index],)  # most tails are one entry
         return tuple(_entry_of_piece(piece) for piece in self._read_entries(offset, until))
 
     def check_offset(self, offset: int) -> None:

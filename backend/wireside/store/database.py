@@ -15,6 +15,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -70,6 +71,8 @@ CHECKPOINT_S = 1.0
 
 MAX_LOG_FRAMES = 16_000
 """Number of pages in the write-ahead log, some 64 MB, above which the writer checkpoints too."""
+
+DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError, sqlite.Error)
 
 OPERATIONAL = ("08", "53", "57", "58")
 """Classes of SQLSTATE about the server: connections, resources, operators, system errors."""
@@ -139,7 +142,8 @@ class Database(Protocol):
     async def execute_one(self, work: Work[T]) -> T:
         """Run ``work``, which executes one statement, and commit. Raises ``StoreError``.
 
-        PostgreSQL gets and commits it in one round trip.
+        The statement is a transaction of its own: PostgreSQL gets and commits it in one round trip,
+        and SQLite's driver is called once instead of three times.
         """
 
     async def read(self, work: Work[T]) -> T:
@@ -269,7 +273,14 @@ class Sqlite:
 
     async def execute_one(self, work: Work[T]) -> T:
         """See ``Database``."""
-        return await self._write_in_thread(work)
+
+        def run_statement() -> T:
+            self._check_file()
+            result = work(self._writer_connection)
+            self._note_commit()
+            return result
+
+        return await self._in_writer(run_statement)
 
     async def read(self, work: Work[T]) -> T:
         """See ``Database``."""
@@ -280,9 +291,13 @@ class Sqlite:
             with self._readers.connect() as connection:
                 return work(connection)
 
+        if self._is_closed:
+            raise StoreError(NOT_READ)
         loop = asyncio.get_running_loop()
-        with self._as_store_error(NOT_READ):
+        try:
             return await loop.run_in_executor(self._reading, self._with_room, run_on_reader)
+        except DATABASE_ERRORS as error:
+            raise self._store_error(error, NOT_READ) from error
 
     async def erase_removed(self) -> bool:
         """Checkpoint the write-ahead log into the file, and truncate it."""
@@ -324,27 +339,27 @@ class Sqlite:
             self._check_file()
             with _transaction(self._driver_connection):
                 result = work(self._writer_connection)
-            if self._checkpoints is not None:
-                self._checkpoints.note_commit(self._driver_connection)
+            self._note_commit()
             return result
 
         return await self._in_writer(run_transaction, sentence)
 
-    async def _in_writer(self, do: Callable[[], T], sentence: str | None = None) -> T:
-        with self._as_store_error(sentence):
-            return await self._writing.call_in_thread(lambda: self._with_room(do))
+    def _note_commit(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.note_commit(self._driver_connection)
 
-    @contextlib.contextmanager
-    def _as_store_error(self, sentence: str | None) -> Iterator[None]:
+    async def _in_writer(self, do: Callable[[], T], sentence: str | None = None) -> T:
         if self._is_closed:
             raise StoreError(sentence)
-        with _as_store_errors(sentence):
-            try:
-                yield
-            except (SQLAlchemyError, sqlite.Error) as error:
-                if self.problem == FULL:
-                    raise StoreError(NO_ROOM) from error
-                raise
+        try:
+            return await self._writing.call_in_thread(partial(self._with_room, do))
+        except DATABASE_ERRORS as error:
+            raise self._store_error(error, sentence) from error
+
+    def _store_error(self, error: Exception, sentence: str | None) -> StoreError:
+        if self.problem == FULL and isinstance(error, SQLAlchemyError | sqlite.Error):
+            return StoreError(NO_ROOM)
+        return _store_error(error, sentence)
 
     @property
     def _writer_connection(self) -> Connection:
@@ -783,11 +798,15 @@ def _as_store_errors(sentence: str | None = None) -> Iterator[None]:
     """Convert database errors to ``StoreError``; the details are logged."""
     try:
         yield
-    except (SQLAlchemyError, OSError, TimeoutError, sqlite.Error) as error:
-        _log.warning("store_failed", error=_loggable_part(error))
-        if sentence is None and _is_about_a_value(error):  # in a transaction that writes
-            raise NotStorable from error
-        raise StoreError(sentence) from error
+    except DATABASE_ERRORS as error:
+        raise _store_error(error, sentence) from error
+
+
+def _store_error(error: Exception, sentence: str | None) -> StoreError:
+    _log.warning("store_failed", error=_loggable_part(error))
+    if sentence is None and _is_about_a_value(error):  # in a transaction that writes
+        return NotStorable()
+    return StoreError(sentence)
 
 
 def _is_about_a_value(error: Exception) -> bool:

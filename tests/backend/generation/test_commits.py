@@ -344,6 +344,42 @@ async def test_the_pause_between_commits_follows_their_duration(store: SlowStore
     await asyncio.wait([task])
 
 
+async def test_tails_share_a_commit_however_fast_the_store_is(store: SlowStore) -> None:
+    """On a fast disk, each token of many answers would else be a commit of its own."""
+    commits = GroupCommit(store.commit, HandClock(), times=CommitTimes(min_pause_s=0.2))
+    task = asyncio.create_task(commits.write_until_cancelled())
+    streams = [Stream(f"s{number}", "m", commits=commits) for number in range(3)]
+    for stream in streams:
+        say(stream, "first")
+    assert await commits.wait_until_all_stored(5)
+    for stream in streams:
+        say(stream, "token")
+        await asyncio.sleep(0.001)
+    assert await commits.wait_until_all_stored(5)
+    assert [len(batch) for batch in store.batches] == [3, 3]
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_write_that_stalls_after_many_quick_ones_is_noticed(store: SlowStore) -> None:
+    commits = GroupCommit(store.commit, time.monotonic, times=CommitTimes(stall_s=0.05))
+    task = asyncio.create_task(commits.write_until_cancelled())
+    stream = Stream("s", "m", commits=commits)
+    for _ in range(10):
+        say(stream, "token ")
+        assert await commits.wait_until_all_stored(5)
+        await asyncio.sleep(0.01)
+    assert not commits.is_behind
+    store.may_write.clear()
+    say(stream, "last")
+    async with asyncio.timeout(10):
+        await stream.new_reader(10 * len("token ")).wait_for_news()
+    assert commits.is_behind
+    store.may_write.set()
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_tails_that_become_due_during_a_commit_are_written_after_it(
     store: SlowStore, commits: GroupCommit
 ) -> None:

@@ -81,6 +81,23 @@ async def test_a_write_that_is_done_again_with_more_doubles_nothing(store: SqlSt
     assert await entries(store, name) == (TextDelta("Hello world"), LATE, TextDelta("!"))
 
 
+async def test_tails_of_several_answers_are_added_together(store: SqlStore) -> None:
+    texts = {await begin(store): text for text in ('a "quoted" \x00 text', "\ue000\n\\ü😀", "")}
+    ended = await begin(store)
+    await store.commit_writes([Tail(stream=ended, offset=0, entries=(), end=End("stop"))])
+    await store.commit_writes(
+        [
+            Tail(stream=name, offset=0, entries=(TextDelta(text), LATE, ReasoningDelta("why")))
+            for name, text in {**texts, ended: "too late", "unknown": "nowhere"}.items()
+        ]
+    )
+    for name, text in texts.items():
+        before = (TextDelta(text),) if text else ()
+        assert await entries(store, name) == (*before, LATE, ReasoningDelta("why"))
+    assert await entries(store, ended) == ()
+    assert await store.read_segment("unknown") is None
+
+
 async def test_an_end_that_is_told_again_doubles_nothing(store: SqlStore) -> None:
     name = await begin(store)
     await store.commit_writes([Tail(stream=name, offset=0, entries=(TextDelta("Hello "),))])
