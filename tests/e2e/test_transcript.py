@@ -63,7 +63,7 @@ def gap(page: Page) -> float:
 
 NORMAL = """([id, html]) => {
   const strip = (root) => {
-    const added = '.ws-prose-copy, .ws-prose-switch, .ws-prose-diagram';
+    const added = '.ws-code-tools, .ws-prose-diagram';
     for (const el of root.querySelectorAll(added)) el.remove();
     for (const el of root.querySelectorAll('pre')) el.removeAttribute('tabindex');
     for (const el of root.querySelectorAll('.ws-image')) {
@@ -319,6 +319,41 @@ def test_copying_gives_the_markdown_and_the_code(opened: Any, do: Do) -> None:
     page.wait_for_function(
         "async () => (await navigator.clipboard.readText()) === '**Markdown** of c'"
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        *(("python", "code.py"), ("c++", "code.cpp"), ("toml", "code.toml")),
+        *(("", "code.txt"), ("lnk", "code.txt"), ("constructor", "code.txt")),
+    ],
+)
+def test_code_is_downloaded_as_a_file_of_its_language(
+    opened: Any, do: Do, label: str, name: str
+) -> None:
+    page = opened()
+    code = "x = '<é>'\n\ny = 2\n"
+    do("append", id="c", question="Code?", html=render(f"```{label}\n{code}```", MARKUP))
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download code").click()
+    assert waiting.value.suggested_filename == name
+    assert waiting.value.path().read_text(encoding="utf-8") == code
+
+
+def test_long_lines_of_code_wrap_on_demand(opened: Any, do: Do) -> None:
+    page = opened()
+    code = f"```py\n{'word ' * 100}{'x' * 300}\n```\n\n" * 2
+    do("append", id="c", question="Code?", html=render(code, MARKUP))
+    overflow = "(els) => els.map((el) => el.scrollWidth > el.clientWidth + 1)"
+    blocks = page.locator(".ws-code pre")
+    assert blocks.evaluate_all(overflow) == [True, True]
+    wrap = page.get_by_role("button", name="Wrap lines").last
+    wrap.click()
+    expect(wrap).to_have_attribute("aria-pressed", "true")
+    assert blocks.evaluate_all(overflow) == [True, False]
+    wrap.press("Enter")
+    expect(wrap).to_have_attribute("aria-pressed", "false")
+    assert blocks.evaluate_all(overflow) == [True, True]
 
 
 def test_a_page_that_lost_its_place_gets_all_again(opened: Any, do: Do) -> None:
@@ -939,7 +974,7 @@ def test_the_copy_button_of_long_code_stays_in_sight(opened: Any, do: Do) -> Non
     do("append", id="code", question="Q", html=render(code, MARKUP))
     expect(page.locator(".ws-code")).to_be_visible()
     page.locator(".ws-transcript-scroller").evaluate("(el) => { el.scrollTop = 2000; }")
-    expect(page.locator(".ws-prose-copy")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("button", name="Copy code")).to_be_in_viewport(ratio=1)
 
 
 def test_the_menu_closes_by_itself(opened: Any, do: Do) -> None:

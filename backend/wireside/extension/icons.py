@@ -17,7 +17,7 @@ NAMES = frozenset(
         "next", "people", "person", "picture", "pin", "plus", "previous", "prompt", "pulse",
         "retry",
         "search", "send", "send_now", "sidebar", "stop", "stop_solid", "sun", "tag", "temporary",
-        "thumb_down", "thumb_up", "trash", "tune", "upload",
+        "thumb_down", "thumb_up", "trash", "tune", "upload", "wrap",
     )
 )  # fmt: skip
 """The icons of the page (``components/kit/modules/icons.js``)."""

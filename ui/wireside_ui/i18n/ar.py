@@ -18,6 +18,8 @@ WORDS: Mapping[str, str] = {
     "copy_text": "نسخ كنص",
     "copied": "تم النسخ",
     "copy_code": "نسخ الشيفرة",
+    "download_code": "تنزيل الشيفرة",
+    "wrap_lines": "التفاف الأسطر",
     "diagram": "مخطط",
     "show_code": "عرض الشيفرة",
     "show_diagram": "عرض المخطط",

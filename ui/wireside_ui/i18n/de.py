@@ -18,6 +18,8 @@ WORDS: Mapping[str, str] = {
     "copy_text": "Als Text kopieren",
     "copied": "Kopiert",
     "copy_code": "Code kopieren",
+    "download_code": "Code herunterladen",
+    "wrap_lines": "Zeilen umbrechen",
     "diagram": "Diagramm",
     "show_code": "Code anzeigen",
     "show_diagram": "Diagramm anzeigen",

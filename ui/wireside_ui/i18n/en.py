@@ -18,6 +18,8 @@ TRANSCRIPT_WORDS: Mapping[str, str] = {
     "copy_text": "Copy as text",
     "copied": "Copied",
     "copy_code": "Copy code",
+    "download_code": "Download code",
+    "wrap_lines": "Wrap lines",
     "diagram": "Diagram",
     "show_code": "Show the code",
     "show_diagram": "Show the diagram",

@@ -18,6 +18,8 @@ WORDS: Mapping[str, str] = {
     "copy_text": "Copiar como texto",
     "copied": "Copiado",
     "copy_code": "Copiar código",
+    "download_code": "Descargar código",
+    "wrap_lines": "Ajustar líneas",
     "diagram": "Diagrama",
     "show_code": "Mostrar el código",
     "show_diagram": "Mostrar el diagrama",

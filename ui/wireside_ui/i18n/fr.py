@@ -18,6 +18,8 @@ WORDS: Mapping[str, str] = {
     "copy_text": "Copier comme texte",
     "copied": "Copié",
     "copy_code": "Copier le code",
+    "download_code": "Télécharger le code",
+    "wrap_lines": "Renvoyer à la ligne",
     "diagram": "Diagramme",
     "show_code": "Afficher le code",
     "show_diagram": "Afficher le diagramme",

@@ -18,6 +18,8 @@ WORDS: Mapping[str, str] = {
     "copy_text": "テキストとしてコピー",
     "copied": "コピーしました",
     "copy_code": "コードをコピー",
+    "download_code": "コードをダウンロード",
+    "wrap_lines": "行を折り返す",
     "diagram": "図",
     "show_code": "コードを表示",
     "show_diagram": "図を表示",

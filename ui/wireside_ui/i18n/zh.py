@@ -18,6 +18,8 @@ WORDS: Mapping[str, str] = {
     "copy_text": "复制为文本",
     "copied": "已复制",
     "copy_code": "复制代码",
+    "download_code": "下载代码",
+    "wrap_lines": "自动换行",
     "diagram": "图表",
     "show_code": "显示代码",
     "show_diagram": "显示图表",

@@ -323,6 +323,7 @@ interface Transcript
     ActionMethods,
     AnnouncingMethods,
     AttachmentMethods,
+    CodeToolMethods,
     CommentMethods,
     BlockMethods,
     CopyMenuMethods,
@@ -356,6 +357,7 @@ type ActionMethods = typeof import("./modules/actions.js").actions;
 type AnnouncingMethods = typeof import("./modules/announcing.js").announcing;
 type AttachmentMethods = typeof import("./modules/attachments.js").attachments;
 type BlockMethods = typeof import("./modules/blocks.js").blocks;
+type CodeToolMethods = typeof import("./modules/code_tools.js").codeTools;
 type CommentMethods = typeof import("./modules/comments.js").comments;
 type CopyMenuMethods = typeof import("./modules/copy_menu.js").copyMenu;
 type CopyingMethods = typeof import("./modules/copying.js").copying;

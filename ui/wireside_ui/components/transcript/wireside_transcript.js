@@ -8,6 +8,7 @@ import { actions } from "wireside-transcript/actions.js";
 import { announcing } from "wireside-transcript/announcing.js";
 import { attachments } from "wireside-transcript/attachments.js";
 import { blocks } from "wireside-transcript/blocks.js";
+import { codeTools } from "wireside-transcript/code_tools.js";
 import { comments } from "wireside-transcript/comments.js";
 import { copyMenu } from "wireside-transcript/copy_menu.js";
 import { copying } from "wireside-transcript/copying.js";
@@ -208,6 +209,7 @@ export default /** @satisfies {ComponentOptions<Transcript>} */ ({
     ...announcing,
     ...attachments,
     ...blocks,
+    ...codeTools,
     ...comments,
     ...copyMenu,
     ...copying,

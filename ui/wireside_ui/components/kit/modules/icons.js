@@ -66,6 +66,7 @@ const PATHS = {
   trash: "M5 7h14M10 7V5h4v2M7 7l.8 12.5h8.4L17 7",
   tune: "M4 8h9m5 0h2M4 16h2m5 0h9M13 8a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0M6 16a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0",
   upload: "M12 15V4.5M7.5 8.5L12 4l4.5 4.5M5 19.5h14",
+  wrap: "M4 6h16M4 12h12.5a3.25 3.25 0 010 6.5H13M15.5 16L13 18.5l2.5 2.5M4 18.5h4.5",
 };
 
 /** @typedef {keyof typeof PATHS} IconName */

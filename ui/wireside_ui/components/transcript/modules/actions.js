@@ -6,6 +6,11 @@ import { plainText } from "./copied_text.js";
 
 const COSTLY = new Set(["retry", "continue"]); // actions that cost a model request
 
+/** @param {Element} button */
+function codeOf(button) {
+  return /** @type {HTMLElement} */ (button.closest(".ws-code"));
+}
+
 /** @satisfies {ThisType<Transcript>} */
 export const actions = {
   /** @param {MouseEvent} event */
@@ -23,12 +28,13 @@ export const actions = {
     const { id } = row.data;
     switch (name) {
       case "copy_code":
-        return this.copy(
-          button,
-          within(/** @type {Element} */ (button.parentElement), "code").textContent,
-        );
+        return this.copy(button, within(codeOf(button), "code").textContent);
+      case "wrap_code":
+        return this.wrapCode(/** @type {HTMLElement} */ (button));
+      case "download_code":
+        return this.downloadCode(codeOf(button));
       case "switch_diagram": {
-        const block = /** @type {HTMLElement} */ (button.closest(".ws-code"));
+        const block = codeOf(button);
         return this.showDiagram(block, block.classList.contains("ws-prose-shows-code"));
       }
       case "fold_question":

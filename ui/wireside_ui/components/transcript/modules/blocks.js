@@ -1,5 +1,5 @@
 // @ts-check
-// Blocks of an answer: copy buttons, keyboard access to wide blocks, link targets and footnotes.
+// Blocks of an answer: buttons of code, keyboard access to wide blocks, link targets and footnotes.
 
 import { within } from "wireside-kit/dom.js";
 
@@ -13,17 +13,10 @@ export const blocks = {
       ? [root]
       : (root.querySelectorAll?.(".ws-code") ?? []);
     for (const block of blocks) {
-      if (block.querySelector(":scope > .ws-prose-copy")) continue;
-      const lang = block.dataset.lang;
-      const copy = this.button(
-        "copy_code",
-        lang ? `${this.words.copy_code} (${lang})` : this.words.copy_code,
-        "copy",
-      );
-      copy.classList.add("ws-prose-copy");
-      block.append(copy);
+      if (block.querySelector(":scope > .ws-code-tools")) continue;
+      this.addCodeTools(block);
       within(block, "pre").tabIndex = 0; // it scrolls horizontally
-      if (lang === "mermaid") this.drawDiagram(block);
+      if (block.dataset.lang === "mermaid") this.drawDiagram(block);
     }
     this.reachWide(root);
     const cards = root.matches?.(".ws-image")

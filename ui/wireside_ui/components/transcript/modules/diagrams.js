@@ -125,11 +125,11 @@ export const diagrams = {
     block.classList.toggle("ws-prose-shows-code", !isDrawn);
     const label = isDrawn ? this.words.show_code : this.words.show_diagram;
     const button = this.button("switch_diagram", label, isDrawn ? "code" : "picture");
-    button.classList.add("ws-prose-switch");
-    const before = block.querySelector(":scope > .ws-prose-switch");
+    const tools = within(block, ":scope > .ws-code-tools");
+    const before = tools.querySelector('[data-action="switch_diagram"]');
     const hasFocus = before === document.activeElement;
     before?.remove();
-    within(block, ":scope > .ws-prose-copy").before(button);
+    within(tools, '[data-action="copy_code"]').before(button);
     if (hasFocus) button.focus({ preventScroll: true });
   },
 };
