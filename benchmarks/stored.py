@@ -163,7 +163,7 @@ async def _questions(target: Target) -> Sequence[float]:
 
 
 async def _index_texts(target: Target) -> None:
-    """Search: on SQLite, this indexes what was stored, which belongs to its CPU."""
+    """Search, which indexes what was stored: that belongs to its CPU."""
     if target.is_stored:
         url = f"{target.server.address}/api/conversations/search?q=prose"
         await asyncio.to_thread(lambda: urlopen(url).close())

@@ -18,7 +18,7 @@ from wireside.store.tables import documents
 
 _log = structlog.get_logger(__name__)
 
-NEWEST = "0025"
+NEWEST = "0026"
 """The newest revision in ``migrations/versions``."""
 
 MIGRATION_KEY = LOCK_KEY + 1

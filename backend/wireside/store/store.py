@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -57,6 +58,12 @@ _log = structlog.get_logger(__name__)
 TURNS_PER_TRANSACTION = 200
 """Number of turns of an imported conversation that are written in one transaction."""
 
+INDEX_WAIT_S = 0.02
+"""Pause before a look at texts that another server was about to index."""
+
+MAX_INDEX_WAITS = 25
+"""Number of such pauses, after which a search goes on without these texts."""
+
 
 class SqlStore:
     """Implements ``Store``, which documents the methods."""
@@ -87,6 +94,7 @@ class SqlStore:
         Raises:
             NotConfigured: ``url`` is not the address of a database, or of one that can't be shared.
         """
+        self._indexing = asyncio.Lock()
         self._database = create_database(
             url, ballast_bytes=ballast_bytes, is_shared=is_shared, busy_s=busy_s
         )
@@ -560,9 +568,21 @@ class SqlStore:
     async def _index_added(self) -> None:
         """Complete the search index, unless the store fails; what is in it can be found then."""
         with suppress(StoreError):
-            if self._database.is_sqlite and await self._database.read(search.has_added):
-                while await self._database.write(search.index_added):
-                    pass
+            async with self._indexing:
+                waits = 0
+                has_more = True
+                while has_more:
+                    texts, has_more = await self._database.read(search.added_texts)
+                    if not texts:
+                        return
+                    tokens = await asyncio.to_thread(search.tokens_of, texts)
+                    number = await self._database.write(partial(search.index_texts, tokens=tokens))
+                    if number < len(texts):  # the others are indexed by another server
+                        if waits == MAX_INDEX_WAITS:
+                            return
+                        waits += 1
+                        has_more = True
+                        await asyncio.sleep(INDEX_WAIT_S)
 
 
 def _write_and_raise_versions(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +30,7 @@ from wireside.records import (
 from wireside.store import migrate, search
 from wireside.store.database import create_database
 from wireside.store.store import SqlStore
+from wireside.store.words import index_tokens
 
 
 @pytest.mark.parametrize(
@@ -246,8 +249,67 @@ async def test_documents_are_indexed_in_the_background(store: SqlStore) -> None:
         info = ConversationInfo(id=f"c{number}", title=title, created_at=0.0, updated_at=0.0)
         await store.create_conversation(info)
     await store.look_after()
-    if store._database.is_sqlite:
-        assert not await store._database.read(search.has_added)
+    assert await store._database.read(search.added_texts) == ({}, False)
+
+
+async def test_tokens_are_not_made_on_the_event_loop(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def tokens_of(text: str) -> list[str]:
+        threads.append(threading.get_ident())
+        return index_tokens(text)
+
+    monkeypatch.setattr(search, "index_tokens", tokens_of)
+    for name in ("a", "b"):
+        info = ConversationInfo(id=name, title="wombat", created_at=0.0, updated_at=0.0)
+        await store.create_conversation(info)
+    assert threads == []  # not a part of the transaction that adds a text
+    assert len(await store.search_documents("wombat", cursor=None, limit=9)) == 2
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+async def test_two_servers_index_the_same_texts_once(
+    create: Callable[..., Coroutine[Any, Any, str]],
+) -> None:
+    postgresql_url = await create("postgresql", is_migrated=True)
+    stores = [SqlStore(postgresql_url, is_shared=True) for _ in range(2)]
+    for store in stores:
+        await store.open()
+    for number in range(200):
+        info = ConversationInfo(id=f"c{number}", title="wombat", created_at=0.0, updated_at=0.0)
+        await stores[0].create_conversation(info)
+    found = await asyncio.gather(
+        *[store.search_documents("wombat", cursor=None, limit=300) for store in stores]
+    )
+    assert [len(hits) for hits in found] == [200, 200]
+    for store in stores:
+        await store.aclose()
+
+
+async def test_a_text_that_another_transaction_holds_is_indexed_later(
+    create: Callable[..., Coroutine[Any, Any, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgresql_url = await create("postgresql", is_migrated=True)
+    monkeypatch.setattr("wireside.store.store.INDEX_WAIT_S", 0.0)
+    store = SqlStore(postgresql_url)
+    await store.open()
+    for name in ("a", "b"):
+        info = ConversationInfo(id=name, title="wombat", created_at=0.0, updated_at=0.0)
+        await store.create_conversation(info)
+    driver = await store.connect_driver()
+    held = driver.transaction()
+    await held.start()
+    await driver.execute("SELECT 1 FROM documents WHERE ref = 'a' FOR UPDATE")
+    hits = await store.search_documents("wombat", cursor=None, limit=9)
+    assert [hit.conversation_id for hit in hits] == ["b"]
+    await held.rollback()
+    await driver.close()
+    hits = await store.search_documents("wombat", cursor=None, limit=9)
+    assert {hit.conversation_id for hit in hits} == {"a", "b"}
+    await store.aclose()
 
 
 async def test_a_store_that_can_not_be_written_is_searched(
