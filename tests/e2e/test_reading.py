@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.e2e.conftest import Lab
 from tests.server_process import ServerProcess
@@ -251,6 +251,11 @@ class TestEnd:
         assert scroller.evaluate("(el) => el.scrollHeight") == before
 
 
+def ended(page: Page) -> Locator:
+    """Return the end of the last answer; an announcement contains the same text."""
+    return page.get_by_test_id("message-assistant").last.get_by_text("The end.")
+
+
 class TestPaper:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_all_turns_are_printed_black_on_white(self, talk: Page, scheme: Any) -> None:
@@ -303,9 +308,8 @@ class TestPaper:
         text = "<details><summary>More</summary>\n\nHidden.\n\n</details>\n\nThe end."
         lab.answer_with(answer([text]))
         say(chat_page, "fold")
-        # an announcement contains the same text
         message = chat_page.get_by_test_id("message-assistant").last
-        expect(message.get_by_text("The end.")).to_be_visible()
+        expect(ended(chat_page)).to_be_visible()
         expect(message.get_by_text("Hidden.")).to_be_hidden()
         chat_page.emulate_media(media="print")
         expect(message.get_by_text("Hidden.")).to_be_visible()
@@ -314,7 +318,7 @@ class TestPaper:
         page = chat_page
         lab.answer_with(answer(["| a | b |\n|---|---|\n| 1 | 2 |\n\nThe end."]))
         say(page, "narrow")
-        expect(page.get_by_text("The end.")).to_be_visible()
+        expect(ended(page)).to_be_visible()
         page.emulate_media(media="print")
         frame = page.locator("main .ws-table")
         assert frame.evaluate("(el) => el.offsetWidth - el.firstElementChild.offsetWidth") < 8
@@ -325,7 +329,7 @@ class TestPaper:
         code = "```\n" + "word " * 80 + "\n```\n"
         lab.answer_with(answer([f"{table}\n\n{code}\n\nThe end."]))
         say(page, "wide")
-        expect(page.get_by_text("The end.")).to_be_visible()
+        expect(ended(page)).to_be_visible()
         page.set_viewport_size({"width": 794, "height": 1123})
         page.emulate_media(media="print")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")

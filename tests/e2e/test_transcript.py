@@ -63,7 +63,7 @@ def gap(page: Page) -> float:
 
 NORMAL = """([id, html]) => {
   const strip = (root) => {
-    const added = '.ws-code-tools, .ws-prose-diagram';
+    const added = '.ws-prose-tools, .ws-prose-diagram';
     for (const el of root.querySelectorAll(added)) el.remove();
     for (const el of root.querySelectorAll('pre')) el.removeAttribute('tabindex');
     for (const el of root.querySelectorAll('.ws-image')) {
@@ -961,7 +961,8 @@ def test_a_long_question_is_folded(opened: Any, do: Do) -> None:
 def test_screen_readers_step_from_turn_to_turn(opened: Any, do: Do) -> None:
     page = opened()
     for n in range(3):
-        do("append", id=f"n{n}", question=f"Question {n}", html="<h3>A heading</h3>")
+        do("append", id=f"n{n}", question=f"Question {n}", html=render("# A heading", MARKUP))
+    expect(page.get_by_role("heading", level=3, name="A heading")).to_have_count(3)
     headings = page.get_by_role("heading", level=2)
     assert headings.evaluate_all("(els) => els.map((el) => el.ariaLabel)") == [
         *("Question 0", "Question 1", "Question 2")

@@ -13,7 +13,7 @@
   const say = (el, what) => found.push(`${what}: ${el.outerHTML.slice(0, 300)}`);
 
   const isOurs = (el) =>
-    el.closest("form.ws-turn-say, .ws-code-tools, .ws-turn-actions, summary > svg") ||
+    el.closest("form.ws-turn-say, .ws-prose-tools, .ws-turn-actions, summary > svg") ||
     el.matches(
       ".ws-turn-ask-prompt, .ws-turn-ask-form, .ws-turn-ask-input, .ws-turn-ask-input > option, .ws-turn-ask-option > input",
     );

@@ -620,8 +620,11 @@ color:var(--muted)}
 pre,code{font-family:"Source Code Pro",ui-monospace,Consolas,monospace;font-size:.875em}
 pre{overflow-wrap:anywhere;white-space:pre-wrap}
 .ws-prose{overflow:clip;overflow-clip-margin:.75rem;overflow-wrap:break-word}
-.ws-prose :is(h2,h3,h4,h5,h6){margin:1.5rem 0 .5rem;line-height:1.3}
-.ws-prose :is(p,li,h2,h3,h4,h5,h6,td,th){unicode-bidi:plaintext;text-align:start}
+.ws-prose :is(h3,h4,h5,h6){margin:1.5rem 0 .5rem;font-size:1rem;line-height:1.3}
+.ws-prose h3{font-size:1.5rem}
+.ws-prose h4{font-size:1.25rem}
+.ws-prose h5{font-size:1.0625rem}
+.ws-prose :is(p,li,h3,h4,h5,h6,td,th){unicode-bidi:plaintext;text-align:start}
 .ws-prose>:first-child{margin-top:0}
 .ws-prose>:last-child{margin-bottom:0}
 .ws-prose a{color:var(--accent);overflow-wrap:anywhere}
@@ -630,7 +633,6 @@ pre{overflow-wrap:anywhere;white-space:pre-wrap}
 border-inline-start:3px solid var(--line);color:var(--muted)}
 .ws-prose details{padding:.5rem .875rem;border:1px solid var(--line);border-radius:12px}
 .ws-prose summary{color:inherit;font-size:inherit;font-weight:600}
-.ws-prose details h2{margin:1.5rem 0 .5rem;color:inherit;font-size:1.5rem}
 .ws-prose details pre{margin:0;padding:.375rem 1rem .75rem;border:0;color:inherit}
 .ws-prose kbd{padding:.0625em .375em;border:1px solid var(--line);border-bottom-width:2px;
 border-radius:6px;font-family:"Source Code Pro",ui-monospace,Consolas,monospace;font-size:.875em}

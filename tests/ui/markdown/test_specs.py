@@ -1,8 +1,8 @@
 """The examples of CommonMark and GFM, and the reasons for differences in this dialect.
 
 Both sides are normalised first: changes that the dialect makes everywhere (a line break is shown,
-headings are one level lower, code has a frame) do not count as differences. Links and images of the
-examples have relative addresses (``/url``), which the dialect removes; their addresses are compared
+headings are two levels lower, code has a frame) do not count as differences. Links and images of
+the examples have relative addresses (``/url``), which the dialect removes; their addresses are compared
 before that.
 """
 
@@ -121,7 +121,7 @@ class Form(HTMLParser):
 
     def _name(self, tag: str) -> str:
         if re.fullmatch("h[1-5]", tag) and not self._ours:
-            return f"h{int(tag[1]) + 1}"
+            return f"h{min(int(tag[1]) + 2, 6)}"
         return {"del": "s"}.get(tag, tag)
 
     _ours = False

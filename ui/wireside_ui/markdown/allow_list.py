@@ -7,7 +7,7 @@ from wireside_ui.markdown.tags import PAIRED_TAGS, VOID_TAGS
 
 # fmt: off
 _TAGS = frozenset([
-    "a", "b", "blockquote", "br", "code", "del", "div", "em", "h2", "h3", "h4", "h5", "h6",
+    "a", "b", "blockquote", "br", "code", "del", "div", "em", "h3", "h4", "h5", "h6",
     "hr", "img", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody",
     "td", "th", "thead", "tr", "ul",
 ])

@@ -162,7 +162,7 @@ class HtmlRenderer(RendererHTML):
 
 
 def _heading_level(token: Token) -> int:
-    return min(int(token.tag[1]) + 1, 6)  # the page itself has the h1
+    return min(int(token.tag[1]) + 2, 6)  # below those of the page (1) and of the turn (2)
 
 
 def _cell(token: Token) -> str:

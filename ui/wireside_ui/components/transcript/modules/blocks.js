@@ -13,7 +13,7 @@ export const blocks = {
       ? [root]
       : (root.querySelectorAll?.(".ws-code") ?? []);
     for (const block of blocks) {
-      if (block.querySelector(":scope > .ws-code-tools")) continue;
+      if (block.querySelector(":scope > .ws-prose-tools")) continue;
       this.addCodeTools(block);
       within(block, "pre").tabIndex = 0; // it scrolls horizontally
       if (block.dataset.lang === "mermaid") this.drawDiagram(block);

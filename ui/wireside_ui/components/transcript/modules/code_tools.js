@@ -54,7 +54,7 @@ export const codeTools = {
     const { lang } = block.dataset;
     /** @param {string} words */
     const named = (words) => (lang ? `${words} (${lang})` : words);
-    const tools = make("div", "ws-code-tools");
+    const tools = make("div", "ws-prose-tools");
     const wrap = this.button("wrap_code", this.words.wrap_lines, "wrap");
     wrap.setAttribute("aria-pressed", "false");
     tools.append(
@@ -72,7 +72,7 @@ export const codeTools = {
   wrapCode(button) {
     const block = /** @type {HTMLElement} */ (button.closest(".ws-code"));
     this.stick = false; // the button keeps its position
-    const wraps = block.classList.toggle("ws-code-wrapped");
+    const wraps = block.classList.toggle("ws-prose-wraps");
     button.setAttribute("aria-pressed", String(wraps));
   },
 

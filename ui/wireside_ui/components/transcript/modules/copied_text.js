@@ -7,7 +7,7 @@ const CODE_MARK = "\ufdd0"; // a noncharacter: no text contains it
 
 const COPIED_ATTRIBUTES = new Set(["href", "src", "alt", "start", "dir"]);
 const AROUND =
-  "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h2, h3, h4, h5, h6";
+  "a, b, strong, em, s, del, code, pre, ul, ol, li, table, thead, tbody, tr, blockquote, h3, h4, h5, h6";
 
 /**
  * Returns the text of an answer as displayed, with list markers, which browsers do not treat as text.

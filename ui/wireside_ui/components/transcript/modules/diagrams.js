@@ -125,7 +125,7 @@ export const diagrams = {
     block.classList.toggle("ws-prose-shows-code", !isDrawn);
     const label = isDrawn ? this.words.show_code : this.words.show_diagram;
     const button = this.button("switch_diagram", label, isDrawn ? "code" : "picture");
-    const tools = within(block, ":scope > .ws-code-tools");
+    const tools = within(block, ":scope > .ws-prose-tools");
     const before = tools.querySelector('[data-action="switch_diagram"]');
     const hasFocus = before === document.activeElement;
     before?.remove();
