@@ -48,7 +48,7 @@ class Caller:
     host_id: str = ""
     """The user's id in the host application of a mounted chat; "" elsewhere."""
     groups: frozenset[str] = frozenset()
-    """The user's groups, as a proxy or a host application names them."""
+    """The user's groups, as an OpenID provider, a proxy or a host application names them."""
     is_stand_in: bool = False
     """Whether the server acts for the user, whose role and groups it does not know."""
     address: str = ""

@@ -566,6 +566,8 @@ class UserAccount:
     subject: str | None = None
     disabled_at: float | None = None
     seen_at: float | None = None
+    groups: frozenset[str] = frozenset()
+    """The groups that an OpenID provider named at the last sign-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,12 +38,14 @@ class ExternalIdentity:
     """A user authenticated elsewhere: by OpenID Connect, a proxy or a host application.
 
     ``subject`` is the permanent identifier at the provider; ``name`` is the display name. ``role``
-    is None where roles are assigned by Wireside's administrators.
+    is None where roles are assigned by Wireside's administrators. ``groups`` are kept until the
+    next sign-in; None keeps none, where each request names them.
     """
 
     subject: str
     name: str
     role: Role | None = None
+    groups: frozenset[str] | None = None
 
 
 class Accounts:
@@ -171,6 +173,10 @@ class Accounts:
             self._record(
                 _caller_of_user(user), "role_changed", f"{user.name}: {was} to {user.role}"
             )
+        if somebody.groups is not None and user.groups != somebody.groups:
+            user = replace(user, groups=somebody.groups)
+            await self._store.set_groups(user.id, user.groups)
+            self._presence.close_of_user(user.id)
         now = self._now()
         if user.seen_at is None or now - user.seen_at >= SEEN_S:
             is_first = await self._store.record_user_activity(
@@ -191,6 +197,7 @@ class Accounts:
                 role=somebody.role or "user",
                 created_at=self._now(),
                 subject=somebody.subject,
+                groups=somebody.groups or frozenset(),
             )
             if added := await self._store.add_user(user, role_of_first=role_of_first):
                 self._record(

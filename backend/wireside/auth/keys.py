@@ -126,6 +126,7 @@ class Keys:
             role=user.role,
             scopes=key.scopes,
             credential=f"key {key.id}",
+            groups=user.groups,
             address=address,
             messages_per_minute=key.messages_per_minute,
             tokens_per_day=key.tokens_per_day,

@@ -110,14 +110,13 @@ class OpenId:
             await self._load_metadata()
             token = await self._client.authorize_access_token(request)
             claims = await self._read_claims(token)
-            role = self._rules.roles.role_of_member(
-                _groups_of_claim(claims.get(self._rules.groups_claim))
-            )
+            groups = _groups_of_claim(claims.get(self._rules.groups_claim))
         except Exception as error:
             raise _sign_in_failure(error) from error
         subject = claims["sub"]
         name = next((str(claims[claim]) for claim in _NAMES if claims.get(claim)), subject)
-        return ExternalIdentity(f"oidc {self._issuer} {subject}", name, role)
+        role = self._rules.roles.role_of_member(groups)
+        return ExternalIdentity(f"oidc {self._issuer} {subject}", name, role, groups)
 
     async def _load_metadata(self) -> dict[str, Any]:
         """Return the provider's metadata, cached unless its issuer is not the configured one."""
@@ -130,10 +129,9 @@ class OpenId:
         return metadata
 
     def _requested_scope(self, metadata: dict[str, Any]) -> str:
-        """Return the scopes to request; includes groups if roles need them and a scope exists."""
+        """Return the scopes to request; includes one for groups if the provider has it."""
         claim = self._rules.groups_claim
-        is_wanted = self._rules.roles != RolesByGroup()
-        has_scope = is_wanted and claim in metadata.get("scopes_supported", ())
+        has_scope = claim in metadata.get("scopes_supported", ())
         return f"openid profile email {claim}" if has_scope else "openid profile email"
 
     async def _read_claims(self, token: dict[str, Any]) -> dict[str, Any]:
@@ -142,11 +140,14 @@ class OpenId:
         subject = claims.get("sub")
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
             raise _Wrong("sub")
-        lacks_groups = self._rules.groups_claim not in claims
-        is_enough = any(claims.get(name) for name in _NAMES) and not (
-            lacks_groups and self._rules.roles != RolesByGroup()
+        metadata = await self._load_metadata()
+        groups_claim = self._rules.groups_claim
+        are_groups_elsewhere = groups_claim not in claims and (
+            self._rules.roles != RolesByGroup()
+            or groups_claim in metadata.get("claims_supported", ())
         )
-        if is_enough or "userinfo_endpoint" not in await self._load_metadata():
+        is_enough = any(claims.get(name) for name in _NAMES) and not are_groups_elsewhere
+        if is_enough or "userinfo_endpoint" not in metadata:
             return claims
         more = dict(await self._client.userinfo(token=token))
         if more.get("sub") != subject:
@@ -185,5 +186,5 @@ def _sign_in_failure(error: Exception) -> SignInFailed:
 def _groups_of_claim(said: object) -> frozenset[str]:
     """Return the groups in a claim, which is a list or a single value."""
     if isinstance(said, list):
-        return frozenset(map(str, said))
+        return frozenset(map(str, said)) - {""}
     return frozenset({str(said)} if said else ())

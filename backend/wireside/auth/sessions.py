@@ -149,6 +149,7 @@ class BrowserSessions:
             name=user.name,
             role=user.role,
             credential=f"session {sign_in.id}",
+            groups=user.groups,
             address=address,
         )
 

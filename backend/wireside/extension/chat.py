@@ -164,7 +164,8 @@ class Chat:
                 at the folder of the handler's file.
             starters: questions offered in an empty chat while it is chosen, instead of the chat's.
             roles: the roles that may use it; with ``groups``, those of either may.
-            groups: the groups that may use it, as a proxy or a host application names them.
+            groups: the groups that may use it, as an OpenID provider, a proxy or a host
+                application names them.
             options: the class of its options, instead of the chat's.
             state: the class of its state, instead of the chat's.
 

@@ -66,6 +66,10 @@ class AccountStore(Protocol):
         """
         ...
 
+    async def set_groups(self, user_id: str, groups: Collection[str]) -> None:
+        """Set the groups of an account."""
+        ...
+
     async def disable_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """Set the time since which an account is disabled.
 

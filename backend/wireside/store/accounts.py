@@ -112,6 +112,10 @@ class SqlAccounts:
 
         return await self._database.write(update_role)
 
+    async def set_groups(self, user_id: str, groups: Collection[str]) -> None:
+        """See ``AccountStore``."""
+        await self._execute_write(update(users).where(users.c.id == user_id).values(groups=groups))
+
     async def disable_user(self, user_id: str, at: float, *, by: str | None = None) -> bool:
         """See ``AccountStore``."""
 

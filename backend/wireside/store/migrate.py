@@ -18,7 +18,7 @@ from wireside.store.tables import documents
 
 _log = structlog.get_logger(__name__)
 
-NEWEST = "0026"
+NEWEST = "0027"
 """The newest revision in ``migrations/versions``."""
 
 MIGRATION_KEY = LOCK_KEY + 1

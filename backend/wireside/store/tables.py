@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     Boolean,
     Column,
@@ -50,6 +52,21 @@ class AnyText(AnyId):
 
     impl = Text
     cache_ok = True
+
+
+class Names(TypeDecorator[Collection[str]]):
+    """A set of names, as a JSON list; an empty one if the column is NULL."""
+
+    impl = AnyText
+    cache_ok = True
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> str | None:
+        """Return the names as JSON."""
+        return msgspec.json.encode(sorted(value)).decode() if value else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> frozenset[str]:
+        """Return the names."""
+        return frozenset(msgspec.json.decode(value, type=list[str])) if value else frozenset()
 
 
 def escape(text: str) -> str:
@@ -442,6 +459,7 @@ users = Table(
     Column("subject", AnyText, unique=True),
     Column("disabled_at", Double),
     Column("seen_at", Double),
+    Column("groups", Names),  # those that the provider named at the last sign-in
 )
 
 

@@ -325,6 +325,25 @@ def test_who_changes_groups_has_the_new_role_at_the_next_sign_in(
     ]
 
 
+def test_conversations_are_shared_with_groups_of_the_provider(
+    chat: Chat, provider: OpenIdProvider, visitor: Visitor, another: Visitor
+) -> None:
+    provider.user("owner", "staff", "team")
+    provider.user("member", "staff", "team")
+    visitor.sign_in("owner")
+    made = visitor.http.post(f"{chat.url}/api/conversations", json={"title": "Plan"}).json()
+    member = {"kind": "group", "name": "team", "access": "read"}
+    address = f"{chat.url}/api/conversations/{made['id']}/members"
+    assert visitor.http.put(address, json=member).status_code == 200
+    assert visitor.http.put(address, json=member | {"name": "others"}).status_code == 404
+    seen = []
+    for groups in (["staff", "team"], ["staff"]):
+        provider.user("member", *groups)
+        another.sign_in("member")
+        seen.append(another.get(f"/api/conversations/{made['id']}").status_code)
+    assert seen == [200, 404]
+
+
 def test_what_the_token_lacks_is_asked_of_the_provider(
     provider: OpenIdProvider, visitor: Visitor
 ) -> None:

@@ -2,8 +2,8 @@
 
 Both sides are normalised first: changes that the dialect makes everywhere (a line break is shown,
 headings are two levels lower, code has a frame) do not count as differences. Links and images of
-the examples have relative addresses (``/url``), which the dialect removes; their addresses are compared
-before that.
+the examples have relative addresses (``/url``), which the dialect removes; their addresses are
+compared before that.
 """
 
 from __future__ import annotations

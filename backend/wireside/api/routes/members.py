@@ -83,8 +83,8 @@ class MemberRoutes:
     ) -> MemberView:
         """Share a conversation with a user or a group, or change what that member may do.
 
-        The request is idempotent. A group is one of the user's own, as a proxy or the host
-        application names them.
+        The request is idempotent. A group is one of the user's own, as the OpenID provider, the
+        proxy or the host application names them.
         """
         member = await library.members.put(conversation_id, change.kind, change.name, change.access)
         return _view(member)
