@@ -91,7 +91,7 @@ def test_a_provider_is_added_tested_changed_disabled_and_removed(
         assert "Set on" in page
         assert set(admin.models()) >= {"a"}
         page = admin.do(PROVIDERS, do="test", name="other")
-        assert "other answers and lists 2 models: a, b" in page
+        assert "other answers and lists its models (2): a, b" in page
         assert sorted(admin.models()) == ["a", "b", "other/a"]
         assert KEY.encode() not in b"".join(one.read_bytes() for one in tmp_path.glob("*.db*"))
         page = admin.do(PROVIDERS, do="change", name="other", base_url=other.url, exclude="a")
@@ -103,7 +103,9 @@ def test_a_provider_is_added_tested_changed_disabled_and_removed(
         assert admin.models() == ["a"]
         admin.restart_server()
         admin.do(PROVIDERS, do="enable", name="other")
-        assert "other answers and lists 1 models: b" in admin.do(PROVIDERS, do="test", name="other")
+        assert "other answers and lists its models (1): b" in admin.do(
+            PROVIDERS, do="test", name="other"
+        )
         (tmp_path / "cookie.key").write_text("another key of this server, long enough")
         admin.restart_server()
         assert "The key can't be decrypted" in admin.text(PROVIDERS)

@@ -60,7 +60,9 @@ def test_a_provider_is_added_by_its_form_and_its_models_are_offered(opened: Page
         new.get_by_label("API key").fill("sk-b")
         new.get_by_role("button", name="Add a provider").click()
         page.get_by_role("button", name="Test: other").click()
-        expect(page.get_by_role("status")).to_contain_text("other answers and lists 1 models: b")
+        expect(page.get_by_role("status")).to_contain_text(
+            "other answers and lists its models (1): b"
+        )
         check(page)
         page.get_by_text("Change", exact=True).click()
         check(page)

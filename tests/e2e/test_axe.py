@@ -335,6 +335,70 @@ def shortcuts(page: Page, lab: Lab) -> None:
     expect(page.locator("dialog[open]")).to_be_visible()
 
 
+def palette(page: Page, lab: Lab) -> None:
+    list_of(page, lab)
+    page.keyboard.press("ControlOrMeta+k")
+    expect(page.get_by_role("combobox", name="Command palette")).to_be_focused()
+
+
+def prompts(page: Page, lab: Lab) -> None:
+    page.get_by_test_id("open-prompts").click()
+    expect(page.get_by_role("listbox", name="Prompts")).to_be_visible()
+
+
+def compares(page: Page, lab: Lab) -> None:
+    page.get_by_test_id("model-picker").click()
+    page.get_by_test_id("compare-models").click()
+    expect(page.get_by_test_id("compare-form")).to_be_visible()
+
+
+def attached(page: Page, lab: Lab) -> None:
+    page.locator(".ws-composer input[type=file]").set_input_files(
+        {"name": "numbers.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,2\n"}
+    )
+    expect(page.locator(".ws-composer-chip")).to_be_visible()
+    expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
+    page.get_by_test_id("input-chat").fill("What is in it?")
+
+
+def sent_with_a_file(page: Page, lab: Lab) -> None:
+    attached(page, lab)
+    lab.answer_with(answer(["Two columns and one row."]))
+    page.get_by_test_id("button-send").click()
+    ended(page)
+
+
+def folders_and_tags(page: Page, lab: Lab) -> None:
+    base = page.url.rstrip("/")
+    folder = page.request.post(f"{base}/api/folders", data={"name": "Animals"}).json()
+    turn = {"id": "t", "question": "Q", "answer": [{"reason": "stop", "parts": []}]}
+    talks = [{"title": title, "turns": [turn]} for title in ("Koalas", "Tides", "Taxes")]
+    file = {"format": "wireside", "version": 1, "conversations": talks}
+    made = page.request.post(f"{base}/api/conversations/import", data=json.dumps(file)).json()
+    for name, change in zip(
+        made["conversations"], ({"folder": folder["id"]}, {"tags": ["sea"]}), strict=False
+    ):
+        page.request.patch(f"{base}/api/conversations/{name}", data=change)
+    page.reload()
+    connected(page)
+    page.get_by_role("button", name="Animals", exact=True).click()
+
+
+def is_temporary(page: Page, lab: Lab) -> None:
+    page.get_by_role("button", name="Temporary chat", exact=True).click()
+    lab.answer_with(answer(["Nothing of this is kept."]))
+    say(page, "Hi")
+    ended(page)
+    expect(page.get_by_test_id("temporary-note")).to_be_visible()
+
+
+def has_wrapped_code(page: Page, lab: Lab) -> None:
+    lab.answer_with(answer(["```py\n" + "word = " * 60 + "0\n```\n"]))
+    say(page, "Hi")
+    ended(page)
+    page.get_by_role("button", name="Wrap lines").click()
+
+
 CHAT = [
     empty,
     waits_for_the_first_word,
@@ -369,6 +433,14 @@ CHAT = [
     title_menu,
     preferences,
     shortcuts,
+    palette,
+    prompts,
+    compares,
+    attached,
+    sent_with_a_file,
+    folders_and_tags,
+    is_temporary,
+    has_wrapped_code,
     *(opens(name) for name in ("model-picker", "connection-status", "options", "app-menu")),
 ]
 NAMES = [state.__name__ for state in CHAT[:-4]] + ["models", "connection", "options", "app-menu"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,55 +72,6 @@ def broken(page: Page, lab: Lab) -> None:
     expect(page.get_by_test_id("note-error")).to_be_visible()
 
 
-def palette(page: Page, lab: Lab) -> None:
-    states.list_of(page, lab)
-    page.keyboard.press("ControlOrMeta+k")
-    expect(page.get_by_role("combobox", name="Command palette")).to_be_focused()
-
-
-def prompts(page: Page, lab: Lab) -> None:
-    page.get_by_test_id("open-prompts").click()
-    expect(page.get_by_role("listbox", name="Prompts")).to_be_visible()
-
-
-def compares(page: Page, lab: Lab) -> None:
-    page.get_by_test_id("model-picker").click()
-    page.get_by_test_id("compare-models").click()
-    expect(page.get_by_test_id("compare-form")).to_be_visible()
-
-
-def attached(page: Page, lab: Lab) -> None:
-    page.locator(".ws-composer input[type=file]").set_input_files(
-        {"name": "numbers.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,2\n"}
-    )
-    expect(page.locator(".ws-composer-chip")).to_be_visible()
-    expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
-    page.get_by_test_id("input-chat").fill("What is in it?")
-
-
-def sent_with_a_file(page: Page, lab: Lab) -> None:
-    attached(page, lab)
-    lab.answer_with(answer(["Two columns and one row."]))
-    page.get_by_test_id("button-send").click()
-    ended(page)
-
-
-def folders_and_tags(page: Page, lab: Lab) -> None:
-    base = page.url.rstrip("/")
-    folder = page.request.post(f"{base}/api/folders", data={"name": "Animals"}).json()
-    turn = {"id": "t", "question": "Q", "answer": [{"reason": "stop", "parts": []}]}
-    talks = [{"title": title, "turns": [turn]} for title in ("Koalas", "Tides", "Taxes")]
-    file = {"format": "wireside", "version": 1, "conversations": talks}
-    made = page.request.post(f"{base}/api/conversations/import", data=json.dumps(file)).json()
-    for name, change in zip(
-        made["conversations"], ({"folder": folder["id"]}, {"tags": ["sea"]}), strict=False
-    ):
-        page.request.patch(f"{base}/api/conversations/{name}", data=change)
-    page.reload()
-    connected(page)
-    page.get_by_role("button", name="Animals", exact=True).click()
-
-
 def dashboard(page: Page, lab: Lab) -> None:
     expect(page.locator(".ws-dashboard-card").first).to_be_visible()
 
@@ -182,14 +132,14 @@ ALL = [
     State("too-long", states.is_too_long),
     State("offline", states.is_offline),
     State("find", states.finds),
-    State("file-attached", attached),
-    State("file-sent", sent_with_a_file),
+    State("file-attached", states.attached),
+    State("file-sent", states.sent_with_a_file),
     State("search", states.searches, has_drawer=True),
     State("search-empty", states.finds_nothing, has_drawer=True),
     State("list-menu", states.item_menu),
     State("list-selects", states.selects, has_drawer=True),
     State("list-archive", states.archive, has_drawer=True),
-    State("list-folders", folders_and_tags, has_drawer=True),
+    State("list-folders", states.folders_and_tags, has_drawer=True),
     State("models", states.opens("model-picker")),
     State("options", states.opens("options")),
     State("app-menu", states.opens("app-menu"), has_drawer=True),
@@ -197,9 +147,9 @@ ALL = [
     State("title-menu", states.title_menu),
     State("preferences", states.preferences),
     State("shortcuts", states.shortcuts),
-    State("palette", palette),
-    State("prompts", prompts),
-    State("compares", compares),
+    State("palette", states.palette),
+    State("prompts", states.prompts),
+    State("compares", states.compares),
     State("arabic", arabic, language="ar"),
     State("german", short_chat, language="de"),
     State("forced-colours", states.has_versions, media=FORCED),
