@@ -191,6 +191,9 @@ class TestSideBySide:
         expect(columns.get_by_text("first")).to_be_visible()
         expect(columns.get_by_text("second")).to_be_visible()
         expect(page.get_by_test_id("compare")).to_have_count(0)
+        heads = columns.locator(".ws-turn-column-head")
+        first, second = heads.evaluate_all("(els) => els.map((el) => el.getBoundingClientRect().y)")
+        assert first == second
         check(page)
         lab.go_on()
         keep = columns.get_by_role("button", name="Keep this answer")

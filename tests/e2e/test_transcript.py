@@ -168,6 +168,20 @@ def test_lists_quotes_and_tables_have_the_direction_of_their_text(
     assert bar == "16px"
 
 
+def test_an_item_of_code_alone_begins_where_its_list_does(opened: Any, do: Do) -> None:
+    page = opened()
+    text = "- افتح الملف\n- `code`\n\n1. `code`\n\n   ثم احفظه\n\n- [ ] `code`\n- [x] افتح\n"
+    do("append", id="a", question="q", html=render(text, MARKUP))
+    codes = page.locator(".ws-prose li code")
+    expect(codes).to_have_count(3)
+    gaps = codes.evaluate_all(
+        "(els) => els.map((el) => {"
+        " const item = el.closest('li').getBoundingClientRect();"
+        " return item.right - el.getBoundingClientRect().right < item.width / 4; })"
+    )
+    assert gaps == [True, True, True]
+
+
 def test_footnotes_resolve_at_the_end(opened: Any, do: Do) -> None:
     page = opened()
     do("append", id="n", state="streaming")

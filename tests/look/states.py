@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +71,61 @@ def thinks(page: Page, lab: Lab) -> None:
 def broken(page: Page, lab: Lab) -> None:
     say(page, "/lab error")
     expect(page.get_by_test_id("note-error")).to_be_visible()
+
+
+def side_by_side(page: Page, lab: Lab) -> None:
+    states.compares(page, lab)
+    form = page.get_by_test_id("compare-form")
+    for name in ("lab-1", "lab-2"):
+        form.get_by_role("checkbox", name=name).check()
+    form.get_by_role("button", name="Use").click()
+    lab.answer_with(answer(["In **burrows**."]), answer(["Under the ground, in Australia."]))
+    say(page, "Where do wombats live?")
+    keep = page.get_by_test_id("columns").get_by_role("button", name="Keep this answer")
+    expect(keep).to_have_count(2)
+
+
+def shared(page: Page, lab: Lab) -> None:
+    """Draw a conversation that is shared with a user, and a comment on it."""
+    short_chat(page, lab)
+    expect(page).to_have_url(re.compile("/c/"))
+    base, _, conversation = page.url.partition("/c/")
+    origin = {"Origin": base}
+    if "grace" not in page.request.get(f"{base}/api/users").text():
+        made = page.request.post(f"{base}/api/users", data={"role": "user"}, headers=origin)
+        _accept_invitation(page, made.json()["link"])
+    member = {"kind": "user", "name": "grace", "access": "read"}
+    address = f"{base}/api/conversations/{conversation}"
+    assert page.request.put(f"{address}/members", data=member, headers=origin).ok
+    [turn] = page.request.get(address).json()["turns"]
+    comment = {"turn": turn["id"], "text": "Also in Tasmania."}
+    assert page.request.post(f"{address}/comments", data=comment, headers=origin).ok
+    page.reload()
+    connected(page)
+
+
+def _accept_invitation(page: Page, link: str) -> None:
+    browser = page.context.browser
+    assert browser is not None
+    theirs = browser.new_page(locale="en-GB")
+    theirs.goto(link)
+    theirs.get_by_label("Name").fill("grace")
+    theirs.get_by_label("Password").fill(PASSWORD)
+    theirs.get_by_role("button").click()
+    connected(theirs)
+    theirs.close()
+
+
+def comments(page: Page, lab: Lab) -> None:
+    shared(page, lab)
+    page.get_by_role("button", name="Comments (1)").click()
+    expect(page.get_by_role("region", name="Comments").get_by_role("listitem")).to_have_count(1)
+
+
+def people_with_access(page: Page, lab: Lab) -> None:
+    shared(page, lab)
+    page.get_by_test_id("shared-with").click()
+    expect(page.get_by_test_id("member")).to_have_count(1)
 
 
 def dashboard(page: Page, lab: Lab) -> None:
@@ -150,6 +206,9 @@ ALL = [
     State("palette", states.palette),
     State("prompts", states.prompts),
     State("compares", states.compares),
+    State("side-by-side", side_by_side),
+    State("temporary", states.is_temporary),
+    State("wrapped-code", states.has_wrapped_code),
     State("arabic", arabic, language="ar"),
     State("german", short_chat, language="de"),
     State("forced-colours", states.has_versions, media=FORCED),
@@ -159,11 +218,14 @@ ALL = [
     State("providers", nothing, "/admin/providers"),
     State("admin-models", nothing, "/admin/models"),
     State("usage", nothing, "/admin/usage"),
+    State("admin-feedback", nothing, "/admin/feedback"),
     State("banner", banner),  # the last one there: later pages would show it
     State("sign-in", nothing, "/login", is_guarded=True, is_anonymous=True),
     State("join", nothing, "/join?link=nothing", is_guarded=True, is_anonymous=True),
     State("settings", nothing, "/settings", is_guarded=True),
     State("people", nothing, "/people", is_guarded=True),
     State("audit", nothing, "/audit", is_guarded=True),
+    State("comments", comments, is_guarded=True),
+    State("people-with-access", people_with_access, is_guarded=True),
     State("sign-in-refused", door_refuses, "/login", is_guarded=True, is_anonymous=True),
 ]

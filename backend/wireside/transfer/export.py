@@ -625,6 +625,7 @@ pre{overflow-wrap:anywhere;white-space:pre-wrap}
 .ws-prose h4{font-size:1.25rem}
 .ws-prose h5{font-size:1.0625rem}
 .ws-prose :is(p,li,h3,h4,h5,h6,td,th){unicode-bidi:plaintext;text-align:start}
+.ws-prose .ws-only-code,.ws-prose .ws-only-code>p:first-child{unicode-bidi:normal}
 .ws-prose>:first-child{margin-top:0}
 .ws-prose>:last-child{margin-bottom:0}
 .ws-prose a{color:var(--accent);overflow-wrap:anywhere}

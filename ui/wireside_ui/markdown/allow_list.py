@@ -17,7 +17,7 @@ CLASSES = {
     "a": {"ws-image"},
     "img": {"ws-img"},
     "div": {"ws-code", "ws-table", "ws-math", "ws-tex"},
-    "li": {"ws-task"},
+    "li": {"ws-task", "ws-only-code"},
     "ol": {"ws-footnotes"},
     "span": {"ws-math", "ws-tex", "ws-check", "ws-host", "ws-image-alt", *TOKEN_CLASSES},
     "sup": {"ws-fn"},

@@ -87,10 +87,12 @@ class HtmlRenderer(RendererHTML):
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
     ) -> str:
         meta = tokens[idx].meta
+        is_only_code = _is_only_code(tokens, idx)
         if "checked" not in meta:
-            return "<li>"
+            return '<li class="ws-only-code">' if is_only_code else "<li>"
         state = ' data-on="1" aria-label="☑"' if meta["checked"] else ' aria-label="☐"'
-        return f'<li class="ws-task"><span class="ws-check" role="img"{state}></span>'
+        names = "ws-task ws-only-code" if is_only_code else "ws-task"
+        return f'<li class="{names}"><span class="ws-check" role="img"{state}></span>'
 
     def link_host(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
@@ -163,6 +165,16 @@ class HtmlRenderer(RendererHTML):
 
 def _heading_level(token: Token) -> int:
     return min(int(token.tag[1]) + 2, 6)  # below those of the page (1) and of the turn (2)
+
+
+def _is_only_code(tokens: Sequence[Token], idx: int) -> bool:
+    """Return whether a list item begins with code and nothing else, which has no direction.
+
+    Such an item takes the direction of the list: its own would be left to right.
+    """
+    inline = tokens[idx + 2] if tokens[idx + 1].type == "paragraph_open" else None
+    kinds = {child.type for child in (inline.children or ())} if inline else set()
+    return "code_inline" in kinds and kinds <= {"code_inline", "softbreak"}
 
 
 def _cell(token: Token) -> str:
