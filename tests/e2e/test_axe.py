@@ -454,6 +454,8 @@ def test_the_chat_page(
     connected(page)
     state(page, lab)
     check(page)
+    for folder in page.request.get(f"{served.url}/api/folders").json()["folders"]:
+        page.request.delete(f"{served.url}/api/folders/{folder['id']}")  # other tests find none
 
 
 @pytest.mark.parametrize("path", ["/c/unknown", "/nowhere", "/doctor", "/dashboard"])

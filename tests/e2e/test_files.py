@@ -80,7 +80,7 @@ def test_an_edit_keeps_removes_and_adds_files(chat_page: Page, lab: Lab) -> None
     draft: FilePayload = {**TABLE, "name": "draft.csv"}
     attach(page, draft)  # of the next question
     expect(page.locator(".ws-composer-chip progress")).to_have_count(0)
-    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("button", name="Edit", exact=True).click()
     expect(chips).to_have_count(2)
     page.get_by_role("button", name="Remove sky.png").click()
     attach(page, {**TABLE, "name": "more.csv"})
@@ -91,7 +91,7 @@ def test_an_edit_keeps_removes_and_adds_files(chat_page: Page, lab: Lab) -> None
     links = page.get_by_test_id("question-files").get_by_role("link")
     expect(links).to_have_text(["sums.csv", "more.csv"])
     expect(page.locator(".ws-composer-chip-name")).to_have_text(["draft.csv"])
-    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("button", name="Edit", exact=True).click()
     expect(chips).to_have_count(2)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".ws-composer-chip-name")).to_have_text(["draft.csv"])

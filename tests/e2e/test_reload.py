@@ -84,7 +84,7 @@ def test_an_edit_of_a_question_and_an_empty_chat_come_back(
     page.keyboard.press("Enter")
     answers = page.get_by_test_id("message-assistant")
     expect(answers).to_have_text(["Two: draft of a new chat"])
-    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("button", name="Edit", exact=True).click()
     box.fill("edited")
     save(server.folder, "Three")
     comes_back(page, "Three")
