@@ -76,7 +76,8 @@ STEADY = """
 """Replaces times, durations, dates and ports by constant ones."""
 
 HIDE = """
-.ws-dashboard-card > *, .ws-dashboard-tile > *, .ws-dashboard-sums, .ws-dashboard-tables *
+.ws-dashboard-card > *, .ws-dashboard-tile > *, .ws-dashboard-sums, .ws-dashboard-tables *,
+[data-testid="metric-latency"]
 { visibility: hidden !important; }
 """
 """Hides what the server has measured."""

@@ -53,6 +53,8 @@ def rich_from_the_top(page: Page, lab: Lab) -> None:
 
 def rich_further_down(page: Page, lab: Lab) -> None:
     states.is_rich(page, lab)
+    page.reload()  # a button says that there is new text if the page was not at its end
+    connected(page)
     page.locator(".ws-transcript-scroller").evaluate("el => el.scrollTo(0, 1400)")
 
 
