@@ -130,17 +130,12 @@ def index_texts(connection: Connection, tokens: Mapping[int, list[str]]) -> int:
     transaction that waits for no row can't be part of a deadlock.
     """
     if is_sqlite(connection):
-        numbers = [row[0] for row in _ADDED.fetch_rows(connection, {"most": len(tokens)})]
-        rows = [
-            {"id": number, "words": " ".join(tokens[number])}
-            for number in takewhile(tokens.__contains__, numbers)
-        ]
+        added = [row[0] for row in _ADDED.fetch_rows(connection, {"most": len(tokens)})]
+        numbers = list(takewhile(tokens.__contains__, added))
     else:
-        held = _HOLD_ADDED.fetch_rows(connection, {"ids": list(tokens)})
-        rows = [{"id": number, "words": tokens[number]} for (number,) in held]
-    if rows:
-        _ADD_WORDS(connection, rows)
-    return len(rows)
+        numbers = [row[0] for row in _HOLD_ADDED.fetch_rows(connection, {"ids": list(tokens)})]
+    _add_words(connection, {number: tokens[number] for number in numbers})
+    return len(numbers)
 
 
 def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
@@ -153,7 +148,7 @@ def index_all(connection: Connection, on_done: Callable[[int], None]) -> None:
         select(documents.c.id, documents.c.body).order_by(documents.c.id).limit(INDEXED_AT_ONCE)
     )
     while found := connection.execute(bodies.where(documents.c.id > last)).all():
-        _index_words(connection, [(row.id, index_tokens(row.body)) for row in found])
+        _add_words(connection, tokens_of({row.id: row.body for row in found}))
         on_done(len(found))
         last = found[-1].id
 
@@ -305,15 +300,17 @@ def _tsquery(terms: Sequence[Term]) -> str:
     )
 
 
-def _index_words(connection: Connection, numbered: Sequence[tuple[int, list[str]]]) -> None:
-    if not numbered:
+def _add_words(connection: Connection, tokens: Mapping[int, list[str]]) -> None:
+    if not tokens:
         return
-    if is_sqlite(connection):
-        given = [{"id": number, "words": " ".join(tokens)} for number, tokens in numbered]
-        connection.execute(_ADD_IN_SQLITE, given)
-    else:
-        sets = [{"id": number, "words": sorted(tokens)} for number, tokens in numbered]
-        connection.execute(_ADD_IN_POSTGRESQL, sets)
+    is_on_sqlite = is_sqlite(connection)
+    _ADD_WORDS(
+        connection,
+        [
+            {"id": number, "words": " ".join(its) if is_on_sqlite else its}
+            for number, its in tokens.items()
+        ],
+    )
 
 
 def _hit_from_row(row: Any, terms: Sequence[Term]) -> Hit:
@@ -350,7 +347,11 @@ def _added_statement(is_on_sqlite: bool) -> Executable:
 
 
 def _add_words_statement(is_on_sqlite: bool) -> Executable:
-    return _ADD_IN_SQLITE if is_on_sqlite else _ADD_IN_POSTGRESQL
+    if is_on_sqlite:
+        return text("INSERT INTO document_words (rowid, words) VALUES (:id, :words)")
+    return text("UPDATE documents SET words = array_to_tsvector(:words) WHERE id = :id").bindparams(
+        bindparam("words", type_=ARRAY(Text))
+    )
 
 
 _ADD = Prepared(_insert_statement)
@@ -374,14 +375,9 @@ _REMOVE = Prepared(
         is_in_parameter(documents.c.ref, "refs", is_on_sqlite)
     )
 )
-_ADD_IN_SQLITE = text("INSERT INTO document_words (rowid, words) VALUES (:id, :words)")
 _REMOVE_IN_SQLITE = text("DELETE FROM document_words WHERE rowid = :id")
 _IS_SECURE = text("SELECT v FROM document_words_config WHERE k = 'secure-delete'")
 _REBUILD = text("INSERT INTO document_words (document_words) VALUES ('optimize')")
-_ADD_IN_POSTGRESQL = text(
-    "UPDATE documents SET words = array_to_tsvector(:words) WHERE id = :id"
-).bindparams(bindparam("words", type_=ARRAY(Text)))
-
 _FOUND = select(
     documents.c.id,
     documents.c.conversation_id,

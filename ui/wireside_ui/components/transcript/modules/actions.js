@@ -30,7 +30,7 @@ export const actions = {
       case "copy_code":
         return this.copy(button, within(codeOf(button), "code").textContent);
       case "wrap_code":
-        return this.wrapCode(/** @type {HTMLElement} */ (button));
+        return this.wrapCode(button, codeOf(button));
       case "download_code":
         return this.downloadCode(codeOf(button));
       case "switch_diagram": {

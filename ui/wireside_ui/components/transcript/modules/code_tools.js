@@ -67,10 +67,10 @@ export const codeTools = {
 
   /**
    * Breaks the long lines of a block, or lets them scroll again.
-   * @param {HTMLElement} button
+   * @param {Element} button
+   * @param {HTMLElement} block
    */
-  wrapCode(button) {
-    const block = /** @type {HTMLElement} */ (button.closest(".ws-code"));
+  wrapCode(button, block) {
     this.stick = false; // the button keeps its position
     const wraps = block.classList.toggle("ws-prose-wraps");
     button.setAttribute("aria-pressed", String(wraps));
